@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * base/hash - the hash of keys and the checksum of records: XXH3 of libxxhash,
+ * the fastest well-distributed hash in Debian.
+ */
+#ifndef DHT_BASE_HASH_H
+#define DHT_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* 64 bits over len bytes; len 0 is allowed. */
+uint64_t hash_bytes(const void *data, size_t len);
+
+/* The same, depending on seed too. */
+uint64_t hash_bytes_seeded(const void *data, size_t len, uint64_t seed);
+
+#endif
