@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * io/listener - listening sockets, TCP and Unix.
+ *
+ * Owns    The descriptor, and the path of a Unix socket that it made.
+ * Thread  the dispatcher.
+ * Errors  DHT_EBUSY: the address or the socket is in use; DHT_EDENIED, DHT_EINVAL
+ *         (the address cannot be resolved), DHT_EIO; a sentence for the operator in
+ *         the caller's buffer says which and why.
+ */
+#ifndef DHT_IO_LISTENER_H
+#define DHT_IO_LISTENER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "io/poller.h"
+
+enum { LISTENER_WHY_MAX = 256, LISTENER_BACKLOG = 4096 };
+
+struct listener {
+	struct watch watch;
+	char *unix_path; /* NULL for TCP */
+};
+
+/* Binds host:port (a name or a numeric address; the first that it resolves to) and
+ * listens. why receives a sentence on failure. */
+int listener_open_tcp(struct listener *l, const char *host, uint16_t port, uint32_t kind,
+		      char why[LISTENER_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Listens at path with the given mode. A socket file that nobody listens at is
+ * replaced; a live one is left alone: DHT_EBUSY, naming the process behind it. */
+int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32_t kind,
+		       char why[LISTENER_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Closes the socket and removes its file. */
+void listener_close(struct listener *l);
+
+/* Accepts one connection, non-blocking. Returns its descriptor, DHT_EAGAIN when none
+ * waits, DHT_EFULL when the process or the system is out of descriptors. */
+int listener_accept(struct listener *l) DHT_MUST_CHECK;
+
+#endif
