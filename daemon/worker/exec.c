@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/exec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void exec_run(struct worker *w, struct op *op, struct op_result *result)
+{
+	struct exec *exec = exec_of(w);
+	op->key = node_key(exec->node, op->key.key);
+	*result = (struct op_result){0};
+	groups_lock(&exec->groups, op->key.block);
+	node_run(exec->node, w->index, op, result);
+	if (result->location != 0)
+		store_pin(exec->store, result->location);
+	groups_unlock(&exec->groups, op->key.block);
+}
+
+void exec_done(struct worker *w, const struct op_result *result)
+{
+	if (result->location != 0)
+		store_unpin(exec_of(w)->store, result->location);
+}
+
+struct scan {
+	struct exec *exec;
+	struct bytes prefix;
+	struct exec_entries *entries;
+};
+
+static bool has_room(struct exec_entries *entries)
+{
+	if (entries->count < entries->cap)
+		return true;
+	size_t cap = entries->cap == 0 ? 64 : entries->cap * 2;
+	struct exec_entry *items = realloc(entries->items, cap * sizeof(*items));
+	if (items == NULL) {
+		entries->no_memory = true;
+		return false;
+	}
+	entries->items = items;
+	entries->cap = cap;
+	return true;
+}
+
+static void collect(void *ctx, uint32_t block, enum store_found found, const struct store_hit *hit)
+{
+	struct scan *scan = ctx;
+	const struct record *r = &hit->record;
+	DHT_ASSERT(found == STORE_FOUND);
+	if (r->kind != RECORD_VALUE || r->key.len < scan->prefix.len ||
+	    (scan->prefix.len > 0 && memcmp(r->key.data, scan->prefix.data, scan->prefix.len) != 0))
+		return;
+	if (!has_room(scan->entries))
+		return;
+	store_pin(scan->exec->store, hit->location);
+	scan->entries->items[scan->entries->count++] = (struct exec_entry){
+	    .key = r->key,
+	    .value = r->value,
+	    .expires_ms = r->expires_ms,
+	    .location = hit->location,
+	};
+	scan->entries->bytes += r->key.len + r->value.len;
+}
+
+bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
+	       struct exec_entries *entries)
+{
+	struct exec *exec = exec_of(w);
+	if (cursor->block >= store_blocks(exec->store))
+		return false;
+	struct scan scan = {.exec = exec, .prefix = prefix, .entries = entries};
+	groups_lock(&exec->groups, cursor->block);
+	cursor->hash = store_scan(exec->store, cursor->block, cursor->hash, max, collect, &scan);
+	groups_unlock(&exec->groups, cursor->block);
+	if (cursor->hash >= STORE_HASH_END) {
+		cursor->hash = 0;
+		cursor->block++;
+	}
+	return cursor->block < store_blocks(exec->store);
+}
+
+void exec_entries_release(struct worker *w, struct exec_entries *entries)
+{
+	for (size_t i = 0; i < entries->count; i++)
+		store_unpin(exec_of(w)->store, entries->items[i].location);
+	entries->count = 0;
+	entries->bytes = 0;
+}
+
+void exec_entries_fini(struct exec_entries *entries)
+{
+	DHT_ASSERT(entries->count == 0);
+	free(entries->items);
+	*entries = (struct exec_entries){0};
+}

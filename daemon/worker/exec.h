@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker/exec - runs operations of clients from a worker's thread.
+ *
+ * Why     The one place where a group is locked around a step of the pure core and
+ *         where what a result points to is kept alive behind the lock.
+ * Thread  a worker, holding no group.
+ */
+#ifndef DHT_WORKER_EXEC_H
+#define DHT_WORKER_EXEC_H
+
+#include "node/node.h"
+#include "worker/groups.h"
+#include "worker/worker.h"
+
+/* What the workers of a node operate on. */
+struct exec {
+	struct node *node;
+	struct store *store;
+	struct groups groups;
+	uint64_t value_max; /* bytes: store.max_value_size */
+};
+
+static inline struct exec *exec_of(const struct worker *w)
+{
+	return w->shared->exec;
+}
+
+/* Runs op: derives its key's hash and block, locks the group, steps. Where the result
+ * has a value, its segment is pinned: exec_done releases it. */
+void exec_run(struct worker *w, struct op *op, struct op_result *result);
+void exec_done(struct worker *w, const struct op_result *result);
+
+/* A visited entry, pinned until exec_entries_release. */
+struct exec_entry {
+	struct bytes key, value;
+	uint64_t expires_ms;
+	uint64_t location;
+};
+
+struct exec_entries {
+	struct exec_entry *items;
+	size_t count, cap;
+	size_t bytes; /* of all keys and values */
+	bool no_memory;
+};
+
+/* Where a scan of the whole node stands. Starts as zeros. */
+struct exec_cursor {
+	uint32_t block, hash;
+};
+
+/* Collects the next values (no tombstones) whose keys begin with prefix, until about
+ * max entries were looked at, all in one block. Returns false at the end of the node.
+ * Entries that are there from the first call to the last are collected. */
+bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
+	       struct exec_entries *entries) DHT_MUST_CHECK;
+
+/* Unpins what was collected; the array stays for the next slice. */
+void exec_entries_release(struct worker *w, struct exec_entries *entries);
+
+/* Frees the array; nothing is pinned any more (asserted). */
+void exec_entries_fini(struct exec_entries *entries);
+
+#endif

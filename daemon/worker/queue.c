@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/queue.h"
+
+#include "base/error.h"
+
+const char *job_kind_name(enum job_kind kind)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+	    JOB_KINDS(X)
+#undef X
+	};
+	DHT_ASSERT((unsigned)kind < JOB_KIND_COUNT);
+	return names[kind];
+}
+
+void queue_init(struct queue *q, uint32_t max)
+{
+	*q = (struct queue){.max = max};
+	q->tail = &q->head;
+	pthread_mutex_init(&q->lock, NULL);
+}
+
+void queue_fini(struct queue *q)
+{
+	DHT_ASSERT(q->head == NULL);
+	pthread_mutex_destroy(&q->lock);
+}
+
+int queue_push(struct queue *q, struct job *job, uint64_t now_ns, bool *wake)
+{
+	*wake = false;
+	pthread_mutex_lock(&q->lock);
+	uint32_t depth = queue_depth(q);
+	if (depth >= q->max) {
+		atomic_fetch_add_explicit(&q->full, 1, memory_order_relaxed);
+		pthread_mutex_unlock(&q->lock);
+		return DHT_EFULL;
+	}
+	job->next = NULL;
+	job->queued_ns = now_ns;
+	*q->tail = job;
+	q->tail = &job->next;
+	/* Sequentially consistent against queue_sleep: either the consumer sees this
+	 * depth, or this thread sees that it sleeps. */
+	depth = atomic_fetch_add(&q->depth, 1) + 1;
+	if (depth > atomic_load_explicit(&q->depth_max, memory_order_relaxed))
+		atomic_store_explicit(&q->depth_max, depth, memory_order_relaxed);
+	pthread_mutex_unlock(&q->lock);
+	*wake = atomic_load(&q->sleeping) && atomic_exchange(&q->sleeping, false);
+	return 0;
+}
+
+struct job *queue_take(struct queue *q)
+{
+	if (queue_depth(q) == 0)
+		return NULL;
+	pthread_mutex_lock(&q->lock);
+	struct job *all = q->head;
+	q->head = NULL;
+	q->tail = &q->head;
+	pthread_mutex_unlock(&q->lock);
+	return all;
+}
+
+void queue_started(struct queue *q)
+{
+	uint32_t before = atomic_fetch_sub_explicit(&q->depth, 1, memory_order_relaxed);
+	DHT_ASSERT(before > 0);
+}
+
+bool queue_sleep(struct queue *q)
+{
+	atomic_store(&q->sleeping, true);
+	if (atomic_load(&q->depth) == 0)
+		return true;
+	queue_awake(q);
+	return false;
+}
+
+void queue_awake(struct queue *q)
+{
+	atomic_store_explicit(&q->sleeping, false, memory_order_relaxed);
+}

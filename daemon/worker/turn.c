@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/turn.h"
+
+#include "base/error.h"
+#include "worker/groups.h"
+
+enum {
+	IN_STEP_MAX = 256 * 1024,   /* room made at once for the rest of a large request */
+	OUT_KEEP_MAX = 1024 * 1024, /* larger scratch is given back after the turn */
+};
+
+/* The client does not read its replies: until it does, nothing more is read from it
+ * or produced for it. A stream stops at the first unsent byte. */
+static bool output_is_full(const struct worker *w, const struct session *s)
+{
+	if (s->streaming)
+		return s->conn.out.len > 0;
+	return s->conn.out.len >=
+	       atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
+}
+
+bool worker_flush(struct worker *w, struct session *s)
+{
+	groups_assert_none();
+	if (w->out.len > 0 && !s->conn.broken) {
+		size_t max = atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
+		if (conn_write(&s->conn, buffer_head(&w->out), w->out.len,
+			       max + WORKER_REPLY_MAX) != 0)
+			s->conn.broken = true;
+	}
+	buffer_consume(&w->out, w->out.len);
+	if (w->out.cap > OUT_KEEP_MAX)
+		buffer_reset(&w->out);
+	return !s->conn.broken;
+}
+
+bool worker_should_pause(struct worker *w, struct session *s)
+{
+	if (w->out.len < WORKER_OUT_FLUSH && s->conn.out.len == 0)
+		return s->conn.broken;
+	if (w->out.len >= WORKER_OUT_FLUSH && !worker_flush(w, s))
+		return true;
+	return s->conn.broken || output_is_full(w, s);
+}
+
+/* Gives what is in conn.in, or what was just read into the scratch, to the protocol
+ * and keeps what it leaves. */
+static void feed(struct worker *w, struct session *s, const uint8_t *scratch, size_t scratch_len)
+{
+	struct buffer *in = &s->conn.in;
+	s->want = 0;
+	s->paused = false;
+	if (scratch == NULL) {
+		size_t used = s->protocol->input(w, s, buffer_head(in), in->len);
+		buffer_consume(in, used);
+		if (in->len == 0)
+			buffer_reset(in);
+		return;
+	}
+	size_t used = s->protocol->input(w, s, scratch, scratch_len);
+	DHT_ASSERT(used <= scratch_len);
+	if (used < scratch_len && !s->closing &&
+	    buffer_append(in, scratch + used, scratch_len - used, s->protocol->in_max) != 0)
+		s->conn.broken = true;
+}
+
+/* Reads once. Returns the bytes read, 0 when there is nothing or the peer ended. */
+static size_t read_once(struct worker *w, struct session *s, uint8_t **scratch)
+{
+	struct buffer *in = &s->conn.in;
+	uint8_t *to = w->in;
+	size_t room = WORKER_READ_MAX;
+	if (in->len > 0) {
+		size_t more = s->want > in->len ? s->want - in->len : WORKER_READ_MAX;
+		if (more > IN_STEP_MAX)
+			more = IN_STEP_MAX;
+		if (buffer_reserve(in, more, s->protocol->in_max) != 0) {
+			s->conn.broken = true;
+			return 0;
+		}
+		to = buffer_tail(in);
+		room = buffer_room(in) < IN_STEP_MAX ? buffer_room(in) : IN_STEP_MAX;
+	}
+	*scratch = in->len > 0 ? NULL : to;
+
+	ssize_t n = s->conn.transport->read(&s->conn, to, room);
+	if (n <= 0) {
+		s->readable = false;
+		if (n == 0)
+			s->conn.input_ended = true;
+		else if (n != DHT_EAGAIN)
+			s->conn.broken = true;
+		return 0;
+	}
+	/* A short read emptied the socket, and what comes later is a new edge; the end
+	 * of the stream is not, if it was there before the last edge. */
+	if ((size_t)n < room && !s->peer_closing)
+		s->readable = false;
+	if (*scratch == NULL)
+		in->len += (size_t)n;
+	return (size_t)n;
+}
+
+static void take_input(struct worker *w, struct session *s)
+{
+	if (s->paused) {
+		feed(w, s, NULL, 0);
+		if (s->paused || s->streaming || s->closing)
+			return;
+	}
+	if (!s->readable || s->conn.input_ended || s->conn.broken)
+		return;
+	uint8_t *scratch = NULL;
+	size_t n = read_once(w, s, &scratch);
+	if (n > 0 && (scratch != NULL || s->conn.in.len >= s->want))
+		feed(w, s, scratch, n);
+}
+
+enum turn_result turn_serve(struct worker *w, struct session *s)
+{
+	groups_assert_none();
+	if (conn_flush(&s->conn) != 0)
+		return TURN_CLOSE;
+	if (!s->closing && !output_is_full(w, s)) {
+		if (s->streaming)
+			s->protocol->resume(w, s);
+		else
+			take_input(w, s);
+	}
+	if (!worker_flush(w, s))
+		return TURN_CLOSE;
+
+	bool has_work = s->streaming || s->paused;
+	if (s->closing || (s->conn.input_ended && !has_work))
+		return s->conn.out.len == 0 ? TURN_CLOSE : TURN_IDLE;
+	if (output_is_full(w, s))
+		return TURN_IDLE;
+	return has_work || (s->readable && !s->conn.input_ended) ? TURN_AGAIN : TURN_IDLE;
+}
+
+bool turn_is_parkable(const struct session *s)
+{
+	return s->conn.out.len == 0 && !s->paused && !s->streaming && !s->closing &&
+	       !s->conn.input_ended && list_is_empty(&s->ready_link);
+}

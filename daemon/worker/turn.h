@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker/turn - one turn of one session: flush, read once, answer, write once.
+ *
+ * Why     A turn is bounded (one read of at most WORKER_READ_MAX, or one slice of a
+ *         stream), so a connection with a million pipelined requests takes its place
+ *         in the round like any other.
+ * Thread  the worker that owns the session; holds no group lock (asserted).
+ */
+#ifndef DHT_WORKER_TURN_H
+#define DHT_WORKER_TURN_H
+
+#include "worker/worker.h"
+
+enum turn_result {
+	TURN_IDLE,  /* nothing to do until the next event */
+	TURN_AGAIN, /* more to do: give it another turn after the others */
+	TURN_CLOSE, /* finished or broken: destroy it */
+};
+
+enum turn_result turn_serve(struct worker *w, struct session *s);
+
+/* True when nothing is lost or delayed by parking the session. */
+bool turn_is_parkable(const struct session *s);
+
+#endif

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "io/clock.h"
+#include "worker/turn.h"
+
+/* Sessions bring the kind that the dispatcher gave them; this one is none of those. */
+enum { WATCH_WAKE = UINT16_MAX };
+
+enum { PARK_BATCH_MAX = 256 }; /* sessions parked in one round of the loop */
+
+/* One writer: no locked instruction. */
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
+
+/* ---- Sessions: hot, parked, closed ----------------------------------------------- */
+
+static void session_bury(struct worker *w, struct session *s)
+{
+	if (s->hot) {
+		list_remove(&s->hot_link);
+		poller_remove(&w->poller, &s->conn.watch);
+		s->hot = false;
+		count(&w->stats.hot, (uint64_t)-1);
+	}
+	list_remove(&s->ready_link);
+	/* An event of this round may still point to it. */
+	list_push_tail(&w->graveyard, &s->ready_link);
+}
+
+static void graveyard_empty(struct worker *w)
+{
+	LIST_FOREACH_SAFE(link, next, &w->graveyard)
+	{
+		list_remove(link);
+		session_destroy(LIST_ENTRY(link, struct session, ready_link));
+	}
+}
+
+/* Makes the session this worker's own until it parks. */
+static int session_heat(struct worker *w, struct session *s)
+{
+	int rc = poller_add_hot(&w->poller, &s->conn.watch);
+	if (rc != 0)
+		return rc;
+	s->hot = true;
+	list_push_tail(&w->hot, &s->hot_link);
+	count(&w->stats.hot, 1);
+	return 0;
+}
+
+/* Gives the session to the dispatcher. It must not be touched afterwards. */
+static void session_park(struct worker *w, struct session *s)
+{
+	DHT_ASSERT(turn_is_parkable(s));
+	if (s->hot) {
+		list_remove(&s->hot_link);
+		poller_remove(&w->poller, &s->conn.watch);
+		s->hot = false;
+		count(&w->stats.hot, (uint64_t)-1);
+	}
+	struct sessions *all = s->sessions;
+	atomic_fetch_add_explicit(&all->parked, 1, memory_order_relaxed);
+	if (poller_rearm_parked(w->shared->dispatcher_poller, &s->conn.watch) != 0) {
+		atomic_fetch_sub_explicit(&all->parked, 1, memory_order_relaxed);
+		session_bury(w, s);
+	}
+}
+
+/* What follows a turn. */
+static void session_settle(struct worker *w, struct session *s, enum turn_result result)
+{
+	uint64_t park_after = atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed);
+	switch (result) {
+	case TURN_CLOSE:
+		session_bury(w, s);
+		return;
+	case TURN_AGAIN:
+		if (!s->hot && session_heat(w, s) != 0) {
+			session_bury(w, s);
+			return;
+		}
+		list_move_tail(&w->ready, &s->ready_link);
+		return;
+	case TURN_IDLE:
+		break;
+	}
+	if (w->draining && turn_is_parkable(s) && s->conn.in.len == 0)
+		session_bury(w, s);
+	else if (park_after == 0 && turn_is_parkable(s))
+		session_park(w, s);
+	else if (!s->hot && session_heat(w, s) != 0)
+		session_bury(w, s);
+}
+
+/* Serves one session; kind is what the turn is counted as. */
+static void serve(struct worker *w, struct session *s, enum job_kind kind, uint64_t ready_ns)
+{
+	uint64_t started = w->now_ns;
+	histogram_record(&w->stats.wait, started > ready_ns ? started - ready_ns : 0);
+	s->active_ns = started;
+	if (s->hot)
+		list_move_tail(&w->hot, &s->hot_link);
+	enum turn_result result = turn_serve(w, s);
+	session_settle(w, s, result);
+	count(&w->stats.kinds[kind], 1);
+	w->now_ns = clock_monotonic_ns();
+	histogram_record(&w->stats.run, w->now_ns - started);
+}
+
+/* ---- Jobs ------------------------------------------------------------------------ */
+
+static void run_session(struct worker *w, struct job *job)
+{
+	struct session *s = session_of_job(job);
+	s->readable = true;
+	/* Hot first, then served: an edge between the two is not lost. */
+	if (atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed) != 0 &&
+	    session_heat(w, s) != 0) {
+		session_bury(w, s);
+		return;
+	}
+	session_settle(w, s, turn_serve(w, s));
+}
+
+int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns)
+{
+	s->job.kind = s->protocol->handed_kind;
+	s->job.run = run_session;
+	s->active_ns = now_ns;
+	return worker_push(w, &s->job, now_ns);
+}
+
+int worker_push(struct worker *w, struct job *job, uint64_t now_ns)
+{
+	bool wake;
+	int rc = queue_push(&w->queue, job, now_ns, &wake);
+	if (rc == 0 && wake)
+		wake_signal(&w->wake);
+	return rc;
+}
+
+static void run_jobs(struct worker *w)
+{
+	for (struct job *job = queue_take(&w->queue), *next; job != NULL; job = next) {
+		next = job->next;
+		enum job_kind kind = job->kind;
+		uint64_t started = w->now_ns;
+		queue_started(&w->queue);
+		histogram_record(&w->stats.wait,
+				 started > job->queued_ns ? started - job->queued_ns : 0);
+		job->run(w, job);
+		count(&w->stats.kinds[kind], 1);
+		w->now_ns = clock_monotonic_ns();
+		histogram_record(&w->stats.run, w->now_ns - started);
+	}
+	if (atomic_load_explicit(&w->shared->dispatcher_waits, memory_order_relaxed) &&
+	    atomic_exchange(&w->shared->dispatcher_waits, false))
+		wake_signal(w->shared->dispatcher_wake);
+}
+
+/* ---- The loop -------------------------------------------------------------------- */
+
+/* Notes what an event says and puts its session on the ready list. */
+static void take_event(struct worker *w, const struct epoll_event *event)
+{
+	struct watch *watch = event->data.ptr;
+	if (watch->kind == WATCH_WAKE)
+		return;
+	struct session *s = session_of_watch(watch);
+	bool input = (event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+	if (input)
+		s->readable = true;
+	if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->peer_closing = true;
+	/* Output alone matters only to somebody who waits for it. */
+	if ((input || s->conn.out.len > 0) && list_is_empty(&s->ready_link))
+		list_push_tail(&w->ready, &s->ready_link);
+}
+
+/* Gives every session that is ready now one turn; those with more to do come again
+ * in the next round, behind new jobs and events. */
+static void serve_ready(struct worker *w, uint64_t ready_ns)
+{
+	struct list round;
+	list_init(&round);
+	list_splice_tail(&round, &w->ready);
+	struct list *link;
+	while ((link = list_first(&round)) != NULL) {
+		struct session *s = LIST_ENTRY(link, struct session, ready_link);
+		list_remove(link);
+		enum job_kind kind = s->streaming ? JOB_background : s->protocol->hot_kind;
+		serve(w, s, kind, ready_ns);
+	}
+}
+
+/* Parks what was silent for park_after, oldest first. Returns when to look again. */
+static uint64_t park_silent(struct worker *w)
+{
+	uint64_t park_after = atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed);
+	unsigned budget = PARK_BATCH_MAX;
+	LIST_FOREACH_SAFE(link, next, &w->hot)
+	{
+		struct session *s = LIST_ENTRY(link, struct session, hot_link);
+		uint64_t due = s->active_ns + park_after;
+		if (due > w->now_ns)
+			return due - w->now_ns;
+		if (budget-- == 0)
+			return 0;
+		if (turn_is_parkable(s)) {
+			session_park(w, s);
+		} else {
+			/* A client that neither takes its replies nor goes: looked at
+			 * again after another park_after, at least a second. */
+			s->active_ns = w->now_ns;
+			list_move_tail(&w->hot, link);
+			if (park_after < NS_PER_S)
+				return NS_PER_S;
+		}
+	}
+	return UINT64_MAX;
+}
+
+/* Another worker is less busy: gives it one connection that is in use. */
+static void shed_one(struct worker *w)
+{
+	if (!atomic_exchange_explicit(&w->shed, false, memory_order_relaxed))
+		return;
+	for (struct list *link = w->hot.prev; link != &w->hot; link = link->prev) {
+		struct session *s = LIST_ENTRY(link, struct session, hot_link);
+		if (turn_is_parkable(s)) {
+			session_park(w, s);
+			return;
+		}
+	}
+}
+
+/* Takes the order to stop: every session gets one more look at its socket. */
+static void drain_begin(struct worker *w)
+{
+	w->draining = true;
+	LIST_FOREACH_SAFE(link, next, &w->hot)
+	{
+		struct session *s = LIST_ENTRY(link, struct session, hot_link);
+		s->readable = true;
+		list_move_tail(&w->ready, &s->ready_link);
+	}
+}
+
+/* Ends every session once its replies are out, at the latest at the deadline.
+ * Returns true when none is left. */
+static bool drain(struct worker *w)
+{
+	bool late = w->now_ns >= atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
+	LIST_FOREACH_SAFE(link, next, &w->hot)
+	{
+		struct session *s = LIST_ENTRY(link, struct session, hot_link);
+		if (late || (turn_is_parkable(s) && !s->readable))
+			session_bury(w, s);
+	}
+	return (late || list_is_empty(&w->hot)) && queue_depth(&w->queue) == 0;
+}
+
+static uint64_t loop_timeout(struct worker *w)
+{
+	if (!list_is_empty(&w->ready))
+		return 0;
+	uint64_t timeout = park_silent(w);
+	if (w->draining) {
+		uint64_t until = atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
+		uint64_t left = until > w->now_ns ? until - w->now_ns : 0;
+		timeout = left < timeout ? left : timeout;
+	}
+	return timeout;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct epoll_event events[WORKER_EVENTS_MAX];
+	char name[16];
+	snprintf(name, sizeof(name), "dhtd/w%u", w->index);
+	pthread_setname_np(pthread_self(), name);
+
+	w->now_ns = clock_monotonic_ns();
+	atomic_store_explicit(&w->stats.busy_since, w->now_ns, memory_order_relaxed);
+	for (;;) {
+		graveyard_empty(w);
+		if (!w->draining &&
+		    atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed) != 0)
+			drain_begin(w);
+		if (w->draining && list_is_empty(&w->ready) && drain(w))
+			break;
+		uint64_t timeout = loop_timeout(w);
+		uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_relaxed);
+		if (timeout != 0 && !queue_sleep(&w->queue))
+			timeout = 0;
+		if (timeout != 0) {
+			/* Order matters to whoever adds the two up: never counted twice. */
+			atomic_store_explicit(&w->stats.busy_since, 0, memory_order_release);
+			count(&w->stats.busy_ns, w->now_ns - since);
+		}
+		int n = poller_wait(&w->poller, events, WORKER_EVENTS_MAX, timeout);
+		w->now_ns = clock_monotonic_ns();
+		if (timeout != 0) {
+			queue_awake(&w->queue);
+			atomic_store_explicit(&w->stats.busy_since, w->now_ns,
+					      memory_order_relaxed);
+		}
+		uint64_t ready_ns = w->now_ns;
+		for (int i = 0; i < n; i++)
+			take_event(w, &events[i]);
+		run_jobs(w);
+		serve_ready(w, ready_ns);
+		shed_one(w);
+	}
+	graveyard_empty(w);
+	return NULL;
+}
+
+/* ---- Set-up ---------------------------------------------------------------------- */
+
+int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct worker_shared *shared)
+{
+	*w = (struct worker){
+	    .index = index, .shared = shared, .poller = {.fd = -1}, .wake = {.watch = {.fd = -1}}};
+	list_init(&w->hot);
+	list_init(&w->ready);
+	list_init(&w->graveyard);
+	histogram_init(&w->stats.wait);
+	histogram_init(&w->stats.run);
+	queue_init(&w->queue, queue_max);
+	w->in = malloc(WORKER_READ_MAX);
+	int rc = w->in != NULL ? poller_open(&w->poller) : DHT_ENOMEM;
+	if (rc == 0)
+		rc = wake_open(&w->wake, &w->poller, WATCH_WAKE);
+	if (rc != 0)
+		worker_fini(w);
+	return rc;
+}
+
+int worker_start(struct worker *w)
+{
+	int rc = pthread_create(&w->thread, NULL, worker_main, w);
+	return rc == 0 ? 0 : dht_error_from_errno(rc);
+}
+
+void worker_stop(struct worker *w, uint64_t until_ns)
+{
+	atomic_store_explicit(&w->drain_until_ns, until_ns, memory_order_relaxed);
+	wake_signal(&w->wake);
+}
+
+static void run_probe(struct worker *w, struct job *job)
+{
+	atomic_store_explicit(&w->probe_since, 0, memory_order_release);
+}
+
+uint64_t worker_probe(struct worker *w, uint64_t now_ns)
+{
+	uint64_t since = atomic_load_explicit(&w->probe_since, memory_order_acquire);
+	if (since != 0)
+		return now_ns > since ? now_ns - since : 0;
+	w->probe = (struct job){.kind = JOB_noop, .run = run_probe};
+	atomic_store_explicit(&w->probe_since, now_ns, memory_order_relaxed);
+	if (worker_push(w, &w->probe, now_ns) != 0)
+		atomic_store_explicit(&w->probe_since, 0, memory_order_relaxed);
+	return 0;
+}
+
+uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)
+{
+	uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_acquire);
+	uint64_t busy = atomic_load_explicit(&w->stats.busy_ns, memory_order_relaxed);
+	return since != 0 && since < now_ns ? busy + (now_ns - since) : busy;
+}
+
+bool worker_join(struct worker *w, const struct timespec *until)
+{
+	return pthread_timedjoin_np(w->thread, NULL, until) == 0;
+}
+
+void worker_fini(struct worker *w)
+{
+	wake_close(&w->wake);
+	poller_close(&w->poller);
+	queue_fini(&w->queue);
+	buffer_reset(&w->out);
+	free(w->in);
+	w->in = NULL;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker/worker - a thread that takes jobs from its queue and keeps connections hot.
+ *
+ * Why     A connection that is in use stays with one worker, which serves it request
+ *         after request from an epoll instance of its own; only a silent one goes
+ *         back to the dispatcher (parks). Measured, that halves the server's CPU per
+ *         request against a hand-over per event (tests/bench/dispatch).
+ * Owns    Its queue, its poller, its scratch buffers, the sessions handed to it.
+ * Thread  worker_push and the counters: any. Everything else: the worker itself.
+ * Errors  Set-up returns DHT_E*; a running worker has none of its own: an operating
+ *         error of a connection closes that connection.
+ */
+#ifndef DHT_WORKER_WORKER_H
+#define DHT_WORKER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/histogram.h"
+#include "base/list.h"
+#include "io/poller.h"
+#include "io/wake.h"
+#include "worker/queue.h"
+#include "worker/session.h"
+
+enum {
+	WORKER_READ_MAX = 16 * 1024,         /* bytes read from a connection in one turn */
+	WORKER_OUT_FLUSH = 64 * 1024,        /* replies collected before they are written */
+	WORKER_EVENTS_MAX = 256,             /* events taken from the kernel at once */
+	WORKER_REPLY_MAX = 80 * 1024 * 1024, /* one reply at the most */
+	WORKER_MAX = 1024,
+};
+#define WORKER_SLICE_NS 200000ull /* of background work, while clients may wait */
+
+struct exec;
+
+/* What all workers share; constant while they run, but for the atomics. */
+struct worker_shared {
+	struct poller *dispatcher_poller; /* where sessions are parked */
+	struct wake *dispatcher_wake;
+	_Atomic bool dispatcher_waits;  /* it keeps sessions back: every queue was full */
+	_Atomic uint64_t park_after_ns; /* 0: a hand-over per event */
+	_Atomic uint64_t output_max;    /* unsent bytes at which a client is not read any more */
+	struct sessions *sessions;
+	struct exec *exec; /* what operations run on (worker/exec.h) */
+};
+
+/* Written by the worker alone, read by anybody. */
+struct worker_stats {
+	_Atomic uint64_t kinds[JOB_KIND_COUNT];
+	_Atomic uint64_t requests;
+	_Atomic uint64_t busy_ns;    /* finished stretches of work */
+	_Atomic uint64_t busy_since; /* start of the running stretch, 0 when idle */
+	_Atomic uint64_t hot;        /* hot connections */
+	struct histogram wait;       /* ready or queued, until started */
+	struct histogram run;
+};
+
+struct worker {
+	unsigned index; /* also its number as an appender of the store */
+	struct worker_shared *shared;
+	struct queue queue;
+	struct poller poller;
+	struct wake wake;
+	pthread_t thread;
+	struct list hot;       /* least recently active first */
+	struct list ready;     /* sessions with something to do */
+	struct list graveyard; /* closed in this round of the loop */
+	struct buffer out;     /* replies of the session being served */
+	uint8_t *in;           /* WORKER_READ_MAX bytes of scratch */
+	void *resp;            /* the client protocol's scratch (resp/serve.h), the server's */
+	uint64_t now_ns;       /* when the running job or event was started */
+	bool draining;
+	_Atomic uint64_t drain_until_ns; /* 0: not told to stop */
+	struct job probe;                /* the watchdog's no-op */
+	_Atomic uint64_t probe_since;    /* when it was queued; 0 when it has run */
+	_Atomic bool shed;               /* the dispatcher asks to park one busy connection */
+	_Atomic uint32_t busy_permille;  /* of the last second, computed by the dispatcher */
+	struct worker_stats stats;
+};
+
+/* Prepares a worker; nothing runs yet. */
+int worker_init(struct worker *w, unsigned index, uint32_t queue_max,
+		struct worker_shared *shared) DHT_MUST_CHECK;
+int worker_start(struct worker *w) DHT_MUST_CHECK;
+
+/* Tells the worker to answer what has arrived, close its sessions and end, at the
+ * latest at until_ns. worker_join waits for the thread until a wall-clock time; false:
+ * it still runs. */
+void worker_stop(struct worker *w, uint64_t until_ns);
+bool worker_join(struct worker *w, const struct timespec *until);
+void worker_fini(struct worker *w);
+
+/* Queues a job and wakes the worker if it sleeps. DHT_EFULL: the job stays with the
+ * caller. */
+int worker_push(struct worker *w, struct job *job, uint64_t now_ns) DHT_MUST_CHECK;
+
+/* Hands a session over; the caller does not touch it after success. */
+int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns) DHT_MUST_CHECK;
+
+/* Queues a no-op job unless the last one still waits. Returns for how long it has
+ * been waiting: 0 while the worker runs its jobs. One caller: the dispatcher. */
+uint64_t worker_probe(struct worker *w, uint64_t now_ns);
+
+/* Returns the time the worker spent working until now_ns, a running stretch included. */
+uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns);
+
+/* ---- For protocols, on the worker's thread -------------------------------------- */
+
+/* Where the replies of the session being served go. */
+static inline struct buffer *worker_out(struct worker *w)
+{
+	return &w->out;
+}
+
+/* Writes the collected replies to the socket now. False: the session is broken. */
+bool worker_flush(struct worker *w, struct session *s);
+
+/* Flushes when much was collected. True when the protocol has to stop: the client
+ * does not read its replies, or is broken. */
+bool worker_should_pause(struct worker *w, struct session *s);
+
+static inline void worker_count_requests(struct worker *w, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(&w->stats.requests, memory_order_relaxed);
+	atomic_store_explicit(&w->stats.requests, old + n, memory_order_relaxed);
+}
+
+#endif
