@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/node.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "node/change.h"
+#include "ring/slot.h"
+
+int node_init(struct node *node, struct store *store, uint32_t member)
+{
+	*node = (struct node){.store = store};
+	counter_init(&node->counter, 0, member);
+	node->blocks = calloc(store_blocks(store), sizeof(*node->blocks));
+	return node->blocks != NULL ? 0 : DHT_ENOMEM;
+}
+
+void node_fini(struct node *node)
+{
+	free(node->blocks);
+	node->blocks = NULL;
+}
+
+struct store_key node_key(const struct node *node, struct bytes key)
+{
+	return (struct store_key){
+	    .key = key,
+	    .hash = hash_bytes(key.data, key.len),
+	    .block = ring_block_of_slot(ring_slot_of_key(key), store_blocks(node->store)),
+	};
+}
+
+/* What a round starts from when no record is there (the register protocol, section
+ * 3, PREPARE round): a tombstone whose history may have been erased up to floor. */
+static struct record absent_base(const struct node_block *block)
+{
+	return (struct record){
+	    .kind = RECORD_TOMBSTONE,
+	    .ver = block->floor,
+	    .pver = block->floor,
+	};
+}
+
+/* A tombstone that all replicas hold as a vote is erased (section 4). There is one
+ * replica, and it holds it: it voted just now. That the erasure fails for want of
+ * room delays it only: the tombstone stays, and the next deletion finds it. */
+static void erase_tombstone(struct node *node, unsigned appender, const struct store_key *key,
+			    uint64_t *end)
+{
+	struct store_hit hit;
+	enum store_found found = store_find(node->store, key, NULL, &hit);
+	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_TOMBSTONE);
+	struct node_block *block = &node->blocks[key->block];
+	struct ballot floor = ballot_max(block->floor, ballot_top(hit.record.acc));
+	if (store_erase(node->store, appender, key, &hit, floor, end) == 0)
+		block->floor = floor;
+}
+
+void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result)
+{
+	struct store_hit hit;
+	struct node_block *block = &node->blocks[op->key.block];
+	enum store_found found = store_find(node->store, &op->key, NULL, &hit);
+	DHT_ASSERT(found != STORE_COLD);
+	struct record base = found == STORE_FOUND ? hit.record : absent_base(block);
+	struct change change;
+	change_apply(op, &base, &change, result);
+	if (op->kind == OP_GET && result->status == 0)
+		result->location = hit.location;
+	if (!change.changes)
+		return;
+
+	struct ballot drawn = counter_draw(&node->counter, block->version);
+	struct record record = {
+	    .kind = change.kind,
+	    .acc = drawn,
+	    .ver = drawn,
+	    .pver = base.ver,
+	    .expires_ms = change.expires_ms,
+	    .key = op->key.key,
+	    .value = change.value,
+	};
+	int rc = store_put(node->store, appender, &op->key, &hit, &record, &result->end);
+	if (rc != 0) {
+		result->status = rc;
+		return;
+	}
+	result->version = drawn;
+	result->expires_ms = change.expires_ms;
+	if (change.kind == RECORD_TOMBSTONE)
+		erase_tombstone(node, appender, &op->key, &result->end);
+}
