@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wire/admin - admin requests and responses: C structs to and from protobuf.
+ *
+ * Why     The rest of the daemon sees structs whose fields were checked; nobody
+ *         else touches generated types. The format is documented in proto/admin.proto.
+ * Owns    A decoded request owns the memory that its bytes point into, until
+ *         wire_admin_release. Encoders copy.
+ * Thread  any; pure.
+ * Errors  Decoding: DHT_EPROTO (no AdminRequest), DHT_EUNKNOWN (no command that this
+ *         version knows), DHT_EINVAL, DHT_ETOOBIG (a field is missing or out of
+ *         bounds; why says which). Encoding: DHT_ENOMEM or DHT_EFULL from the buffer,
+ *         which is unchanged then.
+ */
+#ifndef DHT_WIRE_ADMIN_H
+#define DHT_WIRE_ADMIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "node/op.h"
+
+enum { WIRE_WHY_MAX = 160, WIRE_FILE_NAME_MAX = 4096 };
+
+enum admin_command {
+#define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details) ADMIN_##id,
+#include "proto/commands.def"
+	ADMIN_COMMAND_COUNT
+};
+
+struct admin_request {
+	uint64_t call_id;
+	enum admin_command command;
+	void *message; /* the protobuf message; bytes and strings point into it */
+	union {
+		struct op op;        /* get, put, del, cas, incr; hash and block not derived yet */
+		struct bytes prefix; /* scan, dump */
+		size_t load_count;   /* load: see wire_admin_load_entry */
+		const char *level;   /* log_level; "" only asks */
+		struct {
+			bool check;
+			const char *file_name;
+			struct bytes content;
+		} config;
+	};
+};
+
+/* Bounds that the configuration sets. */
+struct wire_limits {
+	size_t value_max;
+};
+
+/* Decodes one message. On failure call_id is set if it could be read, and why holds
+ * a sentence; nothing has to be released. */
+int wire_admin_decode(const uint8_t *data, size_t len, const struct wire_limits *limits,
+		      struct admin_request *request, char why[WIRE_WHY_MAX]) DHT_MUST_CHECK;
+void wire_admin_release(struct admin_request *request);
+
+/* The i-th entry of a load request, checked like a put. */
+int wire_admin_load_entry(const struct admin_request *request, size_t i,
+			  const struct wire_limits *limits, struct op *op,
+			  char why[WIRE_WHY_MAX]) DHT_MUST_CHECK;
+
+/* ---- Responses: each appends one frame ------------------------------------------- */
+
+struct admin_node_status {
+	const char *id, *name, *state, *peer, *client, *zone;
+	uint64_t weight, keys, bytes;
+};
+
+struct admin_status {
+	const char *cluster, *node, *id, *version, *health, *startup;
+	uint32_t pid;
+	uint64_t uptime_s, epoch, keys, bytes, workers, connections;
+	bool serving;
+	const char *const *reasons;
+	size_t reason_count;
+	const struct admin_node_status *nodes;
+	size_t node_count;
+};
+
+struct admin_quantiles {
+	uint64_t p50, p99, max; /* microseconds */
+};
+
+struct admin_worker_queue {
+	uint64_t depth, depth_max, jobs, hot, requests, full;
+	double busy;
+	struct admin_quantiles wait, run;
+	struct {
+		const char *name;
+		uint64_t count;
+	} kinds[16];
+	size_t kind_count;
+};
+
+struct admin_queues {
+	const struct admin_worker_queue *workers;
+	size_t worker_count;
+	uint64_t parked, dispatched, accepted, waiting, refused;
+};
+
+struct admin_setting {
+	const char *key, *value, *default_value;
+	bool reloadable;
+};
+
+struct admin_entry {
+	struct bytes key, value;
+	uint64_t expires_ms;
+};
+
+int wire_admin_error(struct buffer *out, uint64_t call_id, int error,
+		     const char *message) DHT_MUST_CHECK;
+int wire_admin_status(struct buffer *out, uint64_t call_id,
+		      const struct admin_status *status) DHT_MUST_CHECK;
+int wire_admin_queues(struct buffer *out, uint64_t call_id,
+		      const struct admin_queues *queues) DHT_MUST_CHECK;
+int wire_admin_log_level(struct buffer *out, uint64_t call_id, const char *level,
+			 const char *previous) DHT_MUST_CHECK;
+int wire_admin_settings(struct buffer *out, uint64_t call_id, const struct admin_setting *settings,
+			size_t count) DHT_MUST_CHECK;
+int wire_admin_problems(struct buffer *out, uint64_t call_id, const char *const *problems,
+			size_t count) DHT_MUST_CHECK;
+
+/* The response to a get, put, del, cas or incr that succeeded. */
+int wire_admin_result(struct buffer *out, uint64_t call_id, enum admin_command command,
+		      const struct op_result *result) DHT_MUST_CHECK;
+
+/* A part of a scan (keys only) or dump; with last, its end. */
+int wire_admin_entries(struct buffer *out, uint64_t call_id, enum admin_command command,
+		       const struct admin_entry *entries, size_t count, bool last) DHT_MUST_CHECK;
+int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded) DHT_MUST_CHECK;
+
+#endif

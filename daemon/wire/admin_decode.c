@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/admin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin.pb-c.h"
+#include "base/error.h"
+#include "proto/frame.h"
+
+static struct bytes bytes_from(ProtobufCBinaryData data)
+{
+	return bytes_of(data.data, data.len);
+}
+
+static int check_key(struct bytes key, char why[WIRE_WHY_MAX])
+{
+	if (key.len <= RECORD_KEY_MAX)
+		return 0;
+	snprintf(why, WIRE_WHY_MAX, "the key has %zu bytes; at most %d are allowed", key.len,
+		 RECORD_KEY_MAX);
+	return DHT_ETOOBIG;
+}
+
+static int check_value(struct bytes value, const struct wire_limits *limits, char why[WIRE_WHY_MAX])
+{
+	if (value.len <= limits->value_max)
+		return 0;
+	snprintf(why, WIRE_WHY_MAX,
+		 "the value has %zu bytes; at most %zu are allowed (store.max_value_size)",
+		 value.len, limits->value_max);
+	return DHT_ETOOBIG;
+}
+
+static int decode_put(const Dhtd__Admin__PutRequest *m, const struct wire_limits *limits,
+		      struct op *op, char why[WIRE_WHY_MAX])
+{
+	*op = (struct op){.kind = OP_PUT, .value = bytes_from(m->value)};
+	op->key.key = bytes_from(m->key);
+	switch (m->condition) {
+	case DHTD__ADMIN__PUT_REQUEST__CONDITION__ALWAYS:
+		op->condition = OP_ALWAYS;
+		break;
+	case DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_ABSENT:
+		op->condition = OP_IF_ABSENT;
+		break;
+	case DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_PRESENT:
+		op->condition = OP_IF_PRESENT;
+		break;
+	default:
+		snprintf(why, WIRE_WHY_MAX, "condition %d is not known", (int)m->condition);
+		return DHT_EINVAL;
+	}
+	return check_value(op->value, limits, why);
+}
+
+static int decode_cas(const Dhtd__Admin__CasRequest *m, const struct wire_limits *limits,
+		      struct op *op, char why[WIRE_WHY_MAX])
+{
+	*op = (struct op){.kind = OP_CAS_VALUE, .value = bytes_from(m->new_value)};
+	op->key.key = bytes_from(m->key);
+	switch (m->expected_case) {
+	case DHTD__ADMIN__CAS_REQUEST__EXPECTED_OLD_VALUE:
+		op->expected = bytes_from(m->old_value);
+		return check_value(op->value, limits, why);
+	case DHTD__ADMIN__CAS_REQUEST__EXPECTED_OLD_VERSION:
+		break;
+	default:
+		snprintf(why, WIRE_WHY_MAX, "cas needs old_value or old_version");
+		return DHT_EINVAL;
+	}
+	const Dhtd__Admin__Version *v = m->old_version;
+	if (v->counter > BALLOT_COUNTER_MAX || v->member > BALLOT_MEMBER_TOP) {
+		snprintf(why, WIRE_WHY_MAX,
+			 "old_version %" PRIu32 ".%" PRIu64 ".%" PRIu32 " is out of range",
+			 v->version, v->counter, v->member);
+		return DHT_EINVAL;
+	}
+	op->kind = OP_CAS_VERSION;
+	op->expected_version = ballot_make(v->version, v->counter, v->member);
+	return check_value(op->value, limits, why);
+}
+
+static int decode_config(const Dhtd__Admin__ConfigRequest *m, struct admin_request *request,
+			 char why[WIRE_WHY_MAX])
+{
+	request->config.check = m->action == DHTD__ADMIN__CONFIG_REQUEST__ACTION__CHECK;
+	if (!request->config.check && m->action != DHTD__ADMIN__CONFIG_REQUEST__ACTION__SHOW) {
+		snprintf(why, WIRE_WHY_MAX, "config action %d is not known", (int)m->action);
+		return DHT_EINVAL;
+	}
+	if (strlen(m->file_name) > WIRE_FILE_NAME_MAX) {
+		snprintf(why, WIRE_WHY_MAX, "file_name is longer than %d bytes",
+			 WIRE_FILE_NAME_MAX);
+		return DHT_ETOOBIG;
+	}
+	request->config.file_name = m->file_name;
+	request->config.content = bytes_from(m->content);
+	return 0;
+}
+
+static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_limits *limits,
+			  struct admin_request *r, char why[WIRE_WHY_MAX])
+{
+	int rc = 0;
+	switch (m->command_case) {
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_STATUS:
+		r->command = ADMIN_status;
+		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_QUEUES:
+		r->command = ADMIN_queues;
+		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOG_LEVEL:
+		r->command = ADMIN_log_level;
+		r->level = m->log_level->level;
+		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_CONFIG:
+		r->command = ADMIN_config;
+		return decode_config(m->config, r, why);
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_GET:
+		r->command = ADMIN_get;
+		r->op = (struct op){.kind = OP_GET, .key.key = bytes_from(m->get->key)};
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_PUT:
+		r->command = ADMIN_put;
+		rc = decode_put(m->put, limits, &r->op, why);
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_DEL:
+		r->command = ADMIN_del;
+		r->op = (struct op){.kind = OP_DEL, .key.key = bytes_from(m->del->key)};
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_CAS:
+		r->command = ADMIN_cas;
+		rc = decode_cas(m->cas, limits, &r->op, why);
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_INCR:
+		r->command = ADMIN_incr;
+		r->op = (struct op){
+		    .kind = OP_INCR, .key.key = bytes_from(m->incr->key), .delta = m->incr->delta};
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_SCAN:
+		r->command = ADMIN_scan;
+		r->prefix = bytes_from(m->scan->prefix);
+		return check_key(r->prefix, why);
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_DUMP:
+		r->command = ADMIN_dump;
+		r->prefix = bytes_from(m->dump->prefix);
+		return check_key(r->prefix, why);
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD:
+		r->command = ADMIN_load;
+		r->load_count = m->load->n_entries;
+		return 0;
+	default:
+		snprintf(why, WIRE_WHY_MAX, "the request has no command that version %s knows",
+			 DHT_VERSION);
+		return DHT_EUNKNOWN;
+	}
+	return rc != 0 ? rc : check_key(r->op.key.key, why);
+}
+
+int wire_admin_decode(const uint8_t *data, size_t len, const struct wire_limits *limits,
+		      struct admin_request *request, char why[WIRE_WHY_MAX])
+{
+	*request = (struct admin_request){0};
+	Dhtd__Admin__AdminRequest *m = dhtd__admin__admin_request__unpack(NULL, len, data);
+	if (m == NULL) {
+		snprintf(why, WIRE_WHY_MAX, "the frame holds no AdminRequest");
+		return DHT_EPROTO;
+	}
+	request->message = m;
+	request->call_id = m->call_id;
+	int rc = decode_command(m, limits, request, why);
+	if (rc == 0 && m->call_id == 0) {
+		snprintf(why, WIRE_WHY_MAX, "call_id is missing");
+		rc = DHT_EINVAL;
+	}
+	if (rc != 0)
+		wire_admin_release(request);
+	return rc;
+}
+
+void wire_admin_release(struct admin_request *request)
+{
+	if (request->message != NULL)
+		dhtd__admin__admin_request__free_unpacked(request->message, NULL);
+	request->message = NULL;
+}
+
+int wire_admin_load_entry(const struct admin_request *request, size_t i,
+			  const struct wire_limits *limits, struct op *op, char why[WIRE_WHY_MAX])
+{
+	const Dhtd__Admin__AdminRequest *m = request->message;
+	DHT_ASSERT(request->command == ADMIN_load && i < m->load->n_entries);
+	const Dhtd__Admin__Entry *entry = m->load->entries[i];
+	*op = (struct op){.kind = OP_PUT, .value = bytes_from(entry->value)};
+	op->key.key = bytes_from(entry->key);
+	int rc = check_key(op->key.key, why);
+	return rc != 0 ? rc : check_value(op->value, limits, why);
+}

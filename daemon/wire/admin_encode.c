@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/admin.h"
+
+#include <stdlib.h>
+
+#include "admin.pb-c.h"
+#include "base/error.h"
+#include "proto/frame.h"
+
+enum { OUT_MAX = INT32_MAX }; /* the session's own bound is the smaller one */
+
+/* protobuf-c declares its strings and bytes as writable and does not write them. */
+#define UNCONST(p) ((void *)(uintptr_t)(p))
+
+static ProtobufCBinaryData binary(struct bytes b)
+{
+	return (ProtobufCBinaryData){.data = UNCONST(b.data), .len = b.len};
+}
+
+static int append(struct buffer *out, uint64_t call_id, bool last,
+		  Dhtd__Admin__AdminResponse__ResultCase result, void *message)
+{
+	Dhtd__Admin__AdminResponse response = DHTD__ADMIN__ADMIN_RESPONSE__INIT;
+	response.call_id = call_id;
+	response.last = last;
+	response.result_case = result;
+	response.status = message; /* a union of pointers */
+
+	size_t len = dhtd__admin__admin_response__get_packed_size(&response);
+	DHT_ASSERT(len <= ADMIN_FRAME_MAX);
+	int rc = buffer_reserve(out, ADMIN_FRAME_HEADER + len, OUT_MAX);
+	if (rc != 0)
+		return rc;
+	admin_frame_put_header(buffer_tail(out), len);
+	dhtd__admin__admin_response__pack(&response, buffer_tail(out) + ADMIN_FRAME_HEADER);
+	out->len += ADMIN_FRAME_HEADER + len;
+	return 0;
+}
+
+#define APPEND(out, call_id, ID, message)                                                          \
+	append(out, call_id, true, DHTD__ADMIN__ADMIN_RESPONSE__RESULT_##ID, message)
+
+int wire_admin_error(struct buffer *out, uint64_t call_id, int error, const char *message)
+{
+	Dhtd__Admin__Error m = DHTD__ADMIN__ERROR__INIT;
+	m.code = (uint32_t)-error;
+	m.message = UNCONST(message);
+	return APPEND(out, call_id, ERROR, &m);
+}
+
+int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_status *status)
+{
+	Dhtd__Admin__StatusResponse m = DHTD__ADMIN__STATUS_RESPONSE__INIT;
+	Dhtd__Admin__NodeStatus *nodes = calloc(status->node_count + 1, sizeof(*nodes));
+	Dhtd__Admin__NodeStatus **list = calloc(status->node_count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (nodes == NULL || list == NULL)
+		goto out;
+	for (size_t i = 0; i < status->node_count; i++) {
+		const struct admin_node_status *from = &status->nodes[i];
+		dhtd__admin__node_status__init(&nodes[i]);
+		nodes[i].id = UNCONST(from->id);
+		nodes[i].name = UNCONST(from->name);
+		nodes[i].state = UNCONST(from->state);
+		nodes[i].peer = UNCONST(from->peer);
+		nodes[i].client = UNCONST(from->client);
+		nodes[i].zone = UNCONST(from->zone);
+		nodes[i].weight = (uint32_t)from->weight;
+		nodes[i].keys = from->keys;
+		nodes[i].bytes = from->bytes;
+		list[i] = &nodes[i];
+	}
+	m.cluster = UNCONST(status->cluster);
+	m.node = UNCONST(status->node);
+	m.id = UNCONST(status->id);
+	m.version = UNCONST(status->version);
+	m.pid = status->pid;
+	m.uptime_s = status->uptime_s;
+	m.epoch = status->epoch;
+	m.health = UNCONST(status->health);
+	m.reasons = UNCONST(status->reasons);
+	m.n_reasons = status->reason_count;
+	m.keys = status->keys;
+	m.bytes = status->bytes;
+	m.workers = (uint32_t)status->workers;
+	m.connections = status->connections;
+	m.serving = status->serving;
+	m.startup = UNCONST(status->startup);
+	m.nodes = list;
+	m.n_nodes = status->node_count;
+	rc = APPEND(out, call_id, STATUS, &m);
+out:
+	free(nodes);
+	free(list);
+	return rc;
+}
+
+static void fill_quantiles(Dhtd__Admin__Quantiles *m, const struct admin_quantiles *from)
+{
+	dhtd__admin__quantiles__init(m);
+	m->p50 = from->p50;
+	m->p99 = from->p99;
+	m->max = from->max;
+}
+
+/* One worker's message with everything that it points to. */
+struct worker_message {
+	Dhtd__Admin__WorkerQueue queue;
+	Dhtd__Admin__Quantiles wait, run;
+	Dhtd__Admin__JobKind kinds[DHT_ARRAY_LEN(((struct admin_worker_queue *)0)->kinds)];
+	Dhtd__Admin__JobKind *kind_list[DHT_ARRAY_LEN(((struct admin_worker_queue *)0)->kinds)];
+};
+
+static void fill_worker(struct worker_message *m, uint32_t index,
+			const struct admin_worker_queue *from)
+{
+	dhtd__admin__worker_queue__init(&m->queue);
+	m->queue.worker = index;
+	m->queue.depth = from->depth;
+	m->queue.depth_max = from->depth_max;
+	m->queue.jobs = from->jobs;
+	m->queue.busy = from->busy;
+	m->queue.connections = from->hot;
+	m->queue.requests = from->requests;
+	m->queue.full = from->full;
+	fill_quantiles(&m->wait, &from->wait);
+	fill_quantiles(&m->run, &from->run);
+	m->queue.wait_us = &m->wait;
+	m->queue.run_us = &m->run;
+	for (size_t i = 0; i < from->kind_count; i++) {
+		dhtd__admin__job_kind__init(&m->kinds[i]);
+		m->kinds[i].name = UNCONST(from->kinds[i].name);
+		m->kinds[i].count = from->kinds[i].count;
+		m->kind_list[i] = &m->kinds[i];
+	}
+	m->queue.kinds = m->kind_list;
+	m->queue.n_kinds = from->kind_count;
+}
+
+int wire_admin_queues(struct buffer *out, uint64_t call_id, const struct admin_queues *queues)
+{
+	Dhtd__Admin__QueuesResponse m = DHTD__ADMIN__QUEUES_RESPONSE__INIT;
+	Dhtd__Admin__DispatcherQueue dispatcher = DHTD__ADMIN__DISPATCHER_QUEUE__INIT;
+	struct worker_message *workers = calloc(queues->worker_count + 1, sizeof(*workers));
+	Dhtd__Admin__WorkerQueue **list = calloc(queues->worker_count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (workers == NULL || list == NULL)
+		goto out;
+	for (size_t i = 0; i < queues->worker_count; i++) {
+		fill_worker(&workers[i], (uint32_t)i, &queues->workers[i]);
+		list[i] = &workers[i].queue;
+	}
+	dispatcher.parked = queues->parked;
+	dispatcher.dispatched = queues->dispatched;
+	dispatcher.accepted = queues->accepted;
+	dispatcher.waiting = queues->waiting;
+	dispatcher.refused = queues->refused;
+	m.workers = list;
+	m.n_workers = queues->worker_count;
+	m.dispatcher = &dispatcher;
+	rc = APPEND(out, call_id, QUEUES, &m);
+out:
+	free(workers);
+	free(list);
+	return rc;
+}
+
+int wire_admin_log_level(struct buffer *out, uint64_t call_id, const char *level,
+			 const char *previous)
+{
+	Dhtd__Admin__LogLevelResponse m = DHTD__ADMIN__LOG_LEVEL_RESPONSE__INIT;
+	m.level = UNCONST(level);
+	m.previous = UNCONST(previous);
+	return APPEND(out, call_id, LOG_LEVEL, &m);
+}
+
+int wire_admin_settings(struct buffer *out, uint64_t call_id, const struct admin_setting *settings,
+			size_t count)
+{
+	Dhtd__Admin__ConfigResponse m = DHTD__ADMIN__CONFIG_RESPONSE__INIT;
+	Dhtd__Admin__ConfigItem *items = calloc(count + 1, sizeof(*items));
+	Dhtd__Admin__ConfigItem **list = calloc(count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (items == NULL || list == NULL)
+		goto out;
+	for (size_t i = 0; i < count; i++) {
+		dhtd__admin__config_item__init(&items[i]);
+		items[i].key = UNCONST(settings[i].key);
+		items[i].value = UNCONST(settings[i].value);
+		items[i].default_value = UNCONST(settings[i].default_value);
+		items[i].reloadable = settings[i].reloadable;
+		list[i] = &items[i];
+	}
+	m.items = list;
+	m.n_items = count;
+	rc = APPEND(out, call_id, CONFIG, &m);
+out:
+	free(items);
+	free(list);
+	return rc;
+}
+
+int wire_admin_problems(struct buffer *out, uint64_t call_id, const char *const *problems,
+			size_t count)
+{
+	Dhtd__Admin__ConfigResponse m = DHTD__ADMIN__CONFIG_RESPONSE__INIT;
+	m.problems = UNCONST(problems);
+	m.n_problems = count;
+	return APPEND(out, call_id, CONFIG, &m);
+}
+
+static Dhtd__Admin__Version version_message(struct ballot b)
+{
+	Dhtd__Admin__Version m = DHTD__ADMIN__VERSION__INIT;
+	m.version = b.version;
+	m.counter = ballot_counter(b);
+	m.member = ballot_member(b);
+	return m;
+}
+
+int wire_admin_result(struct buffer *out, uint64_t call_id, enum admin_command command,
+		      const struct op_result *result)
+{
+	Dhtd__Admin__Version version = version_message(result->version);
+	switch (command) {
+	case ADMIN_get: {
+		Dhtd__Admin__GetResponse m = DHTD__ADMIN__GET_RESPONSE__INIT;
+		m.value = binary(result->value);
+		m.version = &version;
+		m.expires_ms = result->expires_ms;
+		return APPEND(out, call_id, GET, &m);
+	}
+	case ADMIN_put: {
+		Dhtd__Admin__PutResponse m = DHTD__ADMIN__PUT_RESPONSE__INIT;
+		m.version = &version;
+		return APPEND(out, call_id, PUT, &m);
+	}
+	case ADMIN_del: {
+		Dhtd__Admin__DelResponse m = DHTD__ADMIN__DEL_RESPONSE__INIT;
+		return APPEND(out, call_id, DEL, &m);
+	}
+	case ADMIN_cas: {
+		Dhtd__Admin__CasResponse m = DHTD__ADMIN__CAS_RESPONSE__INIT;
+		m.version = &version;
+		return APPEND(out, call_id, CAS, &m);
+	}
+	case ADMIN_incr: {
+		Dhtd__Admin__IncrResponse m = DHTD__ADMIN__INCR_RESPONSE__INIT;
+		m.value = result->number;
+		m.version = &version;
+		return APPEND(out, call_id, INCR, &m);
+	}
+	default:
+		DHT_UNREACHABLE();
+	}
+}
+
+static int append_keys(struct buffer *out, uint64_t call_id, const struct admin_entry *entries,
+		       size_t count, bool last)
+{
+	Dhtd__Admin__ScanResponse m = DHTD__ADMIN__SCAN_RESPONSE__INIT;
+	ProtobufCBinaryData *keys = calloc(count + 1, sizeof(*keys));
+	if (keys == NULL)
+		return DHT_ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		keys[i] = binary(entries[i].key);
+	m.keys = keys;
+	m.n_keys = count;
+	int rc = append(out, call_id, last, DHTD__ADMIN__ADMIN_RESPONSE__RESULT_SCAN, &m);
+	free(keys);
+	return rc;
+}
+
+int wire_admin_entries(struct buffer *out, uint64_t call_id, enum admin_command command,
+		       const struct admin_entry *entries, size_t count, bool last)
+{
+	if (command == ADMIN_scan)
+		return append_keys(out, call_id, entries, count, last);
+	Dhtd__Admin__DumpResponse m = DHTD__ADMIN__DUMP_RESPONSE__INIT;
+	Dhtd__Admin__Entry *items = calloc(count + 1, sizeof(*items));
+	Dhtd__Admin__Entry **list = calloc(count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (items == NULL || list == NULL)
+		goto out;
+	for (size_t i = 0; i < count; i++) {
+		dhtd__admin__entry__init(&items[i]);
+		items[i].key = binary(entries[i].key);
+		items[i].value = binary(entries[i].value);
+		items[i].expires_ms = entries[i].expires_ms;
+		list[i] = &items[i];
+	}
+	m.entries = list;
+	m.n_entries = count;
+	rc = append(out, call_id, last, DHTD__ADMIN__ADMIN_RESPONSE__RESULT_DUMP, &m);
+out:
+	free(items);
+	free(list);
+	return rc;
+}
+
+int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded)
+{
+	Dhtd__Admin__LoadResponse m = DHTD__ADMIN__LOAD_RESPONSE__INIT;
+	m.loaded = loaded;
+	return APPEND(out, call_id, LOAD, &m);
+}
