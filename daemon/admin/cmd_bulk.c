@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Commands on many keys: scan, dump, load. They run as streams, in slices of at most
+ * WORKER_SLICE_NS, so that other clients of the worker wait no longer than that.
+ */
+#include "admin/command.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "io/clock.h"
+
+enum {
+	SCAN_STEP = 64,           /* entries looked at under one lock */
+	BATCH_BYTES = 256 * 1024, /* of keys and values in one response, about */
+	LOAD_STEP = 16,           /* entries stored between two looks at the clock */
+};
+
+int admin_stream_start(struct admin_call *call)
+{
+	struct admin_stream *stream = calloc(1, sizeof(*stream));
+	if (stream == NULL)
+		return DHT_ENOMEM;
+	stream->request = call->request;
+	call->request.message = NULL;
+	admin_session_of(call->session)->stream = stream;
+	call->session->streaming = true;
+	return 0;
+}
+
+int admin_run_scan(struct admin_call *call)
+{
+	return admin_stream_start(call);
+}
+
+int admin_run_dump(struct admin_call *call)
+{
+	return admin_stream_start(call);
+}
+
+int admin_run_load(struct admin_call *call)
+{
+	return admin_stream_start(call);
+}
+
+/* Encodes the collected entries; one that alone exceeds the batch goes alone. */
+static int send_entries(struct worker *w, struct admin_stream *stream, bool last)
+{
+	struct exec_entries *entries = &stream->entries;
+	struct admin_entry batch[SCAN_STEP];
+	size_t sent = 0;
+	int rc = 0;
+	do {
+		size_t n = 0, bytes = 0;
+		while (sent + n < entries->count && n < SCAN_STEP && bytes < BATCH_BYTES) {
+			const struct exec_entry *e = &entries->items[sent + n];
+			size_t size = e->key.len + e->value.len;
+			if (n > 0 && bytes + size > BATCH_BYTES)
+				break;
+			batch[n++] = (struct admin_entry){e->key, e->value, e->expires_ms};
+			bytes += size;
+		}
+		sent += n;
+		if (n > 0 || last)
+			rc = wire_admin_entries(worker_out(w), stream->request.call_id,
+						stream->request.command, batch, n,
+						last && sent == entries->count);
+	} while (rc == 0 && sent < entries->count);
+	exec_entries_release(w, entries);
+	return rc;
+}
+
+static int scan_slice(struct worker *w, struct admin_stream *stream, uint64_t until_ns, bool *done)
+{
+	struct exec_entries *entries = &stream->entries;
+	do {
+		*done = !exec_scan(w, &stream->cursor, stream->request.prefix, SCAN_STEP, entries);
+		if (entries->no_memory) {
+			exec_entries_release(w, entries);
+			return DHT_ENOMEM;
+		}
+	} while (!*done && entries->bytes < BATCH_BYTES && clock_monotonic_ns() < until_ns);
+	return send_entries(w, stream, *done);
+}
+
+static int load_slice(struct worker *w, struct admin_stream *stream,
+		      const struct wire_limits *limits, uint64_t until_ns, bool *done,
+		      char why[WIRE_WHY_MAX])
+{
+	do {
+		for (int i = 0; i < LOAD_STEP && stream->loaded < stream->request.load_count; i++) {
+			struct op op;
+			struct op_result result;
+			int rc = wire_admin_load_entry(&stream->request, stream->loaded, limits,
+						       &op, why);
+			if (rc != 0)
+				return rc;
+			exec_run(w, &op, &result);
+			exec_done(w, &result);
+			if (result.status != 0)
+				return result.status;
+			stream->loaded++;
+		}
+	} while (stream->loaded < stream->request.load_count && clock_monotonic_ns() < until_ns);
+	*done = stream->loaded == stream->request.load_count;
+	return *done ? wire_admin_loaded(worker_out(w), stream->request.call_id, stream->loaded)
+		     : 0;
+}
+
+int admin_stream_slice(struct worker *w, struct admin_stream *stream,
+		       const struct wire_limits *limits, bool *done, char why[WIRE_WHY_MAX])
+{
+	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	*done = false;
+	if (stream->request.command == ADMIN_load)
+		return load_slice(w, stream, limits, until_ns, done, why);
+	return scan_slice(w, stream, until_ns, done);
+}
+
+void admin_stream_end(struct admin_stream *stream)
+{
+	exec_entries_fini(&stream->entries);
+	wire_admin_release(&stream->request);
+	free(stream);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Commands on one key: get, put, del, cas, incr.
+ */
+#include "admin/command.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+
+static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
+{
+	const char *text = NULL;
+	switch (op->kind) {
+	case OP_PUT:
+		if (status == DHT_EPRECOND)
+			text = op->condition == OP_IF_ABSENT ? "the key exists"
+							     : "the key does not exist";
+		break;
+	case OP_CAS_VALUE:
+		if (status == DHT_EPRECOND)
+			text = "the value is not as expected";
+		break;
+	case OP_CAS_VERSION:
+		if (status == DHT_EPRECOND)
+			text = "the version is not as expected";
+		break;
+	case OP_GET:
+	case OP_DEL:
+	case OP_INCR:
+		break;
+	}
+	if (text != NULL)
+		snprintf(why, WIRE_WHY_MAX, "%s", text);
+}
+
+static int run_op(struct admin_call *call)
+{
+	struct op_result result;
+	exec_run(call->worker, &call->request.op, &result);
+	int rc = result.status;
+	if (rc == 0)
+		rc = wire_admin_result(call->out, call->request.call_id, call->request.command,
+				       &result);
+	else
+		explain(&call->request.op, rc, call->why);
+	exec_done(call->worker, &result);
+	return rc;
+}
+
+int admin_run_get(struct admin_call *call)
+{
+	return run_op(call);
+}
+
+int admin_run_put(struct admin_call *call)
+{
+	return run_op(call);
+}
+
+int admin_run_del(struct admin_call *call)
+{
+	return run_op(call);
+}
+
+int admin_run_cas(struct admin_call *call)
+{
+	return run_op(call);
+}
+
+int admin_run_incr(struct admin_call *call)
+{
+	return run_op(call);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * admin/command - one request on its way through the handler of its command.
+ *
+ * Thread  the thread that serves the session.
+ */
+#ifndef DHT_ADMIN_COMMAND_H
+#define DHT_ADMIN_COMMAND_H
+
+#include "admin/admin.h"
+#include "wire/admin.h"
+#include "worker/exec.h"
+
+/* A request that takes more than one slice: the session owns it while it streams. */
+struct admin_stream {
+	struct admin_request request;
+	struct exec_cursor cursor;   /* scan, dump */
+	struct exec_entries entries; /* scan, dump */
+	size_t loaded;               /* load */
+};
+
+struct admin_session {
+	struct admin_stream *stream; /* NULL: none runs */
+};
+
+struct admin_call {
+	const struct admin *admin;
+	struct worker *worker; /* NULL on the dispatcher */
+	struct session *session;
+	struct admin_request request;
+	struct buffer *out;
+	char why[WIRE_WHY_MAX]; /* the handler's sentence when it fails; may stay empty */
+};
+
+/* A handler writes the response and returns 0; or starts a stream; or returns a
+ * DHT_E*, which is answered with call->why or the code's own text. */
+#define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details)                            \
+	int admin_run_##id(struct admin_call *call) DHT_MUST_CHECK;
+#include "proto/commands.def"
+
+/* Starts a stream with call's request, which it takes over. DHT_ENOMEM. */
+int admin_stream_start(struct admin_call *call) DHT_MUST_CHECK;
+
+/* Runs one slice. Returns 0, or an error that ends the stream. *done is set at its end. */
+int admin_stream_slice(struct worker *w, struct admin_stream *stream,
+		       const struct wire_limits *limits, bool *done,
+		       char why[WIRE_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Frees the stream, finished or not. */
+void admin_stream_end(struct admin_stream *stream);
+
+static inline struct admin_session *admin_session_of(struct session *s)
+{
+	return (struct admin_session *)(void *)s->state;
+}
+
+#endif
