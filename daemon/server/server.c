@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/server.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "io/clock.h"
+#include "resp/serve.h"
+#include "server/notify.h"
+#include "store/os.h"
+
+enum {
+	BLOCKS = 1024,           /* of the cluster that this node founds */
+	DESCRIPTORS_SPARE = 512, /* beyond the clients': listeners, epoll, files */
+};
+#define TICK_NS           NS_PER_S
+#define STALL_NS          (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
+#define DRAIN_NS          (4 * NS_PER_S) /* of the five seconds that a stop may take */
+#define STOP_NS           (4900 * NS_PER_MS)
+#define BUSY_GAP_PERMILLE 300 /* a worker that much busier than another sheds */
+
+/* ---- Settings -------------------------------------------------------------------- */
+
+/* Puts the reloadable settings where they work. */
+static void apply_settings(struct server *server)
+{
+	const struct conf *conf = &server->conf;
+	log_set_level(conf->log_level);
+	atomic_store(&server->shared.park_after_ns, conf->workers_park_after_ms * NS_PER_MS);
+	atomic_store(&server->shared.output_max, conf->clients_output_max_bytes);
+	atomic_store(&server->dispatcher.clients_max, conf->clients_max);
+}
+
+static void log_change(const struct conf_item *item, const char *before, const char *after,
+		       void *ctx)
+{
+	if (item->change == CONF_RELOAD)
+		LOG_INFO("conf", "msg=\"setting changed\" key=%s before=%s after=%s", item->key,
+			 before, after);
+	else
+		LOG_WARN("conf",
+			 "msg=\"changed setting needs a restart\" key=%s in_force=%s file=%s",
+			 item->key, before, after);
+}
+
+static void reload(struct server *server)
+{
+	struct conf_problems problems = CONF_PROBLEMS_NONE;
+	struct conf fresh;
+	const struct server_source *source = &server->source;
+	notify_reloading();
+	int rc = conf_init_defaults(&fresh, source->host_name);
+	if (rc == 0)
+		rc = conf_load_file(&fresh, source->path, source->sets, source->set_count,
+				    &problems);
+	if (rc == 0) {
+		pthread_mutex_lock(&server->conf_lock);
+		rc = conf_reload(&server->conf, &fresh, log_change, NULL);
+		pthread_mutex_unlock(&server->conf_lock);
+		apply_settings(server);
+	}
+	for (size_t i = 0; i < problems.count; i++)
+		LOG_ERROR("conf", "msg=\"reload refused\" problem=\"%s\"", problems.lines[i]);
+	if (rc != 0)
+		LOG_ERROR(
+		    "conf",
+		    "msg=\"configuration not reloaded, the old one stays in force\" error=\"%s\"",
+		    dht_error_text(rc));
+	else
+		LOG_INFO("conf", "msg=\"configuration reloaded\"");
+	conf_fini(&fresh);
+	conf_problems_fini(&problems);
+	notify_ready(rc == 0 ? "serving"
+			     : "serving; the changed configuration is bad, see the log");
+}
+
+/* ---- The dispatcher's events ----------------------------------------------------- */
+
+static bool on_signal(void *ctx, int number)
+{
+	struct server *server = ctx;
+	if (number == SIGHUP) {
+		reload(server);
+		return true;
+	}
+	LOG_INFO("server", "msg=\"stopping\" signal=%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	return false;
+}
+
+/* Computes the workers' busy shares and lets those that are much busier than the
+ * least busy one shed a connection. */
+static void balance(struct server *server, uint64_t now_ns)
+{
+	uint64_t elapsed = now_ns - server->sampled_ns;
+	if (elapsed < TICK_NS / 2)
+		return;
+	server->sampled_ns = now_ns;
+	uint32_t least = 1000;
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		struct worker *w = &server->workers[i];
+		uint64_t busy = worker_busy_ns(w, now_ns);
+		uint64_t permille = (busy - server->busy_before[i]) * 1000 / elapsed;
+		if (busy < server->busy_before[i])
+			permille = 0;
+		server->busy_before[i] = busy;
+		uint32_t share = permille > 1000 ? 1000 : (uint32_t)permille;
+		atomic_store_explicit(&w->busy_permille, share, memory_order_relaxed);
+		least = share < least ? share : least;
+	}
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		struct worker *w = &server->workers[i];
+		uint32_t share = atomic_load_explicit(&w->busy_permille, memory_order_relaxed);
+		if (share > least + BUSY_GAP_PERMILLE)
+			atomic_store_explicit(&w->shed, true, memory_order_relaxed);
+	}
+}
+
+/* Probes every worker; tells systemd that the daemon lives only while all answer. */
+static void probe(struct server *server, uint64_t now_ns)
+{
+	uint64_t longest = 0;
+	unsigned which = 0;
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		uint64_t waiting = worker_probe(&server->workers[i], now_ns);
+		if (waiting > longest) {
+			longest = waiting;
+			which = i;
+		}
+	}
+	bool was_stalled = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed) > 0;
+	bool is_stalled = longest >= STALL_NS;
+	atomic_store_explicit(&server->stalled_worker, which, memory_order_relaxed);
+	atomic_store_explicit(&server->stalled_ns, is_stalled ? longest : 0, memory_order_relaxed);
+	if (is_stalled && !was_stalled)
+		LOG_ERROR("server", "msg=\"a worker does not run its jobs\" worker=%u", which);
+	if (was_stalled && !is_stalled)
+		LOG_INFO("server", "msg=\"all workers run their jobs again\"");
+	if (server->watchdog_ns > 0 && longest < server->watchdog_ns / 2)
+		notify_alive();
+}
+
+static void on_tick(void *ctx, uint64_t now_ns)
+{
+	struct server *server = ctx;
+	balance(server, now_ns);
+	probe(server, now_ns);
+}
+
+/* ---- Start ----------------------------------------------------------------------- */
+
+static void draw_id(char id[SERVER_ID_SIZE])
+{
+	uint8_t random[16];
+	ssize_t n = getrandom(random, sizeof(random), 0);
+	DHT_ASSERT(n == sizeof(random));
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(id + 2 * i, 3, "%02x", random[i]);
+}
+
+/* As many descriptors as the clients may need, if the system lets us. */
+static void raise_descriptors(const struct conf *conf)
+{
+	struct rlimit limit;
+	rlim_t wanted = conf->clients_max + DESCRIPTORS_SPARE;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+		LOG_WARN(
+		    "server",
+		    "msg=\"fewer file descriptors than clients.max needs\" limit=%llu needed=%llu",
+		    (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
+static unsigned count_workers(const struct conf *conf)
+{
+	if (conf->workers_count > 0)
+		return (unsigned)conf->workers_count;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	long workers = cores > 2 ? cores - 1 : 1;
+	return workers < WORKER_MAX ? (unsigned)workers : WORKER_MAX;
+}
+
+static int start_workers(struct server *server)
+{
+	unsigned n = count_workers(&server->conf);
+	server->workers = aligned_alloc(_Alignof(struct worker), n * sizeof(*server->workers));
+	server->busy_before = calloc(n, sizeof(*server->busy_before));
+	if (server->workers == NULL || server->busy_before == NULL)
+		return DHT_ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = &server->workers[i];
+		int rc =
+		    worker_init(w, i, (uint32_t)server->conf.workers_queue_max, &server->shared);
+		if (rc != 0)
+			return rc;
+		server->worker_count = i + 1;
+		w->resp = resp_scratch_create();
+		if (w->resp == NULL)
+			return DHT_ENOMEM;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		int rc = worker_start(&server->workers[i]);
+		if (rc != 0)
+			return rc;
+		server->workers_running = i + 1;
+	}
+	return 0;
+}
+
+static int open_store(struct server *server)
+{
+	struct store_options options = {
+	    .blocks = BLOCKS,
+	    .segment_size_bytes = server->conf.store_segment_size_bytes,
+	};
+	int rc = store_open(&options, store_os_posix(), &server->store);
+	if (rc == 0)
+		rc = node_init(&server->node, server->store, 0);
+	groups_init(&server->exec.groups);
+	server->exec.node = &server->node;
+	server->exec.store = server->store;
+	server->exec.value_max = server->conf.store_max_value_size_bytes;
+	return rc;
+}
+
+static void wire_dispatcher(struct server *server)
+{
+	struct dispatcher *d = &server->dispatcher;
+	struct admin_view view;
+	server_view_init(server, &view);
+	admin_init(&server->admin, &view, server->exec.value_max);
+	d->client_protocol = &resp_protocol;
+	d->admin = &server->admin;
+	d->sessions = &server->sessions;
+	d->shared = &server->shared;
+	d->workers = server->workers;
+	d->worker_count = server->worker_count;
+}
+
+/* Returns 0 or logs the cause. */
+static int start(struct server *server)
+{
+	char why[DATADIR_WHY_MAX] = "";
+	int rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
+	if (rc == 0)
+		rc = open_store(server);
+	if (rc == 0)
+		rc = start_workers(server);
+	if (rc == 0) {
+		wire_dispatcher(server);
+		rc = dispatcher_listen_admin(&server->dispatcher, server->conf.listen_admin, why);
+	}
+	if (rc == 0)
+		rc = dispatcher_listen_clients(&server->dispatcher, &server->conf.listen_client,
+					       why);
+	if (rc != 0)
+		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
+			  why[0] != '\0' ? why : dht_error_text(rc));
+	return rc;
+}
+
+/* ---- Stop ------------------------------------------------------------------------ */
+
+/* Lets the workers answer what has arrived. Returns false if one did not end in time:
+ * then nothing that it may still touch can be freed. */
+static bool stop_workers(struct server *server)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_NS / NS_PER_S;
+	until.tv_nsec += STOP_NS % NS_PER_S;
+	if (until.tv_nsec >= (long)NS_PER_S) {
+		until.tv_nsec -= NS_PER_S;
+		until.tv_sec++;
+	}
+	for (unsigned i = 0; i < server->workers_running; i++)
+		worker_stop(&server->workers[i], now_ns + DRAIN_NS);
+	bool all = true;
+	for (unsigned i = 0; i < server->workers_running; i++) {
+		if (!worker_join(&server->workers[i], &until)) {
+			LOG_ERROR("server", "msg=\"a worker does not stop\" worker=%u", i);
+			all = false;
+		}
+	}
+	return all;
+}
+
+static void tear_down(struct server *server)
+{
+	LIST_FOREACH_SAFE(link, next, &server->dispatcher.kept_back)
+	list_remove(link);
+	LIST_FOREACH_SAFE(link, next, &server->sessions.all)
+	session_destroy(LIST_ENTRY(link, struct session, link));
+	dispatcher_fini(&server->dispatcher);
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		resp_scratch_destroy(server->workers[i].resp);
+		worker_fini(&server->workers[i]);
+	}
+	free(server->workers);
+	free(server->busy_before);
+	node_fini(&server->node);
+	if (server->store != NULL) {
+		groups_fini(&server->exec.groups);
+		store_close(server->store);
+	}
+	sessions_fini(&server->sessions);
+	datadir_close(&server->datadir);
+	pthread_mutex_destroy(&server->conf_lock);
+	conf_fini(&server->conf);
+}
+
+static void serve(struct server *server)
+{
+	atomic_store(&server->serving, true);
+	LOG_INFO("server", "msg=\"serving\" version=%s pid=%d id=%s workers=%u client=%s admin=%s",
+		 DHT_VERSION, (int)getpid(), server->id, server->worker_count,
+		 server->conf.listen_client.items[0].text, server->conf.listen_admin);
+	notify_ready("serving");
+	dispatcher_run(&server->dispatcher);
+	notify_stopping();
+	atomic_store(&server->serving, false);
+	dispatcher_close_ports(&server->dispatcher);
+}
+
+int server_run(struct conf *conf, const struct server_source *source)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	if (server == NULL) {
+		conf_fini(conf);
+		return 1;
+	}
+	server->conf = *conf;
+	server->source = *source;
+	server->datadir.lock_fd = -1;
+	server->started_ns = clock_monotonic_ns();
+	server->sampled_ns = server->started_ns;
+	server->watchdog_ns = notify_watchdog_ns();
+	pthread_mutex_init(&server->conf_lock, NULL);
+	sessions_init(&server->sessions);
+	draw_id(server->id);
+	/* Index tables above this size get a mapping of their own, which grows in place
+	 * and leaves no holes. */
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+
+	dispatcher_block_signals();
+	uint64_t tick_ns = TICK_NS;
+	if (server->watchdog_ns > 0 && server->watchdog_ns / 4 < tick_ns)
+		tick_ns = server->watchdog_ns / 4;
+	struct dispatcher_events events = {.ctx = server, .signal = on_signal, .tick = on_tick};
+	int rc = dispatcher_init(&server->dispatcher, tick_ns, &events);
+	server->shared = (struct worker_shared){
+	    .dispatcher_poller = &server->dispatcher.poller,
+	    .dispatcher_wake = &server->dispatcher.wake,
+	    .sessions = &server->sessions,
+	    .exec = &server->exec,
+	};
+	apply_settings(server);
+	raise_descriptors(&server->conf);
+	if (rc == 0)
+		rc = start(server);
+	if (rc == 0)
+		serve(server);
+	if (!stop_workers(server))
+		_exit(1);
+	LOG_INFO("server", "msg=\"stopped\"");
+	tear_down(server);
+	free(server);
+	return rc == 0 ? 0 : 1;
+}

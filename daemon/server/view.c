@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the admin commands show of the daemon. Everything is read from counters and
+ * constant settings: no lock of the store, nothing that waits for a worker.
+ */
+#include "server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "io/clock.h"
+
+enum { ADDRESSES_MAX = 1024, REASON_MAX = 160 };
+
+static void join_addresses(char out[ADDRESSES_MAX], const struct conf_addr_list *list)
+{
+	size_t used = 0;
+	out[0] = '\0';
+	for (size_t i = 0; i < list->count && used < ADDRESSES_MAX; i++)
+		used += (size_t)snprintf(out + used, ADDRESSES_MAX - used, "%s%s", i > 0 ? "," : "",
+					 list->items[i].text);
+}
+
+static const struct conf_addr_list *advertised(const struct conf_addr_list *advertise,
+					       const struct conf_addr_list *listen)
+{
+	return advertise->count > 0 ? advertise : listen;
+}
+
+static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
+{
+	struct server *server = ctx;
+	const struct conf *conf = &server->conf;
+	char peer[ADDRESSES_MAX], client[ADDRESSES_MAX], stalled[REASON_MAX];
+	const char *reasons[1];
+	struct store_counts counts;
+	store_count(server->store, &counts);
+	join_addresses(peer, advertised(&conf->advertise_peer, &conf->listen_peer));
+	join_addresses(client, advertised(&conf->advertise_client, &conf->listen_client));
+
+	bool serving = atomic_load_explicit(&server->serving, memory_order_relaxed);
+	struct admin_node_status self = {
+	    .id = server->id,
+	    .name = conf->node_name,
+	    .state = "up",
+	    .peer = peer,
+	    .client = client,
+	    .zone = conf->node_zone,
+	    .weight = conf->node_weight,
+	    .keys = counts.keys,
+	    .bytes = counts.bytes,
+	};
+	struct admin_status status = {
+	    .cluster = conf->cluster_name,
+	    .node = conf->node_name,
+	    .id = server->id,
+	    .version = DHT_VERSION,
+	    .health = serving ? "ok" : "unavailable",
+	    .startup = serving ? "" : "opening the ports",
+	    .pid = (uint32_t)getpid(),
+	    .uptime_s = (clock_monotonic_ns() - server->started_ns) / NS_PER_S,
+	    .keys = counts.keys,
+	    .bytes = counts.bytes,
+	    .workers = server->worker_count,
+	    .connections = atomic_load_explicit(&server->sessions.clients, memory_order_relaxed),
+	    .serving = serving,
+	    .reasons = reasons,
+	    .nodes = &self,
+	    .node_count = 1,
+	};
+	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
+	if (stalled_ns > 0) {
+		snprintf(stalled, sizeof(stalled), "worker %u has not run a job for %llu ms",
+			 atomic_load_explicit(&server->stalled_worker, memory_order_relaxed),
+			 (unsigned long long)(stalled_ns / NS_PER_MS));
+		reasons[status.reason_count++] = stalled;
+		status.health = "degraded";
+	}
+	return wire_admin_status(out, call_id, &status);
+}
+
+static struct admin_quantiles quantiles(const struct histogram *h)
+{
+	return (struct admin_quantiles){
+	    .p50 = histogram_quantile_ns(h, 500) / NS_PER_US,
+	    .p99 = histogram_quantile_ns(h, 990) / NS_PER_US,
+	    .max = histogram_max_ns(h) / NS_PER_US,
+	};
+}
+
+static void fill_worker(struct admin_worker_queue *out, const struct worker *w)
+{
+	_Static_assert(JOB_KIND_COUNT <= DHT_ARRAY_LEN(out->kinds), "room for every kind");
+	out->depth = queue_depth(&w->queue);
+	out->depth_max = atomic_load_explicit(&w->queue.depth_max, memory_order_relaxed);
+	out->full = atomic_load_explicit(&w->queue.full, memory_order_relaxed);
+	out->hot = atomic_load_explicit(&w->stats.hot, memory_order_relaxed);
+	out->requests = atomic_load_explicit(&w->stats.requests, memory_order_relaxed);
+	out->busy = atomic_load_explicit(&w->busy_permille, memory_order_relaxed) / 1000.0;
+	out->wait = quantiles(&w->stats.wait);
+	out->run = quantiles(&w->stats.run);
+	out->kind_count = JOB_KIND_COUNT;
+	for (int kind = 0; kind < JOB_KIND_COUNT; kind++) {
+		out->kinds[kind].name = job_kind_name((enum job_kind)kind);
+		out->kinds[kind].count =
+		    atomic_load_explicit(&w->stats.kinds[kind], memory_order_relaxed);
+		out->jobs += out->kinds[kind].count;
+	}
+}
+
+static int view_queues(void *ctx, struct buffer *out, uint64_t call_id)
+{
+	struct server *server = ctx;
+	const struct dispatcher_stats *stats = &server->dispatcher.stats;
+	struct admin_worker_queue *workers = calloc(server->worker_count, sizeof(*workers));
+	if (workers == NULL)
+		return DHT_ENOMEM;
+	for (unsigned i = 0; i < server->worker_count; i++)
+		fill_worker(&workers[i], &server->workers[i]);
+	struct admin_queues queues = {
+	    .workers = workers,
+	    .worker_count = server->worker_count,
+	    .parked = atomic_load_explicit(&server->sessions.parked, memory_order_relaxed),
+	    .dispatched = atomic_load_explicit(&stats->dispatched, memory_order_relaxed),
+	    .accepted = atomic_load_explicit(&stats->accepted, memory_order_relaxed),
+	    .waiting = atomic_load_explicit(&stats->waiting, memory_order_relaxed),
+	    .refused = atomic_load_explicit(&stats->refused, memory_order_relaxed),
+	};
+	int rc = wire_admin_queues(out, call_id, &queues);
+	free(workers);
+	return rc;
+}
+
+static int view_settings(void *ctx, struct buffer *out, uint64_t call_id)
+{
+	struct server *server = ctx;
+	struct admin_setting settings[CONF_ITEM_COUNT];
+	char *values[CONF_ITEM_COUNT] = {0};
+	int rc = 0;
+	pthread_mutex_lock(&server->conf_lock);
+	for (size_t i = 0; i < CONF_ITEM_COUNT; i++) {
+		const struct conf_item *item = &conf_items[i];
+		values[i] = conf_item_value(&server->conf, item);
+		if (values[i] == NULL)
+			rc = DHT_ENOMEM;
+		settings[i] = (struct admin_setting){
+		    .key = item->key,
+		    .value = values[i],
+		    .default_value = conf_item_default(item),
+		    .reloadable = item->change == CONF_RELOAD,
+		};
+	}
+	pthread_mutex_unlock(&server->conf_lock);
+	if (rc == 0)
+		rc = wire_admin_settings(out, call_id, settings, CONF_ITEM_COUNT);
+	for (size_t i = 0; i < CONF_ITEM_COUNT; i++)
+		free(values[i]);
+	return rc;
+}
+
+static int view_check(void *ctx, struct buffer *out, uint64_t call_id, const char *file_name,
+		      struct bytes content)
+{
+	struct server *server = ctx;
+	struct conf_problems problems = CONF_PROBLEMS_NONE;
+	struct conf conf;
+	int rc = conf_init_defaults(&conf, server->source.host_name);
+	if (rc == 0)
+		rc = conf_load_text(&conf, file_name, content.data, content.len, &problems);
+	conf_fini(&conf);
+	if (rc == 0 || rc == DHT_ECONF)
+		rc = wire_admin_problems(out, call_id, (const char *const *)problems.lines,
+					 problems.count);
+	conf_problems_fini(&problems);
+	return rc;
+}
+
+void server_view_init(struct server *server, struct admin_view *view)
+{
+	*view = (struct admin_view){
+	    .ctx = server,
+	    .status = view_status,
+	    .queues = view_queues,
+	    .settings = view_settings,
+	    .check = view_check,
+	};
+}
