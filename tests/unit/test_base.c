@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/histogram.h"
+#include "base/list.h"
+#include "base/log.h"
+
+START_TEST(errors_have_distinct_numbers_and_texts)
+{
+	static const int all[] = {
+#define X(name, number, exit_code, text) name,
+	    DHT_ERRORS(X)
+#undef X
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(all); i++) {
+		ck_assert_int_lt(all[i], 0);
+		ck_assert_str_ne(dht_error_text(all[i]), "unknown error");
+		ck_assert_int_gt(dht_error_exit_code(all[i]), 0);
+		for (size_t k = 0; k < i; k++) {
+			ck_assert_int_ne(all[i], all[k]);
+			ck_assert_str_ne(dht_error_text(all[i]), dht_error_text(all[k]));
+		}
+	}
+	ck_assert_str_eq(dht_error_text(0), "ok");
+	ck_assert_str_eq(dht_error_text(-9999), "unknown error");
+	ck_assert_int_eq(dht_error_exit_code(0), 0);
+	ck_assert_int_eq(dht_error_exit_code(DHT_ENOTFOUND), 3);
+	ck_assert_int_eq(dht_error_from_errno(ENOSPC), DHT_ENOSPC);
+	ck_assert_int_eq(dht_error_from_errno(12345), DHT_EIO);
+}
+END_TEST
+
+START_TEST(buffer_keeps_content_while_it_grows_and_is_taken)
+{
+	struct buffer b = BUFFER_EMPTY;
+	unsigned seed = 1;
+	uint8_t written = 0, expected = 0;
+	for (int round = 0; round < 20000; round++) {
+		seed = seed * 1103515245 + 12345;
+		size_t n = seed >> 16 & 63;
+		uint8_t bytes[64];
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = written++;
+		ck_assert_int_eq(buffer_append(&b, bytes, n, 1 << 20), 0);
+		size_t take = (seed >> 8 & 127) < b.len ? seed >> 8 & 127 : b.len;
+		for (size_t i = 0; i < take; i++)
+			ck_assert_uint_eq(buffer_head(&b)[i], expected++);
+		buffer_consume(&b, take);
+	}
+	for (size_t i = 0; i < b.len; i++)
+		ck_assert_uint_eq(buffer_head(&b)[i], expected++);
+	buffer_reset(&b);
+	ck_assert_ptr_null(b.data);
+}
+END_TEST
+
+START_TEST(buffer_refuses_more_than_its_bound_and_stays_as_it_was)
+{
+	struct buffer b = BUFFER_EMPTY;
+	ck_assert_int_eq(buffer_append(&b, "0123456789", 10, 16), 0);
+	ck_assert_int_eq(buffer_append(&b, "0123456789", 10, 16), DHT_EFULL);
+	ck_assert_int_eq(buffer_reserve(&b, SIZE_MAX, 16), DHT_EFULL);
+	ck_assert_int_eq(buffer_reserve(&b, SIZE_MAX - 4, SIZE_MAX), DHT_EFULL);
+	ck_assert_uint_eq(b.len, 10);
+	ck_assert_int_eq(memcmp(buffer_head(&b), "0123456789", 10), 0);
+	ck_assert_int_eq(buffer_printf(&b, 64, "%s-%d", "x", 7), 0);
+	ck_assert_int_eq(memcmp(buffer_head(&b), "0123456789x-7", 13), 0);
+	buffer_reset(&b);
+}
+END_TEST
+
+START_TEST(buffer_reuses_its_front_without_growing)
+{
+	struct buffer b = BUFFER_EMPTY;
+	uint8_t block[256] = {0};
+	for (int i = 0; i < 100000; i++) {
+		ck_assert_int_eq(buffer_append(&b, block, sizeof(block), 4096), 0);
+		if (b.len > 1024)
+			buffer_consume(&b, 1024);
+	}
+	ck_assert_uint_lt(b.cap, 8192);
+	buffer_reset(&b);
+}
+END_TEST
+
+struct item {
+	int number;
+	struct list link;
+};
+
+START_TEST(list_keeps_order_through_moves_and_splices)
+{
+	struct item items[4];
+	struct list a, b;
+	list_init(&a);
+	list_init(&b);
+	for (int i = 0; i < 4; i++) {
+		items[i].number = i;
+		list_push_tail(i < 2 ? &a : &b, &items[i].link);
+	}
+	list_splice_tail(&a, &b);
+	ck_assert(list_is_empty(&b));
+	list_move_tail(&a, &items[1].link);
+	list_remove(&items[2].link);
+	ck_assert(list_is_empty(&items[2].link));
+	list_remove(&items[2].link);
+	int seen[4], n = 0;
+	LIST_FOREACH_SAFE(link, next, &a)
+	{
+		seen[n++] = LIST_ENTRY(link, struct item, link)->number;
+		list_remove(link);
+	}
+	ck_assert_int_eq(n, 3);
+	ck_assert_int_eq(seen[0], 0);
+	ck_assert_int_eq(seen[1], 3);
+	ck_assert_int_eq(seen[2], 1);
+	ck_assert_ptr_null(list_first(&a));
+}
+END_TEST
+
+START_TEST(histogram_quantiles_are_within_a_cell)
+{
+	struct histogram *h = calloc(1, sizeof(*h)), *sum = calloc(1, sizeof(*sum));
+	histogram_init(h);
+	histogram_init(sum);
+	ck_assert_uint_eq(histogram_quantile_ns(h, 500), 0);
+	for (uint64_t ns = 1; ns <= 100000; ns++)
+		histogram_record(h, ns);
+	struct {
+		unsigned permille;
+		double exact;
+	} cases[] = {{500, 50000}, {990, 99000}, {10, 1000}};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		double got = (double)histogram_quantile_ns(h, cases[i].permille);
+		ck_assert_double_ge(got, cases[i].exact * 15 / 16);
+		ck_assert_double_le(got, cases[i].exact * 17 / 16);
+	}
+	ck_assert_uint_le(histogram_quantile_ns(h, 1000), 100000);
+	ck_assert_uint_ge(histogram_quantile_ns(h, 1000), 100000 * 15 / 16);
+	ck_assert_uint_eq(histogram_max_ns(h), 100000);
+	histogram_merge(sum, h);
+	histogram_merge(sum, h);
+	ck_assert_uint_eq(histogram_count(sum), 200000);
+	ck_assert_uint_eq(histogram_quantile_ns(sum, 500), histogram_quantile_ns(h, 500));
+	histogram_record(h, UINT64_MAX);
+	ck_assert_uint_eq(histogram_max_ns(h), UINT64_MAX);
+	ck_assert_uint_gt(histogram_quantile_ns(h, 1000), 1000000000);
+	free(h);
+	free(sum);
+}
+END_TEST
+
+static char last_line[LOG_LINE_MAX];
+static int lines;
+
+static void keep_line(enum log_level level, const char *line, void *ctx)
+{
+	snprintf(last_line, sizeof(last_line), "%s %s", log_level_name(level), line);
+	lines++;
+}
+
+START_TEST(log_filters_by_level_and_keeps_a_line_a_line)
+{
+	log_set_sink(keep_line, NULL);
+	log_set_level(LOG_warn);
+	LOG_INFO("test", "msg=\"hidden\"");
+	ck_assert_int_eq(lines, 0);
+	LOG_ERROR("test", "msg=\"two\nlines\" key=%s", "a\r\x01z");
+	ck_assert_str_eq(last_line, "error module=test msg=\"two lines\" key=a  z");
+	enum log_level level;
+	ck_assert(log_level_parse("debug", &level) && level == LOG_debug);
+	ck_assert(!log_level_parse("loud", &level));
+	char *longer = malloc(4096);
+	memset(longer, 'x', 4095);
+	longer[4095] = '\0';
+	LOG_ERROR("test", "%s", longer);
+	ck_assert_uint_lt(strlen(last_line), LOG_LINE_MAX);
+	free(longer);
+	log_set_sink(NULL, NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tcase = tcase_create("base");
+	tcase_add_test(tcase, errors_have_distinct_numbers_and_texts);
+	tcase_add_test(tcase, buffer_keeps_content_while_it_grows_and_is_taken);
+	tcase_add_test(tcase, buffer_refuses_more_than_its_bound_and_stays_as_it_was);
+	tcase_add_test(tcase, buffer_reuses_its_front_without_growing);
+	tcase_add_test(tcase, list_keeps_order_through_moves_and_splices);
+	tcase_add_test(tcase, histogram_quantiles_are_within_a_cell);
+	tcase_add_test(tcase, log_filters_by_level_and_keeps_a_line_a_line);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
