@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "base/histogram.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "unit.h"
 
 START_TEST(errors_have_distinct_numbers_and_texts)
 {
@@ -186,21 +186,8 @@ START_TEST(log_filters_by_level_and_keeps_a_line_a_line)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("base");
-	TCase *tcase = tcase_create("base");
-	tcase_add_test(tcase, errors_have_distinct_numbers_and_texts);
-	tcase_add_test(tcase, buffer_keeps_content_while_it_grows_and_is_taken);
-	tcase_add_test(tcase, buffer_refuses_more_than_its_bound_and_stays_as_it_was);
-	tcase_add_test(tcase, buffer_reuses_its_front_without_growing);
-	tcase_add_test(tcase, list_keeps_order_through_moves_and_splices);
-	tcase_add_test(tcase, histogram_quantiles_are_within_a_cell);
-	tcase_add_test(tcase, log_filters_by_level_and_keeps_a_line_a_line);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
-}
+UNIT_MAIN("base", 4, errors_have_distinct_numbers_and_texts,
+	  buffer_keeps_content_while_it_grows_and_is_taken,
+	  buffer_refuses_more_than_its_bound_and_stays_as_it_was,
+	  buffer_reuses_its_front_without_growing, list_keeps_order_through_moves_and_splices,
+	  histogram_quantiles_are_within_a_cell, log_filters_by_level_and_keeps_a_line_a_line)

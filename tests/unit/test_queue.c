@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "worker/queue.h"
+#include "unit.h"
 
 START_TEST(queue_hands_jobs_out_in_order_and_counts_depth)
 {
@@ -110,7 +110,8 @@ START_TEST(queue_loses_nothing_and_no_wake_up_between_threads)
 		pthread_create(&threads[i], NULL, produce, (void *)(intptr_t)i);
 	int next[PRODUCERS] = {0}, total = 0;
 	while (total < PRODUCERS * PER_PRODUCER) {
-		for (struct job *job = queue_take(&shared), *following; job != NULL; job = following) {
+		for (struct job *job = queue_take(&shared), *following; job != NULL;
+		     job = following) {
 			following = job->next;
 			struct numbered *n = (struct numbered *)job;
 			queue_started(&shared);
@@ -135,19 +136,6 @@ START_TEST(queue_loses_nothing_and_no_wake_up_between_threads)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("queue");
-	TCase *tcase = tcase_create("queue");
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, queue_hands_jobs_out_in_order_and_counts_depth);
-	tcase_add_test(tcase, queue_refuses_what_is_beyond_its_bound_until_jobs_have_started);
-	tcase_add_test(tcase, queue_wakes_a_sleeper_once);
-	tcase_add_test(tcase, queue_loses_nothing_and_no_wake_up_between_threads);
-	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
-}
+UNIT_MAIN("queue", 60, queue_hands_jobs_out_in_order_and_counts_depth,
+	  queue_refuses_what_is_beyond_its_bound_until_jobs_have_started,
+	  queue_wakes_a_sleeper_once, queue_loses_nothing_and_no_wake_up_between_threads)
