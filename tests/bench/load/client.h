@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bench/load/client - one thread's connections and the loop that keeps them busy.
+ *
+ * Why     A measurement is a phase with a clean beginning and end: nothing is in
+ *         flight before it, and it ends when the last reply has come. So the
+ *         server's CPU time around it belongs to exactly its requests.
+ * Owns    Its connections, from create to destroy; they live through all phases.
+ * Thread  A client belongs to the thread that runs it. Its results are read by
+ *         others only between phases.
+ * Errors  What the server does wrong is counted in struct load_result. A failure of
+ *         this machine (no descriptors, no memory) ends the program.
+ */
+#ifndef DHT_BENCH_LOAD_CLIENT_H
+#define DHT_BENCH_LOAD_CLIENT_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "options.h"
+
+struct load_client;
+
+struct load_phase {
+	enum load_command command;
+	uint64_t requests;    /* over all connections; UINT64_MAX: until the time is up */
+	uint64_t duration_ns; /* UINT64_MAX: until all requests are answered */
+	uint64_t rate;        /* requests a second over all connections; 0: closed loop */
+	bool in_order;        /* every key once, in order, instead of random ones */
+};
+
+struct load_result {
+	uint64_t answered;     /* replies of every kind */
+	uint64_t misses;       /* get: the key does not exist */
+	uint64_t refused;      /* replies that are errors */
+	uint64_t mismatched;   /* other replies than the one expected */
+	uint64_t lost;         /* requests without a reply */
+	uint64_t unsent;       /* requests that were due but never sent */
+	uint64_t disconnected; /* connections closed by the server, or given up */
+	struct histogram latency;
+	char first_wrong[160]; /* the first wrong reply in words, or "" */
+};
+
+/* Makes the client of thread `index`: connections index, index + threads, ... of
+ * all, established to `server`. */
+struct load_client *load_client_create(const struct load_options *o, unsigned index,
+				       const struct addrinfo *server);
+
+/* Runs one phase to its end. */
+void load_client_run(struct load_client *client, const struct load_phase *phase);
+
+/* Returns what happened in the last phase. */
+const struct load_result *load_client_result(const struct load_client *client);
+
+void load_client_destroy(struct load_client *client);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t load_clock_ns(void);
+
+#endif

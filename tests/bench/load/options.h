@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bench/load/options - what the load generator was asked to do.
+ *
+ * Owns    Nothing: strings point into argv.
+ * Errors  A wrong command line ends the program with exit code 2 and a message.
+ */
+#ifndef DHT_BENCH_LOAD_OPTIONS_H
+#define DHT_BENCH_LOAD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum load_protocol { LOAD_RESP, LOAD_MEMCACHED };
+enum load_command { LOAD_PING, LOAD_ECHO, LOAD_GET, LOAD_SET };
+
+enum {
+	LOAD_CONNECTIONS_MAX = 65536,
+	LOAD_PIPELINE_MAX = 4096,
+	LOAD_THREADS_MAX = 64,
+	LOAD_VALUE_MAX = 16 * 1024 * 1024,
+	/* What one connection may have prepared: its pipeline of requests. */
+	LOAD_RING_MAX = 64 * 1024 * 1024,
+};
+
+struct load_options {
+	enum load_protocol protocol;
+	enum load_command command;
+	const char *host;
+	const char *port;
+	unsigned connections;
+	unsigned pipeline; /* requests in flight on one connection, at most */
+	unsigned threads;
+	uint64_t keys;
+	size_t value_size_bytes;
+	uint64_t requests; /* of the measured phase; 0: as many as fit in duration_ns */
+	uint64_t duration_ns;
+	uint64_t warmup_ns; /* 0: none */
+	uint64_t rate;      /* requests a second over all connections; 0: closed loop */
+	uint64_t timeout_ns;
+	uint64_t seed;
+	pid_t server_pid; /* 0: the server's CPU time is not measured */
+	bool fill;        /* store every key once before anything else */
+	bool json;
+};
+
+/* Reads the command line into *o; --help prints the usage and exits with 0. */
+void load_options_parse(struct load_options *o, int argc, char **argv);
+
+/* The word with which the command line and the report name a protocol or command. */
+const char *load_protocol_name(enum load_protocol protocol);
+const char *load_command_name(enum load_command command);
+
+#endif
