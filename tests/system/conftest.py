@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures and marks of the system tests; what they are made of stands in harness.py."""
+import pytest
+
+import harness
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "threads: also run with the ThreadSanitizer build")
+    config.addinivalue_line(
+        "markers", "valgrind: runs its nodes under valgrind, with the release build")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds the end of each node's log to the report of a test that failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for node in getattr(item, "node_set", harness.NodeSet(None)).nodes:
+            report.sections.append((f"log of {node.name}", node.log_tail()))
+
+
+@pytest.fixture
+def make_node(request, tmp_path):
+    """make_node("workers.count=2") starts a node; start=False only prepares it."""
+    valgrind = request.node.get_closest_marker("valgrind") is not None
+    with harness.NodeSet(tmp_path, valgrind=valgrind) as nodes:
+        request.node.node_set = nodes
+        yield nodes.make
+
+
+@pytest.fixture
+def node(make_node):
+    """A node that serves, with default settings."""
+    return make_node()
+
+
+@pytest.fixture(scope="session")
+def admin_pb2():
+    """The protobuf classes of the admin socket."""
+    return harness.admin_schema()
