@@ -275,8 +275,10 @@ class Node:
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log_file, "ab") as log:
+            # In a session of its own: Ctrl-C is for the tests, which then end the daemon.
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=self.directory, env=ENVIRONMENT)
+                                            stderr=log, cwd=self.directory, env=ENVIRONMENT,
+                                            start_new_session=True)
         if wait:
             self.wait_ready()
         return self
