@@ -40,14 +40,15 @@ void buffer_consume(struct buffer *b, size_t len);
 /* Gives the memory back. */
 void buffer_reset(struct buffer *b);
 
+/* An empty buffer has no memory, and NULL takes no offset. */
 static inline uint8_t *buffer_head(const struct buffer *b)
 {
-	return b->data + b->head;
+	return b->head > 0 ? b->data + b->head : b->data;
 }
 
 static inline uint8_t *buffer_tail(const struct buffer *b)
 {
-	return b->data + b->head + b->len;
+	return b->len > 0 ? buffer_head(b) + b->len : buffer_head(b);
 }
 
 static inline size_t buffer_room(const struct buffer *b)

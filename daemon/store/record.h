@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "paxos/ballot.h"
 
@@ -60,11 +61,55 @@ struct record {
 	enum record_kind kind;
 	bool copy; /* not a vote (the register protocol, section 1) */
 	struct ballot acc;
-	struct ballot ver;  /* wrote this value */
-	struct ballot pver; /* ver of the value it replaced; absent if none */
+	struct ballot ver;   /* wrote this value */
+	struct ballot pver;  /* ver of the value it replaced; absent if none */
 	uint64_t expires_ms; /* 0: never */
 	struct bytes key;
 	struct bytes value;
 };
+
+/* Returns the bytes that record_encode writes. */
+size_t record_size(const struct record *record);
+
+/* Writes the record for a segment with this sequence number. Key and value are within
+ * RECORD_KEY_MAX and RECORD_VALUE_MAX (asserted). */
+void record_encode(const struct record *record, uint64_t sequence, uint8_t *out);
+
+/* Reads a record from at most len bytes that may be anything. *size is its length.
+ * DHT_ECORRUPT: there is none. */
+int record_decode(const uint8_t *data, size_t len, uint64_t sequence, struct record *record,
+		  size_t *size) DHT_MUST_CHECK;
+
+/* Reads a record that is known to be good. */
+void record_load(const uint8_t *data, struct record *record);
+
+enum {
+	RECORD_FLAG_COPY = 1 << 3,
+	RECORD_FLAG_VER = 1 << 4,
+	RECORD_PVER_SHIFT = 5,
+	RECORD_FLAG_EXPIRY = 1 << 7,
+};
+
+/* Where the key of a good record begins. */
+static inline size_t record_key_offset(const uint8_t *data)
+{
+	static const uint8_t pver_size[4] = {0, 8, BALLOT_SIZE, 0};
+	uint8_t flags = data[4];
+	return RECORD_FIXED + pver_size[flags >> RECORD_PVER_SHIFT & 3] +
+	       (flags & RECORD_FLAG_VER ? BALLOT_SIZE : 0) + (flags & RECORD_FLAG_EXPIRY ? 8 : 0);
+}
+
+/* True if a good record is about this key. */
+static inline bool record_has_key(const uint8_t *data, struct bytes key)
+{
+	return get_u16(data + 5) == key.len &&
+	       (key.len == 0 || memcmp(data + record_key_offset(data), key.data, key.len) == 0);
+}
+
+/* The length of a good record. */
+static inline size_t record_length(const uint8_t *data)
+{
+	return record_key_offset(data) + get_u16(data + 5) + get_u32(data + 7);
+}
 
 #endif

@@ -48,6 +48,7 @@ enum {
 struct store_options {
 	uint32_t blocks; /* a power of two, STORE_BLOCKS_MIN .. STORE_BLOCKS_MAX */
 	uint64_t segment_size_bytes;
+	uint32_t appenders; /* threads that append; each brings its number, from 0 on */
 };
 
 /* A key, with what is derived from it once per request. */
@@ -96,16 +97,18 @@ void store_prefetch_record(const struct store *store, const struct store_key *ke
 enum store_found store_find(const struct store *store, const struct store_key *key,
 			    const struct store_fetched *fetched, struct store_hit *hit);
 
-/* Appends rec (VALUE or TOMBSTONE, rec->key equal to key->key) and makes it the
+/* In all of these, appender is the calling thread's number.
+ *
+ * Appends rec (VALUE or TOMBSTONE, rec->key equal to key->key) and makes it the
  * latest record of the key. hit is what store_find answered in the same critical
  * section. *end is set to the position that must be durable before anything is
  * answered that rests on the record. */
-int store_put(struct store *store, const struct store_key *key, const struct store_hit *hit,
-	      const struct record *rec, uint64_t *end) DHT_MUST_CHECK;
+int store_put(struct store *store, unsigned appender, const struct store_key *key,
+	      const struct store_hit *hit, const struct record *rec, uint64_t *end) DHT_MUST_CHECK;
 
 /* Appends ERASE(key, floor) and drops the key's entry; same conditions. */
-int store_erase(struct store *store, const struct store_key *key, const struct store_hit *hit,
-		struct ballot floor, uint64_t *end) DHT_MUST_CHECK;
+int store_erase(struct store *store, unsigned appender, const struct store_key *key,
+		const struct store_hit *hit, struct ballot floor, uint64_t *end) DHT_MUST_CHECK;
 
 /* Sets the two flags of an entry. */
 void store_set_flags(struct store *store, const struct store_key *key, struct store_hit *hit,
@@ -130,11 +133,12 @@ uint64_t store_durable(const struct store *store);
 
 /* Counters, near-current; exact when nothing runs. */
 struct store_counts {
-	uint64_t keys;        /* entries that hold a value (expired ones that were not yet removed included) */
+	uint64_t
+	    keys; /* entries that hold a value (expired ones that were not yet removed included) */
 	uint64_t tombstones;
-	uint64_t bytes;       /* keys and values of `keys` */
-	uint64_t live_bytes;  /* whole records that entries point to */
-	uint64_t dead_bytes;  /* the rest of what the segments hold */
+	uint64_t bytes;      /* keys and values of `keys` */
+	uint64_t live_bytes; /* whole records that entries point to */
+	uint64_t dead_bytes; /* the rest of what the segments hold */
 	uint64_t index_bytes;
 	uint64_t segments;
 };
