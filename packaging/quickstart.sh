@@ -82,9 +82,10 @@ build() {
 	mkdir -p "$root/build"
 	local build_log=$root/build/quickstart.log
 	say "Building build/dhtd and build/dhtctl ..."
-	# An existing build directory keeps its generator.
-	if ! { [ -e "$root/build/CMakeCache.txt" ] || cmake -S "$root" -B "$root/build" \
-		-G Ninja -DCMAKE_BUILD_TYPE=Release; } >"$build_log" 2>&1 </dev/null; then
+	local generator=(-G Ninja)
+	[ ! -e "$root/build/CMakeCache.txt" ] || generator=() # an existing one keeps its own
+	if ! cmake -S "$root" -B "$root/build" -DCMAKE_BUILD_TYPE=Release "${generator[@]}" \
+		>"$build_log" 2>&1 </dev/null; then
 		fail_with_log "cmake failed" "$build_log"
 	fi
 	if ! cmake --build "$root/build" --parallel "$(nproc)" --target dhtd dhtctl \
@@ -171,7 +172,7 @@ start_node() {
 			fail_with_log "the node ended while starting" "$log"
 		fi
 		if [ $SECONDS -ge $end ]; then
-			end_node || kill -KILL $pid
+			end_node || kill -KILL "$pid"
 			forget_node
 			printf '%s\n' "$status" >&2
 			fail_with_log "the node did not serve within $start_deadline_s s" "$log"

@@ -296,6 +296,10 @@ class Node:
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
+    def check_running(self):
+        code = self.process and self.process.poll()
+        assert self.is_running(), f"{self.name} does not run (exit code {code}):\n{self.log_tail()}"
+
     def wait_exit(self, deadline_s=DEADLINE_S):
         """Waits until the daemon ends by itself, as the test expects; returns its exit code."""
         code = self.process.wait(deadline_s * self.factor)
@@ -304,7 +308,7 @@ class Node:
 
     def stop(self):
         """Ends the daemon with SIGTERM; it must do so in time, and cleanly."""
-        assert self.is_running(), f"{self.name} does not run:\n{self.log_tail()}"
+        self.check_running()
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(STOP_S * self.factor)
@@ -317,7 +321,7 @@ class Node:
 
     def kill(self):
         """Ends the daemon with SIGKILL, as a crash would."""
-        assert self.is_running(), f"{self.name} does not run:\n{self.log_tail()}"
+        self.check_running()
         self.process.kill()
         self.process.wait()
         self.process = None

@@ -319,7 +319,7 @@ static void note_wrong(struct load_client *client, const uint8_t *data, size_t l
 		return;
 	size_t shown = len < 100 ? len : 100, at = 0;
 	while (at < shown && data[at] != '\r') {
-		text[at] = data[at] >= ' ' && data[at] <= '~' ? (char)data[at] : '.';
+		text[at] = (char)(data[at] >= ' ' && data[at] <= '~' ? data[at] : '.');
 		at++;
 	}
 	snprintf(text + at, sizeof(client->result.first_wrong) - at, " (expected %.30s)",
