@@ -32,7 +32,8 @@ int buffer_reserve(struct buffer *b, size_t more, size_t max) DHT_MUST_CHECK;
 int buffer_append(struct buffer *b, const void *data, size_t len, size_t max) DHT_MUST_CHECK;
 
 /* Appends formatted text under the same bound. */
-int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...) DHT_PRINTF(3, 4) DHT_MUST_CHECK;
+int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...)
+    DHT_PRINTF(3, 4) DHT_MUST_CHECK;
 
 /* Takes len bytes from the head; the memory stays. */
 void buffer_consume(struct buffer *b, size_t len);

@@ -25,7 +25,8 @@ static unsigned cell_of(uint64_t ns)
 		return (unsigned)ns;
 	unsigned top = 63u - (unsigned)__builtin_clzll(ns);
 	unsigned shift = top - HISTOGRAM_SUB_BITS;
-	unsigned cell = (shift + 1) * HISTOGRAM_SUB + (unsigned)((ns >> shift) & (HISTOGRAM_SUB - 1));
+	unsigned cell =
+	    (shift + 1) * HISTOGRAM_SUB + (unsigned)((ns >> shift) & (HISTOGRAM_SUB - 1));
 	return cell < HISTOGRAM_CELLS ? cell : HISTOGRAM_CELLS - 1;
 }
 

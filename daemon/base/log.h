@@ -32,7 +32,7 @@ enum log_level {
 #define X(name, priority) LOG_##name,
 	LOG_LEVELS(X)
 #undef X
-	LOG_LEVEL_COUNT
+	    LOG_LEVEL_COUNT
 };
 
 /* Receives one formatted line, without a newline: `module=.. text`. */

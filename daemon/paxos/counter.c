@@ -19,9 +19,8 @@ void counter_raise(struct counter *c, struct ballot b)
 	uint64_t seen = ballot_counter(b);
 	uint64_t current = atomic_load_explicit(&c->value, memory_order_relaxed);
 	while (current < seen) {
-		if (atomic_compare_exchange_weak_explicit(&c->value, &current, seen,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(
+			&c->value, &current, seen, memory_order_relaxed, memory_order_relaxed))
 			return;
 	}
 }
