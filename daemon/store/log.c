@@ -14,8 +14,8 @@ enum {
 	LOG_FORMAT = 1,
 	OFFSET_MASK = STORE_SEGMENT_SIZE_MAX - 1,
 	/* Attempts to reserve before giving up: each one that fails means that another
-	 * thread reserved, or that the next segment is being prepared. */
-	RESERVE_TRIES = 100000,
+	 * thread reserved, or that another one is preparing the next segment. */
+	RESERVE_TRIES = 100000000,
 };
 
 static uint64_t position(uint64_t sequence, uint32_t offset)
@@ -66,13 +66,14 @@ static uint32_t collect_slots(struct log *log)
 	return free_slot;
 }
 
-/* Prepares the segment behind the active one, unless that was done or is being done.
- * Failure shows when the tail cannot move. */
-static void prepare_next(struct log *log)
+/* Prepares the segment behind the active one, unless that was done or is being done
+ * by another thread. DHT_ENOSPC: there is none to be had. */
+static int prepare_next(struct log *log)
 {
+	int rc = 0;
 	uint64_t active = atomic_load(&log->tail) >> STORE_OFFSET_BITS;
 	if (atomic_load(&log->prepared) > active || atomic_exchange(&log->preparing, true))
-		return;
+		return 0;
 	active = atomic_load(&log->tail) >> STORE_OFFSET_BITS;
 	uint64_t sequence = atomic_load(&log->prepared) + 1;
 	if (sequence == active + 1) {
@@ -91,9 +92,12 @@ static void prepare_next(struct log *log)
 			atomic_store(&log->recent[sequence % LOG_RECENT], (uint16_t)slot);
 			atomic_fetch_add(&log->segment_count, 1);
 			atomic_store(&log->prepared, sequence);
+		} else {
+			rc = DHT_ENOSPC;
 		}
 	}
 	atomic_store(&log->preparing, false);
+	return rc;
 }
 
 static uint32_t slot_of(const struct log *log, uint64_t sequence)
@@ -116,8 +120,7 @@ int log_open(struct log *log, const struct store_os *os, uint32_t segment_size,
 		atomic_init(&log->appenders[i].bound, NO_BOUND);
 	/* Sequence 0 stands for "before the first": nothing fits there. */
 	atomic_init(&log->tail, position(0, OFFSET_MASK));
-	prepare_next(log);
-	if (atomic_load(&log->prepared) != 1) {
+	if (prepare_next(log) != 0) {
 		log_close(log);
 		return DHT_ENOMEM;
 	}
@@ -142,25 +145,27 @@ void log_close(struct log *log)
 	*log = (struct log){0};
 }
 
-/* The tail is in `tail`'s segment, which has no room: seals it and moves on. */
-static void roll(struct log *log, uint64_t tail)
+/* The tail is in a segment that has no room: seals it and moves on to the next one,
+ * unless another thread does. DHT_ENOSPC: there is no next one. */
+static int roll(struct log *log, uint64_t tail)
 {
 	uint64_t sequence = tail >> STORE_OFFSET_BITS;
 	if (atomic_load(&log->prepared) <= sequence) {
-		prepare_next(log);
-		if (atomic_load(&log->prepared) <= sequence)
-			return;
+		int rc = prepare_next(log);
+		if (rc != 0 || atomic_load(&log->prepared) <= sequence)
+			return rc;
 	}
 	/* Read before the exchange: its success proves that they are still those. */
 	struct segment *next = &log->segments[slot_of(log, sequence + 1)];
 	struct segment *full = &log->segments[slot_of(log, sequence)];
 	uint32_t used = (uint32_t)(tail & OFFSET_MASK), prepared = SEGMENT_PREPARED;
 	if (!atomic_compare_exchange_strong(&log->tail, &tail, position(sequence + 1, LOG_HEADER)))
-		return;
+		return 0;
 	full->used = used;
 	atomic_store(&full->state, SEGMENT_SEALED);
 	/* By now it may have been filled and sealed by others. */
 	atomic_compare_exchange_strong(&next->state, &prepared, SEGMENT_ACTIVE);
+	return 0;
 }
 
 /* Takes `size` bytes at the tail, in *slot. The appender's bound is set on return 0. */
@@ -181,8 +186,7 @@ static int reserve(struct log *log, struct log_appender *appender, uint32_t size
 			}
 			continue;
 		}
-		roll(log, tail);
-		if (atomic_load(&log->tail) == tail && !atomic_load(&log->preparing))
+		if (roll(log, tail) != 0)
 			break;
 	}
 	atomic_store(&appender->bound, NO_BOUND);
