@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/cmd_status - the command that shows the node, its cluster and its health.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/call.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/json.h"
+#include "cli/print.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+/* Two letters as nodetool has them: up or down, and what the node is about to do. */
+static const struct state {
+	const char *name;
+	const char *letters;
+	const char *meaning;
+	enum cli_colour colour;
+} states[] = {
+    {"up", "UN", "up, normal", CLI_GREEN},
+    {"down", "DN", "down", CLI_RED},
+    {"joining", "UJ", "up, joining", CLI_YELLOW},
+    {"leaving", "UL", "up, leaving", CLI_YELLOW},
+};
+
+static const struct state *find_state(const char *name)
+{
+	static const struct state unknown = {"", "??", "unknown to this dhtctl", CLI_YELLOW};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(states); i++) {
+		if (strcmp(states[i].name, name) == 0)
+			return &states[i];
+	}
+	return &unknown;
+}
+
+static enum cli_colour health_colour(const char *health)
+{
+	if (strcmp(health, "ok") == 0)
+		return CLI_GREEN;
+	return strcmp(health, "degraded") == 0 ? CLI_YELLOW : CLI_RED;
+}
+
+static void print_summary(const Dhtd__Admin__StatusResponse *status)
+{
+	char number[CLI_NUMBER_MAX], size[CLI_NUMBER_MAX], connections[CLI_NUMBER_MAX];
+	cli_print_clean(health_colour(status->health), status->health);
+	cli_print("  node ");
+	cli_print_clean(CLI_BOLD, status->node);
+	cli_print(" of cluster ");
+	cli_print_clean(CLI_BOLD, status->cluster);
+	cli_print(", nodes %zu, epoch %" PRIu64 "\n", status->n_nodes, status->epoch);
+	for (size_t i = 0; i < status->n_reasons; i++) {
+		cli_print("  ! ");
+		cli_print_clean(CLI_YELLOW, status->reasons[i]);
+		cli_print("\n");
+	}
+	if (!status->serving) {
+		cli_print("  not serving: ");
+		cli_print_clean(CLI_YELLOW,
+				status->startup[0] != '\0' ? status->startup : "starting");
+		cli_print("\n");
+	}
+	cli_print("  dhtd ");
+	cli_print_clean(CLI_NO_COLOUR, status->version);
+	cli_print(", pid %" PRIu32 ", up %s\n", status->pid,
+		  cli_text_duration(status->uptime_s, number));
+	cli_print("  keys %s, size %s, workers %" PRIu32 ", connections %s\n",
+		  cli_text_count(status->keys, number), cli_text_size(status->bytes, size),
+		  status->workers, cli_text_count(status->connections, connections));
+}
+
+/* Explains the letters that the table shows. */
+static void print_legend(const Dhtd__Admin__StatusResponse *status)
+{
+	const char *separator = "\n";
+	for (size_t i = 0; i < DHT_ARRAY_LEN(states); i++) {
+		bool is_shown = false;
+		for (size_t node = 0; node < status->n_nodes; node++)
+			is_shown = is_shown || find_state(status->nodes[node]->state) == &states[i];
+		if (!is_shown)
+			continue;
+		cli_print("%s%s%s = %s%s", separator, cli_print_colour(CLI_FAINT),
+			  states[i].letters, states[i].meaning, cli_print_colour_end(CLI_FAINT));
+		separator = "; ";
+	}
+	if (separator[0] == ';')
+		cli_print("\n");
+}
+
+static void print_nodes(const Dhtd__Admin__StatusResponse *status)
+{
+	struct cli_table *table = cli_table_create();
+	cli_table_column(table, CLI_LEFT, "  ");
+	cli_table_column(table, CLI_LEFT, "NAME");
+	cli_table_column(table, CLI_LEFT, "CLIENT");
+	cli_table_column(table, CLI_LEFT, "PEER");
+	cli_table_column(table, CLI_LEFT, "ZONE");
+	cli_table_column(table, CLI_RIGHT, "WEIGHT");
+	cli_table_column(table, CLI_RIGHT, "KEYS");
+	cli_table_column(table, CLI_RIGHT, "SIZE");
+	cli_table_column(table, CLI_LEFT, "ID");
+	for (size_t i = 0; i < status->n_nodes; i++) {
+		const Dhtd__Admin__NodeStatus *node = status->nodes[i];
+		const struct state *state = find_state(node->state);
+		char keys[CLI_NUMBER_MAX], size[CLI_NUMBER_MAX];
+		cli_table_cell(table, state->colour, "%s", state->letters);
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->name);
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->client);
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->peer);
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->zone);
+		cli_table_cell(table, CLI_NO_COLOUR, "%" PRIu32, node->weight);
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", cli_text_count(node->keys, keys));
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", cli_text_size(node->bytes, size));
+		cli_table_cell(table, CLI_FAINT, "%s", node->id);
+	}
+	cli_print("\n");
+	cli_table_print(table);
+	cli_table_destroy(table);
+	print_legend(status);
+}
+
+static json_t *node_json(const Dhtd__Admin__NodeStatus *node)
+{
+	json_t *object = cli_json_object();
+	cli_json_set(object, "id", cli_json_text(node->id));
+	cli_json_set(object, "name", cli_json_text(node->name));
+	cli_json_set(object, "state", cli_json_text(node->state));
+	cli_json_set(object, "peer", cli_json_text(node->peer));
+	cli_json_set(object, "client", cli_json_text(node->client));
+	cli_json_set(object, "zone", cli_json_text(node->zone));
+	cli_json_set(object, "weight", cli_json_u64(node->weight));
+	cli_json_set(object, "keys", cli_json_u64(node->keys));
+	cli_json_set(object, "bytes", cli_json_u64(node->bytes));
+	return object;
+}
+
+static void print_status_json(const Dhtd__Admin__StatusResponse *status)
+{
+	json_t *result = cli_json_result();
+	cli_json_set(result, "cluster", cli_json_text(status->cluster));
+	cli_json_set(result, "node", cli_json_text(status->node));
+	cli_json_set(result, "id", cli_json_text(status->id));
+	cli_json_set(result, "version", cli_json_text(status->version));
+	cli_json_set(result, "pid", cli_json_u64(status->pid));
+	cli_json_set(result, "uptime_s", cli_json_u64(status->uptime_s));
+	cli_json_set(result, "epoch", cli_json_u64(status->epoch));
+	cli_json_set(result, "health", cli_json_text(status->health));
+	json_t *reasons = json_array();
+	for (size_t i = 0; i < status->n_reasons; i++)
+		cli_json_append(reasons, cli_json_text(status->reasons[i]));
+	cli_json_set(result, "reasons", reasons);
+	cli_json_set(result, "serving", json_boolean(status->serving));
+	if (!status->serving)
+		cli_json_set(result, "startup", cli_json_text(status->startup));
+	cli_json_set(result, "keys", cli_json_u64(status->keys));
+	cli_json_set(result, "bytes", cli_json_u64(status->bytes));
+	cli_json_set(result, "workers", cli_json_u64(status->workers));
+	cli_json_set(result, "connections", cli_json_u64(status->connections));
+	json_t *nodes = json_array();
+	for (size_t i = 0; i < status->n_nodes; i++)
+		cli_json_append(nodes, node_json(status->nodes[i]));
+	cli_json_set(result, "nodes", nodes);
+	cli_json_print(result);
+}
+
+int cli_command_status(const struct cli_options *options)
+{
+	int code = cli_options_expect(options, 0, 0);
+	if (code != CLI_EXIT_OK)
+		return code;
+	Dhtd__Admin__StatusRequest body = DHTD__ADMIN__STATUS_REQUEST__INIT;
+	Dhtd__Admin__AdminRequest request = DHTD__ADMIN__ADMIN_REQUEST__INIT;
+	Dhtd__Admin__AdminResponse *response;
+	request.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_STATUS;
+	request.status = &body;
+	code = cli_call(options, &request, CLI_CALL_READ, NULL, &response);
+	if (code != CLI_EXIT_OK)
+		return code;
+	const Dhtd__Admin__StatusResponse *status = response->status;
+	if (options->format == CLI_JSON) {
+		print_status_json(status);
+	} else {
+		print_summary(status);
+		if (status->n_nodes > 0)
+			print_nodes(status);
+	}
+	/* A node that does not serve is no success for a script that waits for one. */
+	code = status->serving ? CLI_EXIT_OK : CLI_EXIT_FAILED;
+	cli_client_free(response);
+	return code;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run.h"
+
+#include "cli/cmd_help.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/input.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/print.h"
+
+static int dispatch(const struct cli_options *options)
+{
+	if (options->wants_help && options->command != NULL) {
+		cli_help_print(options->command);
+		return CLI_EXIT_OK;
+	}
+	if (options->wants_help) {
+		cli_help_print_general();
+		return CLI_EXIT_OK;
+	}
+	if (options->wants_version)
+		return cli_command_version(options);
+	if (options->command == NULL)
+		return cli_help_no_command();
+	return options->command->run(options);
+}
+
+int cli_run(int argc, char **argv)
+{
+	cli_input_guard_descriptors();
+	cli_interrupt_install();
+	struct cli_options options;
+	int code = cli_options_parse(&options, argc, argv);
+	if (code == CLI_EXIT_OK)
+		code = dispatch(&options);
+	int printed = cli_print_close();
+	return code != CLI_EXIT_OK ? code : printed;
+}
