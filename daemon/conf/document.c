@@ -11,6 +11,8 @@
 enum { COLUMN_MAX = 80 }; /* of the lines of the YAML file */
 
 static const char yaml_head[] =
+    "# SPDX-License-Identifier: Apache-2.0\n"
+    "#\n"
     "# Configuration of dhtd: every setting, with its default.\n"
     "#\n"
     "# It is read when the daemon starts. `systemctl reload dhtd` (SIGHUP) takes over\n"
