@@ -161,7 +161,7 @@ part_unit() {
 part_tsan() {
 	build build-tsan tsan || return 0
 	without_aslr_if_needed
-	run_ctest build-tsan --tests-regex '^unit\.'
+	run_ctest build-tsan --label-regex '^threads$'
 	run_pytest build-tsan system tests/system -m 'threads and not valgrind'
 	aslr=()
 }

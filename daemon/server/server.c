@@ -221,7 +221,6 @@ static int open_store(struct server *server)
 	struct store_options options = {
 	    .blocks = BLOCKS,
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
-	    .appenders = count_workers(&server->conf),
 	};
 	int rc = store_open(&options, store_os_posix(), &server->store);
 	if (rc == 0)

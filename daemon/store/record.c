@@ -4,131 +4,107 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-enum pver_form {
-	PVER_ABSENT,
-	PVER_ORDER, /* of acc's version */
-	PVER_WHOLE,
-	PVER_INVALID,
-};
+enum { CHECKSUM_SIZE = 4 };
 
-static enum pver_form pver_form_of(const struct record *r)
+/* Index: expiry, two bits of pver's form, ver. */
+#define WITH_PVER(size) (size), (size) + BALLOT_SIZE
+#define WITH_EXPIRY(more)                                                                          \
+	WITH_PVER(more), WITH_PVER((more) + RECORD_PVER_SHORT_SIZE),                               \
+	    WITH_PVER((more) + BALLOT_SIZE), WITH_PVER(more)
+const uint8_t record_optional_size[16] = {WITH_EXPIRY(0), WITH_EXPIRY(RECORD_EXPIRY_SIZE)};
+
+static enum record_pver_form pver_form(const struct record *rec)
 {
-	if (ballot_is_absent(r->pver))
-		return PVER_ABSENT;
-	return r->pver.version == r->acc.version ? PVER_ORDER : PVER_WHOLE;
+	if (ballot_is_absent(rec->pver))
+		return RECORD_PVER_ABSENT;
+	return rec->pver.version == rec->acc.version ? RECORD_PVER_SHORT : RECORD_PVER_FULL;
 }
 
-static size_t optional_size(uint8_t flags)
+static uint8_t flags_of(const struct record *rec)
 {
-	uint8_t head[5] = {[4] = flags};
-	return record_key_offset(head) - RECORD_FIXED;
-}
-
-static uint8_t flags_of(const struct record *r)
-{
-	return (uint8_t)((uint8_t)r->kind | (r->copy ? RECORD_FLAG_COPY : 0) |
-			 (ballot_equal(r->ver, r->acc) ? 0 : RECORD_FLAG_VER) |
-			 pver_form_of(r) << RECORD_PVER_SHIFT |
-			 (r->expires_ms != 0 ? RECORD_FLAG_EXPIRY : 0));
-}
-
-size_t record_size(const struct record *record)
-{
-	return RECORD_FIXED + optional_size(flags_of(record)) + record->key.len + record->value.len;
+	unsigned flags = (unsigned)rec->kind | (unsigned)pver_form(rec) << RECORD_FLAGS_PVER_SHIFT;
+	if (rec->copy)
+		flags |= RECORD_FLAG_COPY;
+	if (!ballot_equal(rec->ver, rec->acc))
+		flags |= RECORD_FLAG_VER;
+	if (rec->expires_ms != 0)
+		flags |= RECORD_FLAG_EXPIRY;
+	return (uint8_t)flags;
 }
 
 static uint32_t checksum(const uint8_t *data, size_t size, uint64_t sequence)
 {
-	return (uint32_t)hash_bytes_seeded(data + 4, size - 4, sequence);
+	return (uint32_t)hash_bytes_seeded(data + CHECKSUM_SIZE, size - CHECKSUM_SIZE, sequence);
 }
 
-void record_encode(const struct record *record, uint64_t sequence, uint8_t *out)
+size_t record_size(const struct record *rec)
 {
-	DHT_ASSERT(record->key.len <= RECORD_KEY_MAX && record->value.len <= RECORD_VALUE_MAX);
-	out[4] = flags_of(record);
-	put_u16(out + 5, (uint16_t)record->key.len);
-	put_u32(out + 7, (uint32_t)record->value.len);
-	ballot_encode(out + 11, record->acc);
+	DHT_ASSERT(rec->key.len <= RECORD_KEY_MAX && rec->value.len <= RECORD_VALUE_MAX);
+	return RECORD_FIXED +
+	       (size_t)record_optional_size[flags_of(rec) >> RECORD_FLAGS_OPTIONAL_SHIFT] +
+	       rec->key.len + rec->value.len;
+}
+
+/* memcpy must not be given the NULL that empty bytes may have. */
+static uint8_t *put_bytes(uint8_t *p, struct bytes bytes)
+{
+	if (bytes.len > 0)
+		memcpy(p, bytes.data, bytes.len);
+	return p + bytes.len;
+}
+
+void record_encode(const struct record *rec, uint64_t sequence, uint8_t *out)
+{
 	uint8_t *p = out + RECORD_FIXED;
-	switch (pver_form_of(record)) {
-	case PVER_ORDER:
-		put_u64(p, record->pver.order);
-		p += 8;
+
+	DHT_ASSERT(rec->key.len <= RECORD_KEY_MAX && rec->value.len <= RECORD_VALUE_MAX);
+	out[RECORD_AT_FLAGS] = flags_of(rec);
+	put_u16(out + RECORD_AT_KEY_LEN, (uint16_t)rec->key.len);
+	put_u32(out + RECORD_AT_VALUE_LEN, (uint32_t)rec->value.len);
+	ballot_encode(out + RECORD_AT_ACC, rec->acc);
+	switch (pver_form(rec)) {
+	case RECORD_PVER_SHORT:
+		put_u64(p, rec->pver.order);
+		p += RECORD_PVER_SHORT_SIZE;
 		break;
-	case PVER_WHOLE:
-		ballot_encode(p, record->pver);
+	case RECORD_PVER_FULL:
+		ballot_encode(p, rec->pver);
 		p += BALLOT_SIZE;
 		break;
-	case PVER_ABSENT:
-	case PVER_INVALID:
+	case RECORD_PVER_ABSENT:
+	case RECORD_PVER_INVALID:
 		break;
 	}
-	if (out[4] & RECORD_FLAG_VER) {
-		ballot_encode(p, record->ver);
+	if (!ballot_equal(rec->ver, rec->acc)) {
+		ballot_encode(p, rec->ver);
 		p += BALLOT_SIZE;
 	}
-	if (out[4] & RECORD_FLAG_EXPIRY) {
-		put_u64(p, record->expires_ms);
-		p += 8;
+	if (rec->expires_ms != 0) {
+		put_u64(p, rec->expires_ms);
+		p += RECORD_EXPIRY_SIZE;
 	}
-	if (record->key.len > 0)
-		memcpy(p, record->key.data, record->key.len);
-	p += record->key.len;
-	if (record->value.len > 0)
-		memcpy(p, record->value.data, record->value.len);
-	p += record->value.len;
+	p = put_bytes(p, rec->key);
+	p = put_bytes(p, rec->value);
 	put_u32(out, checksum(out, (size_t)(p - out), sequence));
 }
 
-void record_load(const uint8_t *data, struct record *record)
-{
-	uint8_t flags = data[4];
-	const uint8_t *p = data + RECORD_FIXED;
-	record->kind = (enum record_kind)(flags & 7);
-	record->copy = (flags & RECORD_FLAG_COPY) != 0;
-	record->acc = ballot_decode(data + 11);
-	record->ver = record->acc;
-	record->pver = BALLOT_ABSENT;
-	record->expires_ms = 0;
-	switch ((enum pver_form)(flags >> RECORD_PVER_SHIFT & 3)) {
-	case PVER_ORDER:
-		record->pver = (struct ballot){get_u64(p), record->acc.version};
-		p += 8;
-		break;
-	case PVER_WHOLE:
-		record->pver = ballot_decode(p);
-		p += BALLOT_SIZE;
-		break;
-	case PVER_ABSENT:
-	case PVER_INVALID:
-		break;
-	}
-	if (flags & RECORD_FLAG_VER) {
-		record->ver = ballot_decode(p);
-		p += BALLOT_SIZE;
-	}
-	if (flags & RECORD_FLAG_EXPIRY) {
-		record->expires_ms = get_u64(p);
-		p += 8;
-	}
-	record->key = bytes_of(p, get_u16(data + 5));
-	record->value = bytes_of(p + record->key.len, get_u32(data + 7));
-}
-
-int record_decode(const uint8_t *data, size_t len, uint64_t sequence, struct record *record,
+int record_decode(const uint8_t *data, size_t len, uint64_t sequence, struct record *out,
 		  size_t *size)
 {
-	if (len < RECORD_FIXED)
+	if (len < RECORD_FIXED || get_u32(data + RECORD_AT_VALUE_LEN) > RECORD_VALUE_MAX)
 		return DHT_ECORRUPT;
-	if ((data[4] >> RECORD_PVER_SHIFT & 3) == PVER_INVALID)
+	/* The lengths are bounded now: their sum cannot overflow. */
+	size_t whole =
+	    RECORD_FIXED +
+	    (size_t)record_optional_size[data[RECORD_AT_FLAGS] >> RECORD_FLAGS_OPTIONAL_SHIFT] +
+	    get_u16(data + RECORD_AT_KEY_LEN) + get_u32(data + RECORD_AT_VALUE_LEN);
+	if (whole > len || checksum(data, whole, sequence) != get_u32(data))
 		return DHT_ECORRUPT;
-	size_t value_len = get_u32(data + 7);
-	if (value_len > RECORD_VALUE_MAX)
+	struct record rec;
+	record_view(data, &rec);
+	if (flags_of(&rec) != data[RECORD_AT_FLAGS])
 		return DHT_ECORRUPT;
-	size_t need = RECORD_FIXED + optional_size(data[4]) + get_u16(data + 5) + value_len;
-	if (need > len || get_u32(data) != checksum(data, need, sequence))
-		return DHT_ECORRUPT;
-	record_load(data, record);
-	*size = need;
+	*out = rec;
+	*size = whole;
 	return 0;
 }

@@ -20,6 +20,11 @@
  *
  * Why     A value that was written once costs 23 bytes beyond key and value.
  * Thread  any; pure functions over the caller's bytes.
+ * Errors  DHT_ECORRUPT: record_decode met bytes that are no record. What was decoded
+ *         once is read again with record_view, which checks nothing: the hot path.
+ *
+ * A record has one encoding only: an optional field is there exactly if it is needed,
+ * and pver takes the shorter form where it can. Any other bytes do not decode.
  */
 #ifndef DHT_STORE_RECORD_H
 #define DHT_STORE_RECORD_H
@@ -28,7 +33,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/assert.h"
 #include "base/bytes.h"
 #include "paxos/ballot.h"
 
@@ -68,48 +72,107 @@ struct record {
 	struct bytes value;
 };
 
-/* Returns the bytes that record_encode writes. */
-size_t record_size(const struct record *record);
-
-/* Writes the record for a segment with this sequence number. Key and value are within
+/* Returns the bytes that rec takes in the log. Its key and value are within
  * RECORD_KEY_MAX and RECORD_VALUE_MAX (asserted). */
-void record_encode(const struct record *record, uint64_t sequence, uint8_t *out);
+size_t record_size(const struct record *rec);
 
-/* Reads a record from at most len bytes that may be anything. *size is its length.
- * DHT_ECORRUPT: there is none. */
-int record_decode(const uint8_t *data, size_t len, uint64_t sequence, struct record *record,
+/* Writes the record_size(rec) bytes of rec to out. sequence is that of the segment. */
+void record_encode(const struct record *rec, uint64_t sequence, uint8_t *out);
+
+/* Decodes the record at the start of the len bytes at data, which come from disk: every
+ * length and the checksum are checked. *size is set to the bytes it takes. Returns 0,
+ * or DHT_ECORRUPT: cut short, damaged, or of another sequence; nothing is set then. */
+int record_decode(const uint8_t *data, size_t len, uint64_t sequence, struct record *out,
 		  size_t *size) DHT_MUST_CHECK;
 
-/* Reads a record that is known to be good. */
-void record_load(const uint8_t *data, struct record *record);
+/* What follows reads a record that is known to be whole. */
 
 enum {
-	RECORD_FLAG_COPY = 1 << 3,
-	RECORD_FLAG_VER = 1 << 4,
-	RECORD_PVER_SHIFT = 5,
-	RECORD_FLAG_EXPIRY = 1 << 7,
+	RECORD_AT_FLAGS = 4,
+	RECORD_AT_KEY_LEN = 5,
+	RECORD_AT_VALUE_LEN = 7,
+	RECORD_AT_ACC = 11,
+	RECORD_PVER_SHORT_SIZE = 8,
+	RECORD_EXPIRY_SIZE = 8,
+
+	RECORD_FLAGS_KIND = 0x07,
+	RECORD_FLAG_COPY = 0x08,
+	RECORD_FLAG_VER = 0x10,
+	RECORD_FLAGS_PVER_SHIFT = 5, /* two bits: enum record_pver_form */
+	RECORD_FLAG_EXPIRY = 0x80,
+	RECORD_FLAGS_OPTIONAL_SHIFT = 4, /* above: which optional fields there are */
 };
 
-/* Where the key of a good record begins. */
-static inline size_t record_key_offset(const uint8_t *data)
+enum record_pver_form {
+	RECORD_PVER_ABSENT,
+	RECORD_PVER_SHORT, /* the version is that of acc */
+	RECORD_PVER_FULL,
+	RECORD_PVER_INVALID,
+};
+
+/* Bytes of the optional fields, by the upper four bits of the flags. */
+extern const uint8_t record_optional_size[16];
+
+static inline enum record_kind record_view_kind(const uint8_t *data)
 {
-	static const uint8_t pver_size[4] = {0, 8, BALLOT_SIZE, 0};
-	uint8_t flags = data[4];
-	return RECORD_FIXED + pver_size[flags >> RECORD_PVER_SHIFT & 3] +
-	       (flags & RECORD_FLAG_VER ? BALLOT_SIZE : 0) + (flags & RECORD_FLAG_EXPIRY ? 8 : 0);
+	return (enum record_kind)(data[RECORD_AT_FLAGS] & RECORD_FLAGS_KIND);
 }
 
-/* True if a good record is about this key. */
-static inline bool record_has_key(const uint8_t *data, struct bytes key)
+static inline struct bytes record_view_key(const uint8_t *data)
 {
-	return get_u16(data + 5) == key.len &&
-	       (key.len == 0 || memcmp(data + record_key_offset(data), key.data, key.len) == 0);
+	uint8_t flags = data[RECORD_AT_FLAGS];
+	return bytes_of(data + RECORD_FIXED +
+			    record_optional_size[flags >> RECORD_FLAGS_OPTIONAL_SHIFT],
+			get_u16(data + RECORD_AT_KEY_LEN));
 }
 
-/* The length of a good record. */
-static inline size_t record_length(const uint8_t *data)
+static inline struct bytes record_view_value(const uint8_t *data)
 {
-	return record_key_offset(data) + get_u16(data + 5) + get_u32(data + 7);
+	struct bytes key = record_view_key(data);
+	return bytes_of(key.data + key.len, get_u32(data + RECORD_AT_VALUE_LEN));
+}
+
+static inline size_t record_view_size(const uint8_t *data)
+{
+	struct bytes value = record_view_value(data);
+	return (size_t)(value.data - data) + value.len;
+}
+
+/* Decodes without a check. */
+static inline void record_view(const uint8_t *data, struct record *out)
+{
+	uint8_t flags = data[RECORD_AT_FLAGS];
+	const uint8_t *p = data + RECORD_FIXED;
+
+	out->kind = record_view_kind(data);
+	out->copy = (flags & RECORD_FLAG_COPY) != 0;
+	out->acc = ballot_decode(data + RECORD_AT_ACC);
+	out->pver = BALLOT_ABSENT;
+	switch ((enum record_pver_form)(flags >> RECORD_FLAGS_PVER_SHIFT & 3)) {
+	case RECORD_PVER_SHORT:
+		out->pver = (struct ballot){.order = get_u64(p), .version = out->acc.version};
+		p += RECORD_PVER_SHORT_SIZE;
+		break;
+	case RECORD_PVER_FULL:
+		out->pver = ballot_decode(p);
+		p += BALLOT_SIZE;
+		break;
+	case RECORD_PVER_ABSENT:
+	case RECORD_PVER_INVALID:
+		break;
+	}
+	out->ver = out->acc;
+	if (flags & RECORD_FLAG_VER) {
+		out->ver = ballot_decode(p);
+		p += BALLOT_SIZE;
+	}
+	out->expires_ms = 0;
+	if (flags & RECORD_FLAG_EXPIRY) {
+		out->expires_ms = get_u64(p);
+		p += RECORD_EXPIRY_SIZE;
+	}
+	out->key = bytes_of(p, get_u16(data + RECORD_AT_KEY_LEN));
+	out->value = bytes_of(p + out->key.len, get_u32(data + RECORD_AT_VALUE_LEN));
 }
 
 #endif

@@ -1,56 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "store/index.h"
-#include "store/log.h"
+#include "store/segment.h"
+#include "store/tail.h"
 
-/* One writer at a time (the holder of the block's lock), read by anybody. */
+enum { SCAN_AHEAD = 8 }; /* entries whose records are asked for before they are visited */
+
+/* Counters: written under the lock of the block's group, read by anybody. */
 struct block {
-	struct index index;
+	_Alignas(DHT_CACHE_LINE) struct index index;
 	_Atomic uint32_t keys;
 	_Atomic uint32_t tombstones;
 	_Atomic uint64_t bytes;
-	_Atomic uint64_t index_bytes;
+	_Atomic uint64_t live_bytes;
 };
+_Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
 
 struct store {
-	uint32_t block_count;
-	struct log log;
+	const struct store_os *os;
 	struct block *blocks;
+	uint32_t block_count;
+	struct segments segs;
+	struct tail tail;
 };
+
+static void *alloc_lines(size_t size)
+{
+	size = (size + DHT_CACHE_LINE - 1) / DHT_CACHE_LINE * DHT_CACHE_LINE;
+	void *memory = aligned_alloc(DHT_CACHE_LINE, size);
+	if (memory != NULL)
+		memset(memory, 0, size);
+	return memory;
+}
 
 int store_open(const struct store_options *options, const struct store_os *os, struct store **out)
 {
-	DHT_ASSERT(options->blocks >= STORE_BLOCKS_MIN && options->blocks <= STORE_BLOCKS_MAX &&
-		   (options->blocks & (options->blocks - 1)) == 0);
+	uint32_t blocks = options->blocks;
+	DHT_ASSERT(blocks >= STORE_BLOCKS_MIN && blocks <= STORE_BLOCKS_MAX &&
+		   (blocks & (blocks - 1)) == 0);
 	DHT_ASSERT(options->segment_size_bytes >= STORE_SEGMENT_SIZE_MIN &&
 		   options->segment_size_bytes <= STORE_SEGMENT_SIZE_MAX);
-	struct store *store = aligned_alloc(_Alignof(struct store), sizeof(*store));
+	int rc = DHT_ENOMEM;
+	struct store *store = alloc_lines(sizeof(*store));
 	if (store == NULL)
-		return DHT_ENOMEM;
-	store->block_count = options->blocks;
-	store->blocks = calloc(options->blocks, sizeof(*store->blocks));
-	int rc = store->blocks != NULL
-		     ? log_open(&store->log, os, (uint32_t)options->segment_size_bytes,
-				options->appenders)
-		     : DHT_ENOMEM;
-	if (rc != 0) {
-		free(store->blocks);
-		free(store);
 		return rc;
-	}
-	*out = store;
-	return 0;
+	store->os = os;
+	store->blocks = alloc_lines(blocks * sizeof(*store->blocks));
+	if (store->blocks == NULL)
+		goto out;
+	store->block_count = blocks;
+	rc = segments_init(&store->segs, os, options->segment_size_bytes);
+	if (rc != 0)
+		goto out;
+	rc = tail_init(&store->tail, &store->segs, 1);
+out:
+	if (rc == 0)
+		*out = store;
+	else
+		store_close(store);
+	return rc;
 }
 
 void store_close(struct store *store)
 {
+	if (store == NULL)
+		return;
 	for (uint32_t i = 0; i < store->block_count; i++)
-		index_fini(&store->blocks[i].index);
-	log_close(&store->log);
+		index_fini(&store->blocks[i].index, store->os);
+	segments_fini(&store->segs);
 	free(store->blocks);
 	free(store);
 }
@@ -60,220 +83,243 @@ uint32_t store_blocks(const struct store *store)
 	return store->block_count;
 }
 
+static struct block *block_of(const struct store *store, uint32_t block)
+{
+	DHT_ASSERT(block < store->block_count);
+	return &store->blocks[block];
+}
+
 static uint32_t hash_of(const struct store_key *key)
 {
 	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
 }
 
-/* ---- Look-up --------------------------------------------------------------------- */
-
 void store_prefetch_index(const struct store *store, const struct store_key *key)
 {
-	const struct index *ix = &store->blocks[key->block].index;
-	if (ix->entries != NULL)
-		__builtin_prefetch(ix->entries + index_home(ix, hash_of(key)));
+	index_prefetch(&block_of(store, key->block)->index, hash_of(key));
+}
+
+static void prefetch_location(const struct store *store, uint64_t location)
+{
+	/* The fixed part and a short key may lie across two lines. */
+	const uint8_t *data = segment_at(&store->segs, location);
+	__builtin_prefetch(data);
+	__builtin_prefetch(data + DHT_CACHE_LINE - 1);
 }
 
 void store_prefetch_record(const struct store *store, const struct store_key *key)
 {
-	const struct index *ix = &store->blocks[key->block].index;
-	if (ix->entries == NULL)
+	const struct index *ix = &block_of(store, key->block)->index;
+	if (ix->count == 0)
 		return;
-	uint32_t hash = hash_of(key), place = index_next(ix, hash, index_home(ix, hash));
-	if (place != UINT32_MAX)
-		__builtin_prefetch(log_data(&store->log, index_location_of(ix->entries[place])));
+	uint64_t entry = index_entries(ix)[index_seek(ix, hash_of(key))];
+	if (entry != 0)
+		prefetch_location(store, index_entry_location(entry));
 }
 
-static void fill_hit(const struct store *store, const struct index *ix, uint32_t place,
-		     struct store_hit *hit)
+static void hit_set(struct store_hit *hit, uint32_t place, uint64_t entry, const uint8_t *data)
 {
-	uint64_t entry = ix->entries[place];
-	hit->location = index_location_of(entry);
+	hit->location = index_entry_location(entry);
 	hit->place = place;
-	hit->promised = (entry & INDEX_FLAG_PROMISED) != 0;
-	hit->hot = (entry & INDEX_FLAG_HOT) != 0;
-	record_load(log_data(&store->log, hit->location), &hit->record);
+	hit->promised = (entry & INDEX_PROMISED) != 0;
+	hit->hot = (entry & INDEX_HOT) != 0;
+	record_view(data, &hit->record);
+}
+
+static void hit_clear(struct store_hit *hit)
+{
+	hit->location = 0;
+	hit->place = 0;
+	hit->promised = false;
+	hit->hot = false;
 }
 
 enum store_found store_find(const struct store *store, const struct store_key *key,
 			    const struct store_fetched *fetched, struct store_hit *hit)
 {
-	const struct index *ix = &store->blocks[key->block].index;
+	const struct index *ix = &block_of(store, key->block)->index;
 	uint32_t hash = hash_of(key);
+
 	DHT_ASSERT(fetched == NULL);
-	hit->location = 0;
-	if (ix->entries == NULL)
-		return STORE_ABSENT;
-	for (uint32_t place = index_next(ix, hash, index_home(ix, hash)); place != UINT32_MAX;
-	     place = index_next(ix, hash, place + 1)) {
-		const uint8_t *data = log_data(&store->log, index_location_of(ix->entries[place]));
-		if (!record_has_key(data, key->key))
-			continue;
-		fill_hit(store, ix, place, hit);
-		return STORE_FOUND;
+	if (ix->count > 0) {
+		const uint64_t *entries = index_entries(ix);
+		for (uint32_t place = index_seek(ix, hash);
+		     entries[place] != 0 && index_entry_hash(entries[place]) == hash; place++) {
+			const uint8_t *data =
+			    segment_at(&store->segs, index_entry_location(entries[place]));
+			if (!bytes_equal(record_view_key(data), key->key))
+				continue;
+			hit_set(hit, place, entries[place], data);
+			return STORE_FOUND;
+		}
 	}
+	hit_clear(hit);
 	return STORE_ABSENT;
 }
 
-/* ---- Counters -------------------------------------------------------------------- */
-
-#define COUNT(counter, n)                                                                          \
-	atomic_store_explicit(&(counter),                                                          \
-			      atomic_load_explicit(&(counter), memory_order_relaxed) + (n),        \
-			      memory_order_relaxed)
-
-/* What a record adds to the block's counters while an entry points to it. */
-static void count_entry(struct block *block, const struct record *r)
+static void counter_add32(_Atomic uint32_t *counter, uint32_t n)
 {
-	if (r->kind == RECORD_VALUE) {
-		COUNT(block->keys, 1);
-		COUNT(block->bytes, r->key.len + r->value.len);
+	uint32_t now = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+static void counter_add64(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, now + n, memory_order_relaxed);
+}
+
+/* Counts a record that an entry points to from now on (sign 1), or no longer (-1); the
+ * arithmetic is modulo 2^64, so that one way does both. */
+static void count_record(struct block *block, const uint8_t *data, int sign)
+{
+	uint64_t factor = (uint64_t)(int64_t)sign;
+	if (record_view_kind(data) == RECORD_VALUE) {
+		uint64_t bytes = record_view_key(data).len + record_view_value(data).len;
+		counter_add32(&block->keys, (uint32_t)factor);
+		counter_add64(&block->bytes, factor * bytes);
 	} else {
-		COUNT(block->tombstones, 1);
+		counter_add32(&block->tombstones, (uint32_t)factor);
 	}
+	counter_add64(&block->live_bytes, factor * record_view_size(data));
 }
 
-static void uncount_entry(struct block *block, const struct record *r)
+/* The record at location is no longer the latest of its key. */
+static void drop_record(struct store *store, struct block *block, uint64_t location)
 {
-	if (r->kind == RECORD_VALUE) {
-		COUNT(block->keys, (uint32_t)-1);
-		COUNT(block->bytes, 0 - (uint64_t)(r->key.len + r->value.len));
-	} else {
-		COUNT(block->tombstones, (uint32_t)-1);
-	}
+	const uint8_t *data = segment_at(&store->segs, location);
+	count_record(block, data, -1);
+	segment_kill(&store->segs, location, record_view_size(data));
 }
 
-static void count_index(struct block *block)
+/* The index of a key's block, in which hit still describes the key's entry. A hit of an
+ * earlier critical section may point anywhere: that must not go on. */
+static struct index *index_of_hit(struct store *store, const struct store_key *key,
+				  const struct store_hit *hit)
 {
-	atomic_store_explicit(&block->index_bytes, index_bytes(&block->index),
-			      memory_order_relaxed);
+	struct index *ix = &block_of(store, key->block)->index;
+	DHT_ASSERT(hit->location != 0 && hit->place < index_places(ix) &&
+		   index_entry_location(index_entries(ix)[hit->place]) == hit->location);
+	return ix;
 }
-
-void store_count(const struct store *store, struct store_counts *counts)
-{
-	*counts = (struct store_counts){0};
-	for (uint32_t i = 0; i < store->block_count; i++) {
-		const struct block *block = &store->blocks[i];
-		counts->keys += atomic_load_explicit(&block->keys, memory_order_relaxed);
-		counts->tombstones +=
-		    atomic_load_explicit(&block->tombstones, memory_order_relaxed);
-		counts->bytes += atomic_load_explicit(&block->bytes, memory_order_relaxed);
-		counts->index_bytes +=
-		    atomic_load_explicit(&block->index_bytes, memory_order_relaxed);
-	}
-	uint64_t used = log_used_bytes(&store->log);
-	counts->live_bytes = log_live_bytes(&store->log);
-	counts->dead_bytes = used > counts->live_bytes ? used - counts->live_bytes : 0;
-	counts->segments = atomic_load_explicit(&store->log.segment_count, memory_order_relaxed);
-}
-
-/* ---- Change ---------------------------------------------------------------------- */
 
 int store_put(struct store *store, unsigned appender, const struct store_key *key,
-	      const struct store_hit *hit, const struct record *rec, uint64_t *end)
+	      struct store_hit *hit, const struct record *rec, uint64_t *end)
 {
-	struct block *block = &store->blocks[key->block];
-	struct index *ix = &block->index;
-	uint32_t hash = hash_of(key);
+	struct block *block = block_of(store, key->block);
+	uint64_t replaced = hit->location, location;
 	DHT_ASSERT(rec->kind == RECORD_VALUE || rec->kind == RECORD_TOMBSTONE);
-	if (record_size(rec) > log_record_max(&store->log))
-		return DHT_ETOOBIG;
-	if (hit->location == 0) {
-		int rc = index_reserve(ix, hash);
-		if (rc != 0)
-			return rc;
-		count_index(block);
-	}
-	struct log_place place;
-	int rc = log_append(&store->log, appender, rec, &place);
+	DHT_ASSERT(bytes_equal(rec->key, key->key));
+
+	/* Whatever can fail comes first; room in the index that is not used is no change. */
+	int rc = replaced != 0 ? 0 : index_reserve(&block->index, store->os);
+	if (rc == 0)
+		rc = tail_append(&store->tail, appender, rec, &location, end);
 	if (rc != 0)
 		return rc;
-	*end = place.end;
-	uint64_t entry = index_entry_make(hash, place.location, 0);
-	if (hit->location == 0) {
-		index_insert(ix, entry);
-	} else {
-		DHT_ASSERT(index_location_of(ix->entries[hit->place]) == hit->location);
-		ix->entries[hit->place] = entry;
-		uncount_entry(block, &hit->record);
-		log_bury(&store->log, hit->location);
-	}
-	count_entry(block, rec);
+
+	uint32_t place = hit->place;
+	if (replaced != 0)
+		index_replace(index_of_hit(store, key, hit), place, location);
+	else
+		place = index_insert(&block->index, hash_of(key), location);
+	const uint8_t *data = segment_at(&store->segs, location);
+	count_record(block, data, 1);
+	hit_set(hit, place, index_entries(&block->index)[place], data);
+	if (replaced != 0)
+		drop_record(store, block, replaced);
 	return 0;
 }
 
 int store_erase(struct store *store, unsigned appender, const struct store_key *key,
-		const struct store_hit *hit, struct ballot floor, uint64_t *end)
+		struct store_hit *hit, struct ballot floor, uint64_t *end)
 {
-	struct block *block = &store->blocks[key->block];
-	struct index *ix = &block->index;
 	struct record erase = {.kind = RECORD_ERASE, .acc = floor, .ver = floor, .key = key->key};
-	DHT_ASSERT(hit->location != 0 &&
-		   index_location_of(ix->entries[hit->place]) == hit->location);
-	struct log_place place;
-	int rc = log_append(&store->log, appender, &erase, &place);
+	struct index *ix = index_of_hit(store, key, hit);
+	uint64_t location;
+	int rc = tail_append(&store->tail, appender, &erase, &location, end);
 	if (rc != 0)
 		return rc;
-	*end = place.end;
-	uncount_entry(block, &hit->record);
-	log_bury(&store->log, hit->location);
-	/* Nothing lies before the log of a store in memory that this would hide. */
-	log_bury(&store->log, place.location);
-	index_remove(ix, hit->place);
-	index_shrink(ix);
-	count_index(block);
+	index_remove(ix, hit->place, store->os);
+	/* It hides records from a recovery; in memory there is nothing that it hides. */
+	segment_kill(&store->segs, location, record_size(&erase));
+	drop_record(store, block_of(store, key->block), hit->location);
+	hit_clear(hit);
 	return 0;
 }
 
 void store_set_flags(struct store *store, const struct store_key *key, struct store_hit *hit,
 		     bool promised, bool hot)
 {
-	uint64_t *entry = &store->blocks[key->block].index.entries[hit->place];
-	DHT_ASSERT(index_location_of(*entry) == hit->location);
-	*entry = (*entry & ~(uint64_t)INDEX_FLAGS) | (promised ? INDEX_FLAG_PROMISED : 0) |
-		 (hot ? INDEX_FLAG_HOT : 0);
+	index_set_flags(index_of_hit(store, key, hit), hit->place,
+			(promised ? INDEX_PROMISED : 0) | (hot ? INDEX_HOT : 0));
 	hit->promised = promised;
 	hit->hot = hot;
+}
+
+/* Asks for the record of the entry that is visited SCAN_AHEAD turns later. */
+static void scan_prefetch(const struct store *store, const struct index *ix, uint32_t place)
+{
+	if (place + SCAN_AHEAD >= index_places(ix))
+		return;
+	uint64_t entry = index_entries(ix)[place + SCAN_AHEAD];
+	if (entry != 0)
+		prefetch_location(store, index_entry_location(entry));
 }
 
 uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
 		    store_visit_fn visit, void *ctx)
 {
-	const struct index *ix = &store->blocks[block].index;
-	if (ix->entries == NULL || from >= STORE_HASH_END)
+	const struct index *ix = &block_of(store, block)->index;
+	DHT_ASSERT(max > 0);
+	if (ix->count == 0 || from >= STORE_HASH_END)
 		return STORE_HASH_END;
-	uint32_t places = index_places(ix), place = index_home(ix, from), last = from;
+
+	const uint64_t *entries = index_entries(ix);
+	uint32_t places = index_places(ix), hash = from;
 	unsigned visited = 0;
-	for (; place < places; place++) {
-		uint64_t entry = ix->entries[place];
-		uint32_t hash = index_hash_of(entry);
-		if (entry == 0 || hash < from)
+	for (uint32_t place = index_seek(ix, from); place < places; place++) {
+		if (entries[place] == 0)
 			continue;
-		if (visited >= max && hash != last)
-			return hash;
+		uint32_t next = index_entry_hash(entries[place]);
+		if (visited >= max && next != hash)
+			return next;
+		hash = next;
 		struct store_hit hit;
-		fill_hit(store, ix, place, &hit);
+		scan_prefetch(store, ix, place);
+		hit_set(&hit, place, entries[place],
+			segment_at(&store->segs, index_entry_location(entries[place])));
 		visit(ctx, block, STORE_FOUND, &hit);
-		last = hash;
 		visited++;
 	}
 	return STORE_HASH_END;
 }
 
-/* ---- The log's marks ------------------------------------------------------------- */
-
 void store_pin(struct store *store, uint64_t location)
 {
-	atomic_fetch_add(&log_segment(&store->log, location)->pins, 1);
+	segment_pin(&store->segs, location);
 }
 
 void store_unpin(struct store *store, uint64_t location)
 {
-	uint32_t before = atomic_fetch_sub(&log_segment(&store->log, location)->pins, 1);
-	DHT_ASSERT(before > 0);
+	segment_unpin(&store->segs, location);
 }
 
 uint64_t store_durable(const struct store *store)
 {
-	return log_complete(&store->log);
+	return tail_position(&store->tail);
+}
+
+void store_count(const struct store *store, struct store_counts *counts)
+{
+	*counts = (struct store_counts){0};
+	for (uint32_t i = 0; i < store->block_count; i++) {
+		const struct block *b = &store->blocks[i];
+		counts->keys += atomic_load_explicit(&b->keys, memory_order_relaxed);
+		counts->tombstones += atomic_load_explicit(&b->tombstones, memory_order_relaxed);
+		counts->bytes += atomic_load_explicit(&b->bytes, memory_order_relaxed);
+		counts->live_bytes += atomic_load_explicit(&b->live_bytes, memory_order_relaxed);
+		counts->index_bytes += index_size_bytes(&b->index);
+	}
+	segments_count(&store->segs, &counts->segments, &counts->dead_bytes);
 }

@@ -50,11 +50,11 @@ START_TEST(buffer_keeps_content_while_it_grows_and_is_taken)
 		ck_assert_int_eq(buffer_append(&b, bytes, n, 1 << 20), 0);
 		size_t take = (seed >> 8 & 127) < b.len ? seed >> 8 & 127 : b.len;
 		for (size_t i = 0; i < take; i++)
-			ck_assert_uint_eq(buffer_head(&b)[i], expected++);
+			UNIT_REQUIRE(buffer_head(&b)[i] == expected++);
 		buffer_consume(&b, take);
 	}
 	for (size_t i = 0; i < b.len; i++)
-		ck_assert_uint_eq(buffer_head(&b)[i], expected++);
+		UNIT_REQUIRE(buffer_head(&b)[i] == expected++);
 	buffer_reset(&b);
 	ck_assert_ptr_null(b.data);
 }

@@ -1,171 +1,285 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store/index against a model: random insertions, removals, replacements and flags, for
+ * hashes that are spread, equal, or all at one end of the table. What is checked often is
+ * asserted with DHT_ASSERT: an assertion of Check writes to a pipe each time.
+ */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
+#include "base/error.h"
+#include "helper_store_os.h"
 #include "store/index.h"
 #include "unit.h"
 
-static uint64_t state = 88172645463325252ull;
+enum { IDS = 1000, HASH_LAST = (1 << STORE_HASH_BITS) - 1 };
 
-static uint64_t next_random(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-/* The invariants at the top of index.h. */
-static void check_invariants(const struct index *ix)
-{
-	uint32_t seen = 0, last_hash = 0;
-	for (uint32_t i = 0; i < (ix->entries != NULL ? index_places(ix) : 0); i++) {
-		if (ix->entries[i] == 0)
-			continue;
-		uint32_t hash = index_hash_of(ix->entries[i]), home = index_home(ix, hash);
-		ck_assert_uint_ge(hash, last_hash);
-		ck_assert_uint_le(home, i);
-		for (uint32_t k = home; k < i; k++)
-			ck_assert_uint_ne(ix->entries[k], 0);
-		last_hash = hash;
-		seen++;
-	}
-	ck_assert_uint_eq(seen, ix->count);
-}
-
-/* Finds the place of (hash, location) by walking the candidates. */
-static uint32_t find(const struct index *ix, uint32_t hash, uint64_t location)
-{
-	if (ix->entries == NULL)
-		return UINT32_MAX;
-	for (uint32_t place = index_next(ix, hash, index_home(ix, hash)); place != UINT32_MAX;
-	     place = index_next(ix, hash, place + 1)) {
-		if (index_location_of(ix->entries[place]) == location)
-			return place;
-	}
-	return UINT32_MAX;
-}
-
-static void insert(struct index *ix, uint32_t hash, uint64_t location)
-{
-	ck_assert_int_eq(index_reserve(ix, hash), 0);
-	index_insert(ix, index_entry_make(hash, location, 0));
-}
-
-START_TEST(entries_pack_their_fields)
-{
-	uint64_t location = (1ull << 42) - 1;
-	uint64_t entry = index_entry_make((1u << 20) - 1, location, INDEX_FLAG_HOT);
-	ck_assert_uint_eq(index_hash_of(entry), (1u << 20) - 1);
-	ck_assert_uint_eq(index_location_of(entry), location);
-	ck_assert_uint_eq(entry & INDEX_FLAGS, INDEX_FLAG_HOT);
-	entry = index_entry_make(0, 1, INDEX_FLAG_PROMISED);
-	ck_assert_uint_eq(index_hash_of(entry), 0);
-	ck_assert_uint_eq(index_location_of(entry), 1);
-}
-END_TEST
-
-enum { MODEL_MAX = 3000 };
-
+/* A location is that of one id for good: id + 1, plus IDS for each replacement. */
 struct model {
-	struct {
-		uint32_t hash;
-		uint64_t location;
-	} items[MODEL_MAX];
-	unsigned count;
+	struct heap_os heap;
+	struct index ix;
+	uint64_t random;
+	uint32_t hash[IDS];
+	uint64_t location[IDS]; /* 0: absent */
+	uint64_t flags[IDS];
+	uint32_t count;
 };
 
-/* Random insertions and removals against a list. hash_mask and hash_base choose how
- * often hashes collide, and where. */
-static void run_model(uint32_t hash_mask, uint32_t hash_base, unsigned steps, unsigned most)
+static struct model model;
+
+static uint32_t next_random(struct model *m)
 {
-	struct model *m = calloc(1, sizeof(*m));
-	struct index ix = {0};
-	uint64_t next_location = 1;
-	for (unsigned step = 0; step < steps; step++) {
-		bool grow = step / (most * 2) % 2 == 0;
-		if (m->count < most && next_random() % 10 < (grow ? 7 : 3)) {
-			uint32_t hash = hash_base | ((uint32_t)next_random() & hash_mask);
-			insert(&ix, hash, next_location);
-			m->items[m->count].hash = hash;
-			m->items[m->count++].location = next_location++;
-		} else if (m->count > 0) {
-			unsigned i = (unsigned)(next_random() % m->count);
-			uint32_t place = find(&ix, m->items[i].hash, m->items[i].location);
-			ck_assert_uint_ne(place, UINT32_MAX);
-			index_remove(&ix, place);
-			index_shrink(&ix);
-			ck_assert_uint_eq(find(&ix, m->items[i].hash, m->items[i].location),
-					  UINT32_MAX);
-			m->items[i] = m->items[--m->count];
+	m->random = m->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(m->random >> 33);
+}
+
+static void model_init(struct model *m, uint64_t seed)
+{
+	memset(m, 0, sizeof(*m));
+	heap_os_init(&m->heap);
+	m->random = seed;
+}
+
+static void model_fini(struct model *m)
+{
+	index_fini(&m->ix, &m->heap.os);
+	heap_os_fini(&m->heap);
+}
+
+/* The place of an id's entry; its flags are checked. Fails if there is none. */
+static uint32_t place_of(const struct model *m, uint32_t id)
+{
+	const uint64_t *entries = index_entries(&m->ix);
+	uint32_t place = index_seek(&m->ix, m->hash[id]);
+	while (index_entry_location(entries[place]) != m->location[id]) {
+		DHT_ASSERT(entries[place] != 0);
+		DHT_ASSERT(index_entry_hash(entries[place]) == m->hash[id]);
+		place++;
+	}
+	DHT_ASSERT(index_entry_hash(entries[place]) == m->hash[id]);
+	DHT_ASSERT((entries[place] & 3) == m->flags[id]);
+	return place;
+}
+
+/* The invariants of index.h, and that all memory is accounted for. */
+static void check_layout(const struct model *m)
+{
+	const uint64_t *entries = index_entries(&m->ix);
+	uint32_t places = index_places(&m->ix), count = 0, gap = 0, hash = 0;
+	for (uint32_t i = 0; i < places; i++) {
+		if (entries[i] == 0) {
+			gap = i + 1;
+			continue;
 		}
-		if (step % 64 == 0) {
-			check_invariants(&ix);
-			for (unsigned i = 0; i < m->count; i++)
-				ck_assert_uint_ne(find(&ix, m->items[i].hash, m->items[i].location),
-						  UINT32_MAX);
+		uint32_t home = index_home(index_entry_hash(entries[i]), index_capacity(&m->ix));
+		DHT_ASSERT(gap <= home);
+		DHT_ASSERT(home <= i);
+		DHT_ASSERT(hash <= index_entry_hash(entries[i]));
+		hash = index_entry_hash(entries[i]);
+		count++;
+	}
+	DHT_ASSERT(count == m->ix.count);
+	DHT_ASSERT(count == m->count);
+	DHT_ASSERT(places == 0 || entries[places - 1] == 0);
+	DHT_ASSERT(atomic_load(&m->heap.table_bytes) == (long)index_size_bytes(&m->ix));
+}
+
+static void check_all(const struct model *m)
+{
+	check_layout(m);
+	for (uint32_t id = 0; id < IDS; id++) {
+		if (m->location[id] != 0)
+			place_of(m, id);
+	}
+}
+
+static void insert(struct model *m, uint32_t id, uint32_t hash)
+{
+	DHT_ASSERT(index_reserve(&m->ix, &m->heap.os) == 0);
+	m->hash[id] = hash;
+	m->location[id] = id + 1;
+	m->flags[id] = 0;
+	m->count++;
+	uint32_t place = index_insert(&m->ix, hash, m->location[id]);
+	DHT_ASSERT(place == place_of(m, id));
+}
+
+static void erase(struct model *m, uint32_t id)
+{
+	index_remove(&m->ix, place_of(m, id), &m->heap.os);
+	m->location[id] = 0;
+	m->count--;
+}
+
+static void change(struct model *m, uint32_t id)
+{
+	uint32_t place = place_of(m, id);
+	if (next_random(m) % 2 == 0) {
+		m->flags[id] = next_random(m) % 4;
+		index_set_flags(&m->ix, place, m->flags[id]);
+	} else {
+		m->location[id] += IDS;
+		m->flags[id] = 0;
+		index_replace(&m->ix, place, m->location[id]);
+	}
+	DHT_ASSERT(place == place_of(m, id));
+}
+
+typedef uint32_t (*hash_fn)(struct model *m);
+
+static uint32_t hash_spread(struct model *m)
+{
+	return next_random(m) & HASH_LAST;
+}
+
+static uint32_t hash_of_seven(struct model *m)
+{
+	return next_random(m) % 7 * (HASH_LAST / 6);
+}
+
+static uint32_t hash_at_the_end(struct model *m)
+{
+	return HASH_LAST - next_random(m) % 3;
+}
+
+static uint32_t hash_at_the_start(struct model *m)
+{
+	return next_random(m) % 2;
+}
+
+static const hash_fn hashes[] = {hash_spread, hash_of_seven, hash_at_the_end, hash_at_the_start};
+
+/* Fills for a while, then empties, and so on: `up` in 8 of the operations insert. */
+static void run(struct model *m, hash_fn hash, unsigned up, unsigned operations)
+{
+	for (unsigned i = 0; i < operations; i++) {
+		uint32_t id = next_random(m) % IDS;
+		if (next_random(m) % 8 < up) {
+			if (m->location[id] == 0)
+				insert(m, id, hash(m));
+			else
+				change(m, id);
+		} else if (m->location[id] != 0) {
+			erase(m, id);
 		}
+		if (m->count < 64 || i % 64 == 0)
+			check_layout(m);
 	}
-	index_fini(&ix);
-	free(m);
+	check_all(m);
 }
 
-START_TEST(index_agrees_with_a_list_when_hashes_are_spread)
+START_TEST(index_does_what_the_model_does)
 {
-	run_model(0xfffff, 0, 20000, 2000);
-}
-END_TEST
-
-START_TEST(index_agrees_with_a_list_when_hashes_collide)
-{
-	run_model(0xff, 0x40000, 12000, 700);
-}
-END_TEST
-
-START_TEST(index_agrees_with_a_list_when_all_hashes_are_the_last_one)
-{
-	run_model(0, 0xfffff, 6000, 400);
-}
-END_TEST
-
-START_TEST(index_grows_at_its_load_and_stays_below_14_bytes_an_entry)
-{
-	struct index ix = {0};
-	ck_assert_uint_eq(index_bytes(&ix), 0);
-	for (uint64_t n = 1; n <= 200000; n++) {
-		insert(&ix, (uint32_t)next_random() & 0xfffff, n);
-		ck_assert_uint_le((uint64_t)ix.count * 100, (uint64_t)ix.capacity * 85);
-		if (n > 4000)
-			ck_assert_uint_le(index_bytes(&ix), n * 14);
+	model_init(&model, 1 + (uint64_t)_i);
+	for (unsigned round = 0; round < 3; round++) {
+		run(&model, hashes[_i], 7, 6000);
+		ck_assert_uint_gt(model.count, IDS / 2);
+		run(&model, hashes[_i], 4, 3000);
+		run(&model, hashes[_i], 0, 20000);
+		ck_assert_uint_lt(model.count, IDS / 8);
 	}
-	check_invariants(&ix);
-	index_fini(&ix);
+	model_fini(&model);
 }
 END_TEST
 
-START_TEST(index_gives_memory_back_when_it_empties)
+START_TEST(empty_index_has_no_memory)
 {
-	struct index ix = {0};
-	for (uint64_t n = 1; n <= 50000; n++)
-		insert(&ix, (uint32_t)(n * 2654435761u) & 0xfffff, n);
-	size_t full = index_bytes(&ix);
-	for (uint64_t n = 1; n <= 49000; n++) {
-		index_remove(&ix, find(&ix, (uint32_t)(n * 2654435761u) & 0xfffff, n));
-		index_shrink(&ix);
-	}
-	check_invariants(&ix);
-	ck_assert_uint_lt(index_bytes(&ix), full / 8);
-	for (uint64_t n = 49001; n <= 50000; n++) {
-		index_remove(&ix, find(&ix, (uint32_t)(n * 2654435761u) & 0xfffff, n));
-		index_shrink(&ix);
-	}
-	ck_assert_uint_eq(index_bytes(&ix), 0);
-	ck_assert_ptr_null(ix.entries);
+	model_init(&model, 1);
+	ck_assert_uint_eq(index_size_bytes(&model.ix), 0);
+	index_prefetch(&model.ix, HASH_LAST);
+	insert(&model, 5, HASH_LAST);
+	ck_assert_uint_le(index_size_bytes(&model.ix), 128);
+	erase(&model, 5);
+	ck_assert_uint_eq(index_size_bytes(&model.ix), 0);
+	check_layout(&model);
+	model_fini(&model);
 }
 END_TEST
 
-UNIT_MAIN("index", 120, entries_pack_their_fields, index_agrees_with_a_list_when_hashes_are_spread,
-	  index_agrees_with_a_list_when_hashes_collide,
-	  index_agrees_with_a_list_when_all_hashes_are_the_last_one,
-	  index_grows_at_its_load_and_stays_below_14_bytes_an_entry,
-	  index_gives_memory_back_when_it_empties)
+START_TEST(key_takes_14_bytes_at_most)
+{
+	enum { KEYS = 60000 };
+	model_init(&model, 3);
+	for (uint32_t i = 1; i <= KEYS; i++) {
+		DHT_ASSERT(index_reserve(&model.ix, &model.heap.os) == 0);
+		index_insert(&model.ix, hash_spread(&model), i);
+		if (i >= 50)
+			DHT_ASSERT(index_size_bytes(&model.ix) <= i * UINT64_C(14));
+	}
+	model_fini(&model);
+}
+END_TEST
+
+START_TEST(equal_hashes_behind_the_last_home_grow_the_slack_alone)
+{
+	model_init(&model, 4);
+	/* Enough homes that the load is low, then one hash at the very end. */
+	for (uint32_t id = 0; id < IDS / 2; id++)
+		insert(&model, id, hash_spread(&model) / 2);
+	uint32_t capacity = index_capacity(&model.ix), places = index_places(&model.ix);
+	for (uint32_t id = IDS / 2; model.count + 1 < capacity - capacity / 5; id++)
+		insert(&model, id, HASH_LAST);
+	ck_assert_uint_eq(index_capacity(&model.ix), capacity);
+	ck_assert_uint_gt(index_places(&model.ix), places);
+	check_all(&model);
+	model_fini(&model);
+}
+END_TEST
+
+/* Makes every growth fail once; the index must be as it was, and go on afterwards. */
+static void insert_with_failures(hash_fn hash)
+{
+	uint64_t *before = calloc(4 * IDS, sizeof(*before));
+	unsigned failures = 0;
+	ck_assert_ptr_nonnull(before);
+	for (uint32_t id = 0; id < IDS; id++) {
+		uint32_t places = index_places(&model.ix);
+		ck_assert_uint_le(places, 4 * IDS);
+		if (places > 0)
+			memcpy(before, index_entries(&model.ix), places * sizeof(*before));
+		atomic_store(&model.heap.table_in, 0);
+		int rc = index_reserve(&model.ix, &model.heap.os);
+		atomic_store(&model.heap.table_in, HEAP_OS_NEVER);
+		if (rc != 0) {
+			failures++;
+			ck_assert_int_eq(rc, DHT_ENOMEM);
+			ck_assert_uint_eq(index_places(&model.ix), places);
+			if (places > 0)
+				ck_assert_mem_eq(before, index_entries(&model.ix),
+						 places * sizeof(*before));
+			check_layout(&model);
+		}
+		insert(&model, id, hash(&model));
+	}
+	ck_assert_uint_gt(failures, 10);
+	check_all(&model);
+	free(before);
+}
+
+START_TEST(failed_growth_changes_nothing)
+{
+	model_init(&model, 5);
+	insert_with_failures(hashes[_i]);
+	model_fini(&model);
+}
+END_TEST
+
+int main(void)
+{
+	enum { SHAPES = sizeof(hashes) / sizeof(hashes[0]) };
+	Suite *suite = suite_create("index");
+	TCase *tcase = tcase_create("index");
+	tcase_set_timeout(tcase, 120);
+	tcase_add_loop_test(tcase, index_does_what_the_model_does, 0, SHAPES);
+	tcase_add_test(tcase, empty_index_has_no_memory);
+	tcase_add_test(tcase, key_takes_14_bytes_at_most);
+	tcase_add_test(tcase, equal_hashes_behind_the_last_home_grow_the_slack_alone);
+	tcase_add_loop_test(tcase, failed_growth_changes_nothing, 0, SHAPES);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

@@ -115,7 +115,7 @@ START_TEST(queue_loses_nothing_and_no_wake_up_between_threads)
 			following = job->next;
 			struct numbered *n = (struct numbered *)job;
 			queue_started(&shared);
-			ck_assert_int_eq(n->number, next[n->producer]++);
+			UNIT_REQUIRE(n->number == next[n->producer]++);
 			free(n);
 			total++;
 		}

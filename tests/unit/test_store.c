@@ -6,48 +6,28 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "store/log.h"
-#include "store/os.h"
+#include "helper_store_os.h"
 #include "store/store.h"
 #include "unit.h"
 
 enum { BLOCKS = 64, SEGMENT = 1 << 20 };
 
-/* Heap segments that run out after `left` of them. */
-struct heap {
-	_Atomic int left;
-	_Atomic int in_use;
-};
+static struct heap_os heap;
 
-static uint8_t *heap_alloc(void *ctx, size_t size)
+static struct store *open_store(long segments)
 {
-	struct heap *heap = ctx;
-	if (atomic_load(&heap->left) <= 0)
-		return NULL;
-	atomic_fetch_sub(&heap->left, 1);
-	atomic_fetch_add(&heap->in_use, 1);
-	return calloc(1, size);
-}
-
-static void heap_free(void *ctx, uint8_t *data, size_t size)
-{
-	struct heap *heap = ctx;
-	atomic_fetch_sub(&heap->in_use, 1);
-	atomic_fetch_add(&heap->left, 1);
-	memset(data, 0xdd, size);
-	free(data);
-}
-
-static struct heap heap;
-static const struct store_os heap_os = {&heap, heap_alloc, heap_free};
-
-static struct store *open_store(int segments, uint32_t appenders)
-{
-	struct store_options options = {BLOCKS, SEGMENT, appenders};
+	struct store_options options = {BLOCKS, SEGMENT};
 	struct store *store;
-	atomic_store(&heap.left, segments);
-	ck_assert_int_eq(store_open(&options, &heap_os, &store), 0);
+	heap_os_init(&heap);
+	atomic_store(&heap.segments_max, segments);
+	ck_assert_int_eq(store_open(&options, &heap.os, &store), 0);
 	return store;
+}
+
+static void close_store(struct store *store)
+{
+	store_close(store);
+	heap_os_fini(&heap);
 }
 
 static struct store_key key_of(const char *text)
@@ -84,7 +64,7 @@ static int erase(struct store *store, const char *key)
 START_TEST(store_agrees_with_an_array)
 {
 	enum { KEYS = 500, STEPS = 60000 };
-	struct store *store = open_store(1000, 1);
+	struct store *store = open_store(1000);
 	int lengths[KEYS];
 	memset(lengths, -1, sizeof(lengths));
 	uint8_t value[600];
@@ -120,7 +100,7 @@ START_TEST(store_agrees_with_an_array)
 		if (found == STORE_FOUND) {
 			ck_assert_int_eq((int)hit.record.value.len, lengths[i]);
 			for (int b = 0; b < lengths[i]; b++)
-				ck_assert_uint_eq(hit.record.value.data[b], (uint8_t)i);
+				UNIT_REQUIRE(hit.record.value.data[b] == (uint8_t)i);
 		}
 	}
 	struct store_counts counts;
@@ -130,15 +110,14 @@ START_TEST(store_agrees_with_an_array)
 	ck_assert_uint_eq(counts.tombstones, 0);
 	/* 60,000 records of 330 bytes would be 19 segments: dead ones were given back. */
 	ck_assert_uint_lt(counts.segments, 5);
-	store_close(store);
-	ck_assert_int_eq(atomic_load(&heap.in_use), 0);
+	close_store(store);
 }
 END_TEST
 
 START_TEST(a_full_log_refuses_and_changes_nothing_and_recovers)
 {
 	static uint8_t value[100000];
-	struct store *store = open_store(3, 1);
+	struct store *store = open_store(3);
 	char key[16];
 	int stored = 0, rc;
 	do {
@@ -156,29 +135,28 @@ START_TEST(a_full_log_refuses_and_changes_nothing_and_recovers)
 	struct store_key k = key_of(key);
 	struct store_hit hit;
 	ck_assert_int_eq(store_find(store, &k, NULL, &hit), STORE_ABSENT);
-	atomic_fetch_add(&heap.left, 1);
+	atomic_fetch_add(&heap.segments_max, 1);
 	ck_assert_int_eq(put(store, key, value, sizeof(value)), 0);
 	ck_assert_int_eq(store_find(store, &k, NULL, &hit), STORE_FOUND);
-	store_close(store);
-	ck_assert_int_eq(atomic_load(&heap.in_use), 0);
+	close_store(store);
 }
 END_TEST
 
 START_TEST(a_record_larger_than_a_segment_is_refused)
 {
-	struct store *store = open_store(5, 1);
+	struct store *store = open_store(5);
 	uint8_t *value = calloc(1, SEGMENT);
 	ck_assert_int_eq(put(store, "large", value, SEGMENT), DHT_ETOOBIG);
 	ck_assert_int_eq(put(store, "large", value, SEGMENT - 200), 0);
 	free(value);
-	store_close(store);
+	close_store(store);
 }
 END_TEST
 
 START_TEST(a_pinned_segment_outlives_its_records)
 {
 	static uint8_t value[50000];
-	struct store *store = open_store(50, 1);
+	struct store *store = open_store(50);
 	memset(value, 7, sizeof(value));
 	ck_assert_int_eq(put(store, "pinned", value, sizeof(value)), 0);
 	struct store_key k = key_of("pinned");
@@ -189,7 +167,7 @@ START_TEST(a_pinned_segment_outlives_its_records)
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(put(store, "pinned", value, sizeof(value)), 0);
 	for (size_t i = 0; i < hit.record.value.len; i++)
-		ck_assert_uint_eq(hit.record.value.data[i], 7);
+		UNIT_REQUIRE(hit.record.value.data[i] == 7);
 	struct store_counts before, after;
 	store_count(store, &before);
 	store_unpin(store, hit.location);
@@ -197,13 +175,13 @@ START_TEST(a_pinned_segment_outlives_its_records)
 		ck_assert_int_eq(put(store, "pinned", value, sizeof(value)), 0);
 	store_count(store, &after);
 	ck_assert_uint_lt(after.segments, before.segments);
-	store_close(store);
+	close_store(store);
 }
 END_TEST
 
 START_TEST(flags_stay_with_an_entry_until_its_record_changes)
 {
-	struct store *store = open_store(5, 1);
+	struct store *store = open_store(5);
 	ck_assert_int_eq(put(store, "a", "1", 1), 0);
 	struct store_key k = key_of("a");
 	struct store_hit hit;
@@ -215,7 +193,7 @@ START_TEST(flags_stay_with_an_entry_until_its_record_changes)
 	ck_assert_int_eq(put(store, "a", "2", 1), 0);
 	store_find(store, &k, NULL, &hit);
 	ck_assert(!hit.hot && !hit.promised);
-	store_close(store);
+	close_store(store);
 }
 END_TEST
 
@@ -238,7 +216,7 @@ static void mark(void *ctx, uint32_t block, enum store_found found, const struct
  * and shrinks. */
 START_TEST(scan_reports_every_key_that_stays)
 {
-	struct store *store = open_store(1000, 1);
+	struct store *store = open_store(1000);
 	char key[16];
 	for (int i = 0; i < STAYING; i++) {
 		snprintf(key, sizeof(key), "stay%d", i);
@@ -262,7 +240,7 @@ START_TEST(scan_reports_every_key_that_stays)
 	}
 	for (int i = 0; i < STAYING; i++)
 		ck_assert_int_eq(seen[i], 1);
-	store_close(store);
+	close_store(store);
 }
 END_TEST
 
@@ -277,7 +255,7 @@ static _Atomic bool stop;
 static void check_value(const struct record *r)
 {
 	for (size_t i = 1; i < r->value.len; i++)
-		ck_assert_uint_eq(r->value.data[i], r->value.data[0]);
+		UNIT_REQUIRE(r->value.data[i] == r->value.data[0]);
 }
 
 static void *write_many(void *arg)
@@ -302,10 +280,10 @@ static void *write_many(void *arg)
 		r.ver = r.acc;
 		int rc = store_put(shared, appender, &k, &hit, &r, &end);
 		pthread_mutex_unlock(&locks[k.block]);
-		ck_assert_int_eq(rc, 0);
+		UNIT_REQUIRE(rc == 0);
 		/* What another thread has not copied yet bounds the mark, and it never
 		 * goes back. */
-		ck_assert_uint_ge(end, before);
+		UNIT_REQUIRE(end >= before);
 	}
 	return NULL;
 }
@@ -315,7 +293,7 @@ static void *watch_mark(void *arg)
 	uint64_t last = 0;
 	while (!atomic_load(&stop)) {
 		uint64_t mark_now = store_durable(shared);
-		ck_assert_uint_ge(mark_now, last);
+		UNIT_REQUIRE(mark_now >= last);
 		last = mark_now;
 	}
 	return NULL;
@@ -323,7 +301,7 @@ static void *watch_mark(void *arg)
 
 START_TEST(threads_append_side_by_side)
 {
-	shared = open_store(1000, THREADS);
+	shared = open_store(1000);
 	for (int i = 0; i < BLOCKS; i++)
 		pthread_mutex_init(&locks[i], NULL);
 	pthread_t threads[THREADS], watcher;
@@ -348,8 +326,7 @@ START_TEST(threads_append_side_by_side)
 		live += record_size(&hit.record);
 	}
 	ck_assert_uint_eq(counts.live_bytes, live);
-	store_close(shared);
-	ck_assert_int_eq(atomic_load(&heap.in_use), 0);
+	close_store(shared);
 }
 END_TEST
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/segment.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+enum {
+	AT_MAGIC = 0,
+	AT_FORMAT = 4,
+	AT_SEQUENCE = 8,
+	AT_SIZE = 16,
+	AT_CHECKSUM = 24,
+};
+
+#define MAGIC     UINT32_C(0x53544844) /* "DHTS" */
+#define ONE_PIN   (UINT64_C(1) << 32)
+#define LIVE_MASK (ONE_PIN - 1)
+
+void segment_header_encode(uint8_t out[SEGMENT_HEADER_SIZE], uint64_t sequence, uint64_t size)
+{
+	put_u32(out + AT_MAGIC, MAGIC);
+	put_u32(out + AT_FORMAT, SEGMENT_FORMAT_VERSION);
+	put_u64(out + AT_SEQUENCE, sequence);
+	put_u64(out + AT_SIZE, size);
+	put_u64(out + AT_CHECKSUM, hash_bytes(out, AT_CHECKSUM));
+}
+
+int segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE], uint64_t size, uint64_t *sequence)
+{
+	uint64_t found = get_u64(in + AT_SEQUENCE);
+	if (get_u64(in + AT_CHECKSUM) != hash_bytes(in, AT_CHECKSUM) ||
+	    get_u32(in + AT_MAGIC) != MAGIC || get_u32(in + AT_FORMAT) != SEGMENT_FORMAT_VERSION ||
+	    get_u64(in + AT_SIZE) != size || found == 0)
+		return DHT_ECORRUPT;
+	*sequence = found;
+	return 0;
+}
+
+/* The tables are large and mostly untouched: zeroed pages that the system need not
+ * provide before a slot in them is taken. */
+int segments_init(struct segments *segs, const struct store_os *os, size_t size)
+{
+	DHT_ASSERT(size > SEGMENT_HEADER_SIZE && size <= STORE_SEGMENT_SIZE_MAX);
+	*segs = (struct segments){.os = os, .size = size};
+	segs->memory = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->memory));
+	segs->slots = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->slots));
+	if (segs->memory != NULL && segs->slots != NULL)
+		return 0;
+	segments_fini(segs);
+	return DHT_ENOMEM;
+}
+
+static uint32_t slots_used(const struct segments *segs)
+{
+	return atomic_load_explicit(&segs->slots_used, memory_order_acquire);
+}
+
+void segments_fini(struct segments *segs)
+{
+	for (uint32_t i = 0; i < slots_used(segs); i++) {
+		uint8_t *memory = segment_memory(segs, i);
+		if (memory != NULL)
+			segs->os->segment_free(segs->os->ctx, memory, segs->size);
+	}
+	free(segs->slots);
+	free(segs->memory);
+	segs->slots = NULL;
+	segs->memory = NULL;
+}
+
+/* What an open segment holds: the room for records, and one for the tail. */
+static uint32_t open_holds(const struct segments *segs)
+{
+	return segment_limit(segs) - SEGMENT_HEADER_SIZE + 1;
+}
+
+/* Takes the lowest free slot. */
+static bool claim(struct segments *segs, uint64_t sequence, uint32_t *slot)
+{
+	for (uint32_t i = 0; i < STORE_SEGMENTS_MAX; i++) {
+		uint64_t none = 0;
+		if (atomic_load_explicit(&segs->slots[i].sequence, memory_order_relaxed) != 0 ||
+		    !atomic_compare_exchange_strong(&segs->slots[i].sequence, &none, sequence))
+			continue;
+		uint32_t used = slots_used(segs);
+		while (used <= i && !atomic_compare_exchange_weak(&segs->slots_used, &used, i + 1))
+			continue;
+		*slot = i;
+		return true;
+	}
+	return false;
+}
+
+/* The slot can be claimed again from the last store on. */
+static void give_back(struct segments *segs, uint32_t slot)
+{
+	uint8_t *memory = segment_memory(segs, slot);
+	atomic_store_explicit(&segs->memory[slot], NULL, memory_order_relaxed);
+	if (memory != NULL)
+		segs->os->segment_free(segs->os->ctx, memory, segs->size);
+	atomic_store_explicit(&segs->slots[slot].used, 0, memory_order_relaxed);
+	atomic_store_explicit(&segs->slots[slot].holds, 0, memory_order_relaxed);
+	atomic_store_explicit(&segs->slots[slot].sequence, 0, memory_order_release);
+}
+
+int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
+{
+	uint32_t i;
+	if (!claim(segs, sequence, &i))
+		return DHT_ENOSPC;
+	uint8_t *memory = segs->os->segment_alloc(segs->os->ctx, segs->size);
+	if (memory == NULL) {
+		give_back(segs, i);
+		return DHT_ENOSPC;
+	}
+	segment_header_encode(memory, sequence, segs->size);
+	atomic_store_explicit(&segs->slots[i].holds, open_holds(segs), memory_order_relaxed);
+	atomic_store_explicit(&segs->memory[i], memory, memory_order_release);
+	*slot = i;
+	return 0;
+}
+
+void segment_discard(struct segments *segs, uint32_t slot)
+{
+	give_back(segs, slot);
+}
+
+static void lower(struct segments *segs, uint32_t slot, uint64_t by)
+{
+	uint64_t before =
+	    atomic_fetch_sub_explicit(&segs->slots[slot].holds, by, memory_order_acq_rel);
+	DHT_ASSERT(before >= by && (before & LIVE_MASK) >= (by & LIVE_MASK));
+	if (before == by)
+		give_back(segs, slot);
+}
+
+void segment_seal(struct segments *segs, uint32_t slot, uint32_t used)
+{
+	DHT_ASSERT(used >= SEGMENT_HEADER_SIZE && used <= segment_limit(segs));
+	atomic_store_explicit(&segs->slots[slot].used, used, memory_order_relaxed);
+	lower(segs, slot, segment_limit(segs) - used + 1);
+}
+
+void segment_kill(struct segments *segs, uint64_t location, size_t size)
+{
+	lower(segs, segment_slot_of(location), size);
+}
+
+void segment_pin(struct segments *segs, uint64_t location)
+{
+	uint64_t before = atomic_fetch_add_explicit(&segs->slots[segment_slot_of(location)].holds,
+						    ONE_PIN, memory_order_relaxed);
+	DHT_ASSERT((before & LIVE_MASK) != 0 && before < UINT64_MAX - ONE_PIN);
+}
+
+void segment_unpin(struct segments *segs, uint64_t location)
+{
+	lower(segs, segment_slot_of(location), ONE_PIN);
+}
+
+void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes)
+{
+	*count = 0;
+	*dead_bytes = 0;
+	for (uint32_t i = 0; i < slots_used(segs); i++) {
+		const struct segment *slot = &segs->slots[i];
+		if (atomic_load_explicit(&segs->memory[i], memory_order_acquire) == NULL)
+			continue;
+		uint32_t used = atomic_load_explicit(&slot->used, memory_order_relaxed);
+		uint64_t holds = atomic_load_explicit(&slot->holds, memory_order_relaxed);
+		uint64_t live = holds & LIVE_MASK;
+		uint64_t whole = used == 0 ? open_holds(segs) : used - SEGMENT_HEADER_SIZE;
+		*count += 1;
+		/* Sealing changes both numbers, one after the other. */
+		*dead_bytes += whole > live ? whole - live : 0;
+	}
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store/segment - the memory that records lie in, and who still needs it.
+ *
+ * A segment begins with a header, records follow (store/record.h):
+ *
+ *     offset size
+ *      0     4   magic "DHTS"
+ *      4     4   format version
+ *      8     8   sequence number: 1 for the first segment of the log, then one more each
+ *     16     8   size of the segment in bytes
+ *     24     8   XXH3 of the 24 bytes before
+ *
+ * Why     A location names a slot of the table here; a slot is used again, with a new,
+ *         higher sequence number, once nothing in its segment is needed.
+ * Owns    The memory of all segments.
+ * Thread  any: atomics only. See segment_kill for why that is safe.
+ * Errors  DHT_ENOSPC: all slots are taken, or the system has no memory.
+ *
+ * How long a segment lives: `holds` counts its live bytes in the low half and its pins
+ * in the high half. While it is open every byte that records may still take counts as
+ * live, and one more stands for the tail; sealing takes back what stayed unused, and
+ * that one. So the count reaches 0 once only, for exactly one of the threads that lower
+ * it, and that one gives the segment back. Nobody can raise it from 0 again, nor touch
+ * it at all: whoever pins holds the lock of the group of a record that is live there,
+ * and only the holder of that lock makes the record dead. A record that is still being
+ * copied counts as live. The decrements are acquire-release, so all reads and copies
+ * of the others happened before the memory goes.
+ */
+#ifndef DHT_STORE_SEGMENT_H
+#define DHT_STORE_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "store/os.h"
+#include "store/store.h"
+
+enum {
+	SEGMENT_HEADER_SIZE = 32,
+	SEGMENT_FORMAT_VERSION = 1,
+};
+
+/* Writes the header of a segment. */
+void segment_header_encode(uint8_t out[SEGMENT_HEADER_SIZE], uint64_t sequence, uint64_t size);
+
+/* Checks the header of a segment of `size` bytes; *sequence is set to its number. Returns
+ * 0 or DHT_ECORRUPT. */
+int segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE], uint64_t size,
+			  uint64_t *sequence) DHT_MUST_CHECK;
+
+struct segment {
+	_Atomic uint64_t sequence; /* 0: the slot is free */
+	_Atomic uint64_t holds;    /* live bytes | pins << 32 */
+	_Atomic uint32_t used;     /* where the last record ends, header included; 0: open */
+};
+
+struct segments {
+	const struct store_os *os;
+	size_t size;
+	/* Apart from the counters, which change all the time: look-ups read it. */
+	_Atomic(uint8_t *) *memory;
+	struct segment *slots;
+	_Atomic uint32_t slots_used; /* slots from here on were never taken */
+};
+
+/* size is that of each segment, at most STORE_SEGMENT_SIZE_MAX. Returns 0 or DHT_ENOMEM. */
+int segments_init(struct segments *segs, const struct store_os *os, size_t size) DHT_MUST_CHECK;
+
+/* Frees every segment, whoever holds it. Nothing else runs. */
+void segments_fini(struct segments *segs);
+
+/* The end of the last byte that records may take. The last byte of a segment stays
+ * unused, so that the position of a record's end has the segment's own sequence. */
+static inline uint32_t segment_limit(const struct segments *segs)
+{
+	return (uint32_t)segs->size - 1;
+}
+
+/* Takes a free slot and memory for it, and writes its header. *slot is set. */
+int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot) DHT_MUST_CHECK;
+
+/* Gives back a segment that nothing was appended to and nobody else knows of. */
+void segment_discard(struct segments *segs, uint32_t slot);
+
+/* Ends an open segment: used is where its last record ends. Gives it back if nothing in
+ * it is needed already. */
+void segment_seal(struct segments *segs, uint32_t slot, uint32_t used);
+
+static inline uint32_t segment_slot_of(uint64_t location)
+{
+	return (uint32_t)(location >> STORE_OFFSET_BITS);
+}
+
+static inline uint32_t segment_offset_of(uint64_t location)
+{
+	return (uint32_t)(location & (STORE_SEGMENT_SIZE_MAX - 1));
+}
+
+static inline uint8_t *segment_memory(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->memory[slot], memory_order_relaxed);
+}
+
+/* The bytes at a location whose record is live or pinned. */
+static inline const uint8_t *segment_at(const struct segments *segs, uint64_t location)
+{
+	return segment_memory(segs, segment_slot_of(location)) + segment_offset_of(location);
+}
+
+/* Says that the size bytes of the record at location are dead: no entry points to them
+ * any more. Its segment is given back if they were the last that was needed. */
+void segment_kill(struct segments *segs, uint64_t location, size_t size);
+
+/* Keeps the segment of a live record, whose group is locked, until the matching unpin. */
+void segment_pin(struct segments *segs, uint64_t location);
+void segment_unpin(struct segments *segs, uint64_t location);
+
+/* Adds up the segments there are, and the bytes of dead records in them. */
+void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/tail.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+enum { SLOT_BITS = STORE_LOCATION_BITS - STORE_OFFSET_BITS };
+
+static uint64_t sequence_of(uint64_t position)
+{
+	return position >> STORE_OFFSET_BITS;
+}
+
+static uint64_t position_of(uint64_t sequence, uint32_t offset)
+{
+	return sequence << STORE_OFFSET_BITS | offset;
+}
+
+static uint32_t slot_of(uint64_t open)
+{
+	return (uint32_t)(open & ((UINT64_C(1) << SLOT_BITS) - 1));
+}
+
+static _Atomic uint64_t *open_of(struct tail *tail, uint64_t sequence)
+{
+	return &tail->open[sequence % TAIL_OPEN_MAX];
+}
+
+/* Makes the segment of this sequence, which follows the last one, ready unless it is.
+ * Several appenders may try at once: one publishes its segment, the others give theirs
+ * back. So one that finds no room left may be told so although another is about to
+ * publish the very last segment: the log is full but for that one. An appender that was
+ * overtaken publishes nothing, because what stands in the place has changed. */
+static int prepare(struct tail *tail, uint64_t sequence)
+{
+	_Atomic uint64_t *open = open_of(tail, sequence);
+	uint64_t before = atomic_load(open);
+	uint32_t slot;
+
+	if (before >> SLOT_BITS >= sequence)
+		return 0;
+	int rc = segment_open(tail->segs, sequence, &slot);
+	if (rc != 0)
+		return atomic_load(open) != before ? 0 : rc; /* somebody else got the last one */
+	if (!atomic_compare_exchange_strong(open, &before, sequence << SLOT_BITS | slot))
+		segment_discard(tail->segs, slot);
+	return 0;
+}
+
+/* Takes size bytes of the log. *at is set to their position, *slot to the segment's. */
+static int reserve(struct tail *tail, uint32_t size, uint64_t *at, uint32_t *slot)
+{
+	uint32_t limit = segment_limit(tail->segs);
+	uint64_t now = atomic_load(&tail->position);
+
+	/* Whenever a turn fails to end this, another appender has moved the position or
+	 * published a segment. */
+	for (;;) {
+		uint64_t sequence = sequence_of(now);
+		uint32_t offset = segment_offset_of(now);
+		uint64_t open = atomic_load(open_of(tail, sequence));
+		if (size <= limit - offset) {
+			if (!atomic_compare_exchange_weak(&tail->position, &now, now + size))
+				continue;
+			*at = now;
+			*slot = slot_of(open);
+			return 0;
+		}
+		uint64_t following = atomic_load(open_of(tail, sequence + 1));
+		if (following >> SLOT_BITS != sequence + 1) {
+			int rc = prepare(tail, sequence + 1);
+			uint64_t later = atomic_load(&tail->position);
+			if (rc != 0 && later == now)
+				return rc;
+			now = later;
+			continue;
+		}
+		uint64_t begin = position_of(sequence + 1, SEGMENT_HEADER_SIZE);
+		if (!atomic_compare_exchange_weak(&tail->position, &now, begin + size))
+			continue;
+		segment_seal(tail->segs, slot_of(open), offset);
+		*at = begin;
+		*slot = slot_of(following);
+		return 0;
+	}
+}
+
+/* The appender that passes the middle of a segment prepares the following one. A failure
+ * is none yet: it is tried again when the segment is full. */
+static void prepare_ahead(struct tail *tail, uint64_t at, uint32_t size)
+{
+	uint32_t middle = (uint32_t)tail->segs->size / 2, offset = segment_offset_of(at);
+	if (offset < middle && offset + size >= middle)
+		prepare(tail, sequence_of(at) + 1);
+}
+
+int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence)
+{
+	DHT_ASSERT(sequence > 0);
+	memset(tail, 0, sizeof(*tail));
+	tail->segs = segs;
+	int rc = prepare(tail, sequence);
+	if (rc == 0)
+		atomic_store(&tail->position, position_of(sequence, SEGMENT_HEADER_SIZE));
+	return rc;
+}
+
+static void appender_enter(struct tail *tail, unsigned appender)
+{
+	uint32_t appenders = atomic_load_explicit(&tail->appenders, memory_order_relaxed);
+	DHT_ASSERT(appender < STORE_APPENDERS_MAX);
+	while (appenders <= appender &&
+	       !atomic_compare_exchange_weak(&tail->appenders, &appenders, appender + 1))
+		continue;
+	_Atomic uint64_t *copying = &tail->appender[appender].copying;
+	DHT_ASSERT(atomic_load_explicit(copying, memory_order_relaxed) == 0);
+	atomic_store(copying, atomic_load(&tail->position));
+}
+
+static void appender_leave(struct tail *tail, unsigned appender)
+{
+	atomic_store_explicit(&tail->appender[appender].copying, 0, memory_order_release);
+}
+
+int tail_append(struct tail *tail, unsigned appender, const struct record *rec, uint64_t *location,
+		uint64_t *end)
+{
+	if (rec->key.len > RECORD_KEY_MAX || rec->value.len > RECORD_VALUE_MAX)
+		return DHT_ETOOBIG;
+	size_t size = record_size(rec);
+	if (size > segment_limit(tail->segs) - SEGMENT_HEADER_SIZE)
+		return DHT_ETOOBIG;
+
+	uint64_t at;
+	uint32_t slot;
+	appender_enter(tail, appender);
+	int rc = reserve(tail, (uint32_t)size, &at, &slot);
+	if (rc == 0) {
+		record_encode(rec, sequence_of(at),
+			      segment_memory(tail->segs, slot) + segment_offset_of(at));
+		*location = (uint64_t)slot << STORE_OFFSET_BITS | segment_offset_of(at);
+		*end = at + size;
+	}
+	appender_leave(tail, appender);
+	if (rc == 0)
+		prepare_ahead(tail, at, (uint32_t)size);
+	return rc;
+}
+
+uint64_t tail_complete(const struct tail *tail)
+{
+	uint64_t complete = atomic_load(&tail->position);
+	uint32_t appenders = atomic_load(&tail->appenders);
+	for (uint32_t i = 0; i < appenders; i++) {
+		uint64_t copying = atomic_load(&tail->appender[i].copying);
+		if (copying != 0 && copying < complete)
+			complete = copying;
+	}
+	return complete;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store/tail - the end of the log, where records are appended.
+ *
+ * Why     All workers append to one log, so that one write and one sync commit for all
+ *         of them. An appender reserves its bytes by one compare-and-swap of the tail's
+ *         position and copies afterwards, while others do the same.
+ * Owns    Which segment is the log's last, and the one prepared to follow it.
+ * Thread  tail_append: any, with an appender number that is its own meanwhile.
+ *         tail_position, tail_complete: any.
+ * Errors  DHT_ENOSPC: no segment to go on with. DHT_ETOOBIG: larger than a segment.
+ *
+ * The position is segment sequence << 26 | offset; it only grows, so that a swap that
+ * succeeds proves that nothing happened in between. When a record does not fit, the
+ * swap leads right behind it in the following segment: that seals the old one and
+ * reserves in the new one in one step.
+ *
+ * Complete prefix: before it reserves, an appender publishes a position that it read
+ * (`copying`), and takes it back when its copy is done. tail_complete reads the position
+ * first, then every `copying`, and takes the least. Say an append reserved p, and the
+ * position was read as more than p: then its `copying`, published earlier, is at most p
+ * and is seen, or it was taken back already, and then the copy is seen to be done. All
+ * these accesses but the taking back are sequentially consistent: with less, the read of
+ * `copying` could miss a store that the swap of the position came after. Sealing happens
+ * before the taking back too: when the prefix has reached a segment, where the one
+ * before ends is known.
+ */
+#ifndef DHT_STORE_TAIL_H
+#define DHT_STORE_TAIL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "store/record.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+enum {
+	/* Segments by sequence modulo this: the last, the following one, and no more. */
+	TAIL_OPEN_MAX = 2,
+};
+
+struct tail_appender {
+	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t copying; /* 0: no append under way */
+};
+
+struct tail {
+	struct segments *segs;
+	_Atomic uint64_t open[TAIL_OPEN_MAX]; /* sequence << 16 | slot; 0: none */
+	_Atomic uint32_t appenders;           /* numbers from here on were never used */
+	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t position;
+	struct tail_appender appender[STORE_APPENDERS_MAX];
+};
+
+/* Starts the log with the segment of this sequence, 1 or more. segs outlives the tail. */
+int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence) DHT_MUST_CHECK;
+
+/* Appends rec. *location and *end are set: where it lies, and the position behind it. On
+ * an error nothing has changed. */
+int tail_append(struct tail *tail, unsigned appender, const struct record *rec, uint64_t *location,
+		uint64_t *end) DHT_MUST_CHECK;
+
+/* The end of the log, copies under way included. */
+static inline uint64_t tail_position(const struct tail *tail)
+{
+	return atomic_load(&tail->position);
+}
+
+/* Returns a position before which every record is copied; all of the log when no append
+ * is under way. */
+uint64_t tail_complete(const struct tail *tail);
+
+#endif
