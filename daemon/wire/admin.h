@@ -21,7 +21,11 @@
 #include "base/buffer.h"
 #include "node/op.h"
 
-enum { WIRE_WHY_MAX = 160, WIRE_FILE_NAME_MAX = 4096 };
+enum {
+	WIRE_WHY_MAX = 160,
+	WIRE_FILE_NAME_MAX = 4096,
+	WIRE_LOAD_MAX = 65536, /* entries of a load request: each costs memory while it runs */
+};
 
 enum admin_command {
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details) ADMIN_##id,
@@ -111,6 +115,7 @@ struct admin_entry {
 	uint64_t expires_ms;
 };
 
+/* message is cut at WIRE_WHY_MAX; what is not printable ASCII in it becomes '?'. */
 int wire_admin_error(struct buffer *out, uint64_t call_id, int error,
 		     const char *message) DHT_MUST_CHECK;
 int wire_admin_status(struct buffer *out, uint64_t call_id,

@@ -159,10 +159,99 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 	return rc != 0 ? rc : check_key(r->op.key.key, why);
 }
 
+/* ---- A look at the encoded message ----------------------------------------------- */
+
+enum {
+	WIRE_TYPE_VARINT = 0,
+	WIRE_TYPE_64_BITS = 1,
+	WIRE_TYPE_BYTES = 2,
+	WIRE_TYPE_32_BITS = 5,
+	FIELD_ENTRIES = 1, /* of LoadRequest */
+	/* An entry is a field and has up to three; the rest is for the request itself. */
+	FIELDS_MAX = 4 * WIRE_LOAD_MAX + 64,
+};
+
+/* Reads a varint; returns its length, 0 if there is none. */
+static size_t read_varint(const uint8_t *data, size_t len, uint64_t *value)
+{
+	*value = 0;
+	for (size_t i = 0; i < len && i < 10; i++) {
+		*value |= (uint64_t)(data[i] & 0x7f) << (7 * i);
+		if (data[i] < 0x80)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Takes the next length-delimited field off data, passing over others; *count is raised
+ * by the fields it saw. Returns the field's number, 0 at the end and at anything that
+ * unpacking will refuse. */
+static uint64_t next_bytes_field(struct bytes *data, struct bytes *field, size_t *count)
+{
+	while (data->len > 0) {
+		uint64_t tag, value;
+		size_t skip = 0, n = read_varint(data->data, data->len, &tag);
+		if (n == 0)
+			return 0;
+		*data = bytes_of(data->data + n, data->len - n);
+		*count += 1;
+		switch (tag & 7) {
+		case WIRE_TYPE_VARINT:
+			skip = read_varint(data->data, data->len, &value);
+			break;
+		case WIRE_TYPE_64_BITS:
+			skip = 8;
+			break;
+		case WIRE_TYPE_32_BITS:
+			skip = 4;
+			break;
+		case WIRE_TYPE_BYTES:
+			n = read_varint(data->data, data->len, &value);
+			if (n == 0 || value > data->len - n)
+				return 0;
+			*field = bytes_of(data->data + n, (size_t)value);
+			*data = bytes_of(field->data + field->len, data->len - n - field->len);
+			return tag >> 3;
+		default:
+			return 0;
+		}
+		if (skip == 0 || skip > data->len)
+			return 0;
+		*data = bytes_of(data->data + skip, data->len - skip);
+	}
+	return 0;
+}
+
+/* Unpacking takes a multiple of the message's size in memory where that is made of many
+ * tiny fields, known or not: they are counted first, in the request, its command and
+ * the entries of a load. */
+static bool has_too_many_fields(struct bytes request)
+{
+	struct bytes command, entry, field;
+	uint64_t number;
+	size_t count = 0;
+	while ((number = next_bytes_field(&request, &command, &count)) != 0) {
+		bool is_load = number == DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD;
+		while ((number = next_bytes_field(&command, &entry, &count)) != 0) {
+			while (is_load && number == FIELD_ENTRIES &&
+			       next_bytes_field(&entry, &field, &count) != 0)
+				continue;
+			if (count > FIELDS_MAX)
+				return true;
+		}
+	}
+	return count > FIELDS_MAX;
+}
+
 int wire_admin_decode(const uint8_t *data, size_t len, const struct wire_limits *limits,
 		      struct admin_request *request, char why[WIRE_WHY_MAX])
 {
 	*request = (struct admin_request){0};
+	if (has_too_many_fields(bytes_of(data, len))) {
+		snprintf(why, WIRE_WHY_MAX, "too many fields; a load has at most %d entries",
+			 WIRE_LOAD_MAX);
+		return DHT_ETOOBIG;
+	}
 	Dhtd__Admin__AdminRequest *m = dhtd__admin__admin_request__unpack(NULL, len, data);
 	if (m == NULL) {
 		snprintf(why, WIRE_WHY_MAX, "the frame holds no AdminRequest");

@@ -42,9 +42,15 @@ static int append(struct buffer *out, uint64_t call_id, bool last,
 
 int wire_admin_error(struct buffer *out, uint64_t call_id, int error, const char *message)
 {
+	/* A message may quote what the client sent; a protobuf string is UTF-8. */
+	char text[WIRE_WHY_MAX];
+	size_t len = 0;
+	for (; message[len] != '\0' && len < sizeof(text) - 1; len++)
+		text[len] = message[len] >= ' ' && message[len] <= '~' ? message[len] : '?';
+	text[len] = '\0';
 	Dhtd__Admin__Error m = DHTD__ADMIN__ERROR__INIT;
 	m.code = (uint32_t)-error;
-	m.message = UNCONST(message);
+	m.message = text;
 	return APPEND(out, call_id, ERROR, &m);
 }
 
