@@ -43,44 +43,48 @@ int admin_run_load(struct admin_call *call)
 	return admin_stream_start(call);
 }
 
-/* Encodes the collected entries; one that alone exceeds the batch goes alone. */
-static int send_entries(struct worker *w, struct admin_stream *stream, bool last)
+/* Encodes what was collected, response by response, while the client takes them; an
+ * entry larger than a batch goes alone. *all tells whether everything went. */
+static int send_entries(struct worker *w, struct session *s, struct admin_stream *stream, bool *all)
 {
 	struct exec_entries *entries = &stream->entries;
-	struct admin_entry batch[SCAN_STEP];
-	size_t sent = 0;
 	int rc = 0;
-	do {
+	while (rc == 0 && entries->count > 0 && !worker_should_pause(w, s)) {
+		struct admin_entry batch[SCAN_STEP];
 		size_t n = 0, bytes = 0;
-		while (sent + n < entries->count && n < SCAN_STEP && bytes < BATCH_BYTES) {
-			const struct exec_entry *e = &entries->items[sent + n];
-			size_t size = e->key.len + e->value.len;
-			if (n > 0 && bytes + size > BATCH_BYTES)
+		for (; n < SCAN_STEP && entries->taken + n < entries->count; n++) {
+			const struct exec_entry *e = &entries->items[entries->taken + n];
+			bytes += e->key.len + e->value.len;
+			if (n > 0 && bytes > BATCH_BYTES)
 				break;
-			batch[n++] = (struct admin_entry){e->key, e->value, e->expires_ms};
-			bytes += size;
+			batch[n] = (struct admin_entry){e->key, e->value, e->expires_ms};
 		}
-		sent += n;
-		if (n > 0 || last)
-			rc = wire_admin_entries(worker_out(w), stream->request.call_id,
-						stream->request.command, batch, n,
-						last && sent == entries->count);
-	} while (rc == 0 && sent < entries->count);
-	exec_entries_release(w, entries);
+		rc = wire_admin_entries(worker_out(w), stream->request.call_id,
+					stream->request.command, batch, n, false);
+		exec_entries_take(entries, n);
+	}
+	*all = entries->count == 0;
 	return rc;
 }
 
-static int scan_slice(struct worker *w, struct admin_stream *stream, uint64_t until_ns, bool *done)
+static int scan_slice(struct worker *w, struct session *s, struct admin_stream *stream,
+		      uint64_t until_ns, bool *done)
 {
 	struct exec_entries *entries = &stream->entries;
-	do {
-		*done = !exec_scan(w, &stream->cursor, stream->request.prefix, SCAN_STEP, entries);
-		if (entries->no_memory) {
-			exec_entries_release(w, entries);
+	bool more = stream->entries.count == 0, all;
+	while (more && entries->bytes < BATCH_BYTES) {
+		more = exec_scan(w, &stream->cursor, stream->request.prefix, SCAN_STEP, entries);
+		if (entries->no_memory)
 			return DHT_ENOMEM;
-		}
-	} while (!*done && entries->bytes < BATCH_BYTES && clock_monotonic_ns() < until_ns);
-	return send_entries(w, stream, *done);
+		if (clock_monotonic_ns() >= until_ns)
+			break;
+	}
+	int rc = send_entries(w, s, stream, &all);
+	*done = rc == 0 && all && exec_scan_is_over(w, &stream->cursor);
+	if (*done)
+		rc = wire_admin_entries(worker_out(w), stream->request.call_id,
+					stream->request.command, NULL, 0, true);
+	return rc;
 }
 
 static int load_slice(struct worker *w, struct admin_stream *stream,
@@ -107,14 +111,14 @@ static int load_slice(struct worker *w, struct admin_stream *stream,
 		     : 0;
 }
 
-int admin_stream_slice(struct worker *w, struct admin_stream *stream,
+int admin_stream_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		       const struct wire_limits *limits, bool *done, char why[WIRE_WHY_MAX])
 {
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
 	*done = false;
 	if (stream->request.command == ADMIN_load)
 		return load_slice(w, stream, limits, until_ns, done, why);
-	return scan_slice(w, stream, until_ns, done);
+	return scan_slice(w, s, stream, until_ns, done);
 }
 
 void admin_stream_end(struct admin_stream *stream)

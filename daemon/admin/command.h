@@ -42,7 +42,7 @@ struct admin_call {
 int admin_stream_start(struct admin_call *call) DHT_MUST_CHECK;
 
 /* Runs one slice. Returns 0, or an error that ends the stream. *done is set at its end. */
-int admin_stream_slice(struct worker *w, struct admin_stream *stream,
+int admin_stream_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		       const struct wire_limits *limits, bool *done,
 		       char why[WIRE_WHY_MAX]) DHT_MUST_CHECK;
 

@@ -105,7 +105,7 @@ static void admin_resume(struct worker *w, struct session *s)
 	struct admin_session *state = admin_session_of(s);
 	char why[WIRE_WHY_MAX] = "";
 	bool done = false;
-	int rc = admin_stream_slice(w, state->stream, &admin->limits, &done, why);
+	int rc = admin_stream_slice(w, s, state->stream, &admin->limits, &done, why);
 	if (rc != 0)
 		answer_error(worker_out(w), s, state->stream->request.call_id, rc, why);
 	if (rc != 0 || done) {
@@ -113,6 +113,11 @@ static void admin_resume(struct worker *w, struct session *s)
 		state->stream = NULL;
 		s->streaming = false;
 	}
+}
+
+static void admin_cut(struct session *s, struct buffer *out)
+{
+	answer_error(out, s, 0, DHT_EPROTO, "the stream ended inside a frame");
 }
 
 static void admin_closed(struct session *s)
@@ -165,6 +170,7 @@ void admin_init(struct admin *admin, const struct admin_view *view, size_t value
 		    .in_max = ADMIN_FRAME_HEADER + ADMIN_FRAME_MAX + WORKER_READ_MAX,
 		    .input = admin_input,
 		    .resume = admin_resume,
+		    .cut = admin_cut,
 		    .closed = admin_closed,
 		},
 	    .view = *view,

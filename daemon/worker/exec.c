@@ -63,13 +63,19 @@ static void collect(void *ctx, uint32_t block, enum store_found found, const str
 	scan->entries->bytes += r->key.len + r->value.len;
 }
 
+bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor)
+{
+	return cursor->block >= store_blocks(exec_of(w)->store);
+}
+
 bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
 	       struct exec_entries *entries)
 {
 	struct exec *exec = exec_of(w);
-	if (cursor->block >= store_blocks(exec->store))
+	if (exec_scan_is_over(w, cursor))
 		return false;
 	struct scan scan = {.exec = exec, .prefix = prefix, .entries = entries};
+	entries->store = exec->store;
 	groups_lock(&exec->groups, cursor->block);
 	cursor->hash = store_scan(exec->store, cursor->block, cursor->hash, max, collect, &scan);
 	groups_unlock(&exec->groups, cursor->block);
@@ -77,20 +83,24 @@ bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix
 		cursor->hash = 0;
 		cursor->block++;
 	}
-	return cursor->block < store_blocks(exec->store);
+	return !exec_scan_is_over(w, cursor);
 }
 
-void exec_entries_release(struct worker *w, struct exec_entries *entries)
+void exec_entries_take(struct exec_entries *entries, size_t n)
 {
-	for (size_t i = 0; i < entries->count; i++)
-		store_unpin(exec_of(w)->store, entries->items[i].location);
-	entries->count = 0;
-	entries->bytes = 0;
+	DHT_ASSERT(n <= entries->count - entries->taken);
+	for (size_t end = entries->taken + n; entries->taken < end; entries->taken++)
+		store_unpin(entries->store, entries->items[entries->taken].location);
+	if (entries->taken == entries->count) {
+		entries->taken = 0;
+		entries->count = 0;
+		entries->bytes = 0;
+	}
 }
 
 void exec_entries_fini(struct exec_entries *entries)
 {
-	DHT_ASSERT(entries->count == 0);
+	exec_entries_take(entries, entries->count - entries->taken);
 	free(entries->items);
 	*entries = (struct exec_entries){0};
 }

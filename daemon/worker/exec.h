@@ -38,10 +38,12 @@ struct exec_entry {
 	uint64_t location;
 };
 
+/* The collected entries; those before `taken` were unpinned already. */
 struct exec_entries {
+	struct store *store; /* that they are pinned in; NULL before the first scan */
 	struct exec_entry *items;
-	size_t count, cap;
-	size_t bytes; /* of all keys and values */
+	size_t taken, count, cap;
+	size_t bytes; /* of the keys and values of all that were collected */
 	bool no_memory;
 };
 
@@ -55,11 +57,12 @@ struct exec_cursor {
  * Entries that are there from the first call to the last are collected. */
 bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
 	       struct exec_entries *entries) DHT_MUST_CHECK;
+bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor);
 
-/* Unpins what was collected; the array stays for the next slice. */
-void exec_entries_release(struct worker *w, struct exec_entries *entries);
+/* Unpins the next n entries. When none is left the array is empty again. */
+void exec_entries_take(struct exec_entries *entries, size_t n);
 
-/* Frees the array; nothing is pinned any more (asserted). */
+/* Unpins whatever is left and frees the array. */
 void exec_entries_fini(struct exec_entries *entries);
 
 #endif

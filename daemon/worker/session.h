@@ -41,6 +41,10 @@ struct protocol {
 	 * worker_out() until worker_should_pause(). NULL if the protocol has none. */
 	void (*resume)(struct worker *w, struct session *s);
 
+	/* The peer ended its stream inside a request: may write a last reply. NULL if the
+	 * protocol has nothing to say to that. */
+	void (*cut)(struct session *s, struct buffer *out);
+
 	/* Frees what state refers to. NULL if nothing. */
 	void (*closed)(struct session *s);
 };

@@ -127,6 +127,12 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 		else
 			take_input(w, s);
 	}
+	if (s->conn.input_ended && s->conn.in.len > 0 && !s->streaming && !s->paused &&
+	    !s->closing) {
+		if (s->protocol->cut != NULL)
+			s->protocol->cut(s, &w->out);
+		buffer_reset(&s->conn.in);
+	}
 	if (!worker_flush(w, s))
 		return TURN_CLOSE;
 
