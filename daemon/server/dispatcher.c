@@ -130,6 +130,10 @@ static void admin_event(struct dispatcher *d, struct session *s, uint64_t now_ns
 		return;
 	}
 	enum admin_verdict verdict = admin_serve_counters(d->admin, s);
+	if (verdict == ADMIN_WAITS && c->input_ended && c->in.len > 0) {
+		s->protocol->cut(s, &c->out);
+		buffer_reset(&c->in);
+	}
 	if (conn_flush(c) != 0 || (verdict == ADMIN_ENDS && c->out.len == 0) ||
 	    (verdict == ADMIN_WAITS && c->input_ended && c->out.len == 0)) {
 		session_destroy(s);
@@ -294,13 +298,19 @@ void dispatcher_run(struct dispatcher *d)
 		;
 }
 
-void dispatcher_close_ports(struct dispatcher *d)
+void dispatcher_close_ports(struct dispatcher *d, uint64_t until_ns)
 {
 	for (size_t i = 0; i < d->client_count; i++)
 		listener_close(&d->clients[i]);
 	d->client_count = 0;
 	listener_close(&d->admin_listener);
 	run_round(d, 0);
+	while (!list_is_empty(&d->kept_back)) {
+		uint64_t now_ns = clock_monotonic_ns();
+		if (now_ns >= until_ns)
+			return;
+		run_round(d, until_ns - now_ns);
+	}
 }
 
 /* ---- Set-up ---------------------------------------------------------------------- */
@@ -315,9 +325,14 @@ static void fill_signals(sigset_t *set)
 
 void dispatcher_block_signals(void)
 {
+	/* One that was inherited as ignored (nohup, a shell's background job) would never
+	 * become pending. */
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
 	sigset_t set;
 	fill_signals(&set);
-	sigaddset(&set, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 

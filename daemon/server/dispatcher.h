@@ -84,7 +84,8 @@ int dispatcher_listen_clients(struct dispatcher *d, const struct conf_addr_list 
 /* Runs until events.signal returns false. */
 void dispatcher_run(struct dispatcher *d);
 
-/* Stops accepting and hands over what is readable now: the first step of a drain. */
-void dispatcher_close_ports(struct dispatcher *d);
+/* Stops accepting and hands over what is readable now, and what was kept back as the
+ * queues get room, until until_ns: the first step of a drain. */
+void dispatcher_close_ports(struct dispatcher *d, uint64_t until_ns);
 
 #endif

@@ -21,9 +21,11 @@ enum {
 	BLOCKS = 1024,           /* of the cluster that this node founds */
 	DESCRIPTORS_SPARE = 512, /* beyond the clients': listeners, epoll, files */
 };
-#define TICK_NS           NS_PER_S
-#define STALL_NS          (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
-#define DRAIN_NS          (4 * NS_PER_S) /* of the five seconds that a stop may take */
+#define TICK_NS  NS_PER_S
+#define STALL_NS (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
+/* Of the five seconds that a stop may take, from the signal on. */
+#define HAND_OVER_NS      (2 * NS_PER_S)
+#define DRAIN_NS          (4 * NS_PER_S)
 #define STOP_NS           (4900 * NS_PER_MS)
 #define BUSY_GAP_PERMILLE 300 /* a worker that much busier than another sheds */
 
@@ -274,20 +276,12 @@ static int start(struct server *server)
  * then nothing that it may still touch can be freed. */
 static bool stop_workers(struct server *server)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += STOP_NS / NS_PER_S;
-	until.tv_nsec += STOP_NS % NS_PER_S;
-	if (until.tv_nsec >= (long)NS_PER_S) {
-		until.tv_nsec -= NS_PER_S;
-		until.tv_sec++;
-	}
+	uint64_t stop_ns = server->stop_ns != 0 ? server->stop_ns : clock_monotonic_ns();
 	for (unsigned i = 0; i < server->workers_running; i++)
-		worker_stop(&server->workers[i], now_ns + DRAIN_NS);
+		worker_stop(&server->workers[i], stop_ns + DRAIN_NS);
 	bool all = true;
 	for (unsigned i = 0; i < server->workers_running; i++) {
-		if (!worker_join(&server->workers[i], &until)) {
+		if (!worker_join(&server->workers[i], stop_ns + STOP_NS)) {
 			LOG_ERROR("server", "msg=\"a worker does not stop\" worker=%u", i);
 			all = false;
 		}
@@ -329,7 +323,8 @@ static void serve(struct server *server)
 	dispatcher_run(&server->dispatcher);
 	notify_stopping();
 	atomic_store(&server->serving, false);
-	dispatcher_close_ports(&server->dispatcher);
+	server->stop_ns = clock_monotonic_ns();
+	dispatcher_close_ports(&server->dispatcher, server->stop_ns + HAND_OVER_NS);
 }
 
 int server_run(struct conf *conf, const struct server_source *source)

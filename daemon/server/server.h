@@ -46,6 +46,7 @@ struct server {
 	struct admin admin;
 	char id[SERVER_ID_SIZE];
 	uint64_t started_ns;
+	uint64_t stop_ns; /* when it was told to stop; 0 before */
 	_Atomic bool serving;
 	uint64_t watchdog_ns;          /* systemd's bound between two signs of life; 0: none */
 	uint64_t sampled_ns;           /* when the busy shares were computed last */

@@ -361,19 +361,23 @@ void worker_stop(struct worker *w, uint64_t until_ns)
 
 static void run_probe(struct worker *w, struct job *job)
 {
-	atomic_store_explicit(&w->probe_since, 0, memory_order_release);
+	atomic_store_explicit(&w->probe_done, true, memory_order_release);
 }
 
 uint64_t worker_probe(struct worker *w, uint64_t now_ns)
 {
-	uint64_t since = atomic_load_explicit(&w->probe_since, memory_order_acquire);
-	if (since != 0)
-		return now_ns > since ? now_ns - since : 0;
-	w->probe = (struct job){.kind = JOB_noop, .run = run_probe};
-	atomic_store_explicit(&w->probe_since, now_ns, memory_order_relaxed);
-	if (worker_push(w, &w->probe, now_ns) != 0)
-		atomic_store_explicit(&w->probe_since, 0, memory_order_relaxed);
-	return 0;
+	if (w->probe_queued && atomic_load_explicit(&w->probe_done, memory_order_acquire)) {
+		w->probe_queued = false;
+		w->probe_since = 0;
+	}
+	if (w->probe_since == 0)
+		w->probe_since = now_ns;
+	if (!w->probe_queued) {
+		w->probe = (struct job){.kind = JOB_noop, .run = run_probe};
+		atomic_store_explicit(&w->probe_done, false, memory_order_relaxed);
+		w->probe_queued = worker_push(w, &w->probe, now_ns) == 0;
+	}
+	return now_ns - w->probe_since;
 }
 
 uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)
@@ -383,9 +387,13 @@ uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)
 	return since != 0 && since < now_ns ? busy + (now_ns - since) : busy;
 }
 
-bool worker_join(struct worker *w, const struct timespec *until)
+bool worker_join(struct worker *w, uint64_t until_ns)
 {
-	return pthread_timedjoin_np(w->thread, NULL, until) == 0;
+	struct timespec until = {
+	    .tv_sec = (time_t)(until_ns / NS_PER_S),
+	    .tv_nsec = (long)(until_ns % NS_PER_S),
+	};
+	return pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
 }
 
 void worker_fini(struct worker *w)

@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "base/buffer.h"
 #include "base/histogram.h"
@@ -78,9 +77,11 @@ struct worker {
 	bool draining;
 	_Atomic uint64_t drain_until_ns; /* 0: not told to stop */
 	struct job probe;                /* the watchdog's no-op */
-	_Atomic uint64_t probe_since;    /* when it was queued; 0 when it has run */
-	_Atomic bool shed;               /* the dispatcher asks to park one busy connection */
-	_Atomic uint32_t busy_permille;  /* of the last second, computed by the dispatcher */
+	bool probe_queued;               /* the dispatcher's */
+	uint64_t probe_since;            /* the dispatcher's: first attempt to queue it */
+	_Atomic bool probe_done;
+	_Atomic bool shed;              /* the dispatcher asks to park one busy connection */
+	_Atomic uint32_t busy_permille; /* of the last second, computed by the dispatcher */
 	struct worker_stats stats;
 };
 
@@ -90,10 +91,10 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max,
 int worker_start(struct worker *w) DHT_MUST_CHECK;
 
 /* Tells the worker to answer what has arrived, close its sessions and end, at the
- * latest at until_ns. worker_join waits for the thread until a wall-clock time; false:
- * it still runs. */
+ * latest at until_ns. worker_join waits for the thread until then; false: it still
+ * runs. Both times are of the monotonic clock. */
 void worker_stop(struct worker *w, uint64_t until_ns);
-bool worker_join(struct worker *w, const struct timespec *until);
+bool worker_join(struct worker *w, uint64_t until_ns);
 void worker_fini(struct worker *w);
 
 /* Queues a job and wakes the worker if it sleeps. DHT_EFULL: the job stays with the
@@ -103,8 +104,9 @@ int worker_push(struct worker *w, struct job *job, uint64_t now_ns) DHT_MUST_CHE
 /* Hands a session over; the caller does not touch it after success. */
 int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns) DHT_MUST_CHECK;
 
-/* Queues a no-op job unless the last one still waits. Returns for how long it has
- * been waiting: 0 while the worker runs its jobs. One caller: the dispatcher. */
+/* Queues a no-op job unless the last one still waits, or tries again to if the queue was
+ * full. Returns for how long the present one has been waiting: 0 while the worker runs
+ * its jobs. One caller: the dispatcher. */
 uint64_t worker_probe(struct worker *w, uint64_t now_ns);
 
 /* Returns the time the worker spent working until now_ns, a running stretch included. */
