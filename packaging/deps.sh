@@ -16,11 +16,11 @@ build_packages=(
 )
 
 # clang and its runtime: fuzzing. redis and memcached: clients to test with, and
-# the measure of the benchmarks.
+# the measure of the benchmarks, with LMDB.
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
 	python3 python3-pytest python3-protobuf protobuf-compiler python3-redis
-	redis-server redis-tools memcached
+	redis-server redis-tools memcached liblmdb-dev
 )
 
 # Those of the packages above that would start a server, now and at every boot.

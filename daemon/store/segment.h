@@ -53,9 +53,11 @@ int segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE], uint64_t size,
 			  uint64_t *sequence) DHT_MUST_CHECK;
 
 struct segment {
-	_Atomic uint64_t sequence; /* 0: the slot is free */
-	_Atomic uint64_t holds;    /* live bytes | pins << 32 */
-	_Atomic uint32_t used;     /* where the last record ends, header included; 0: open */
+	/* 0: the slot is free. Several may have the same for a moment, while appenders
+	 * compete in preparing it (store/tail.c). */
+	_Atomic uint64_t sequence;
+	_Atomic uint64_t holds; /* live bytes | pins << 32 */
+	_Atomic uint32_t used;  /* where the last record ends, header included; 0: open */
 };
 
 struct segments {
