@@ -37,6 +37,21 @@ def node(make_node):
     return make_node()
 
 
+@pytest.fixture(scope="module")
+def module_nodes(tmp_path_factory):
+    with harness.NodeSet(tmp_path_factory.mktemp("module")) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def shared_node(request, module_nodes):
+    """A node that serves all tests of a module that ask for it: each uses keys of its own."""
+    request.node.node_set = module_nodes
+    if not module_nodes.nodes:
+        module_nodes.make()
+    return module_nodes.nodes[0]
+
+
 @pytest.fixture(scope="session")
 def admin_pb2():
     """The protobuf classes of the admin socket."""

@@ -10,17 +10,21 @@ Every node is judged when it ends: it must have run until the test or its teardo
 it, it must exit with 0 on SIGTERM, and its log must hold no report of a sanitizer and no
 broken invariant.
 """
+import ctypes
 import functools
 import importlib.util
+import json
 import os
 import pathlib
 import random
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,6 +37,10 @@ SUN_PATH_MAX = 107   # bytes of a Unix socket's path
 
 VALGRIND = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite",
             "--error-exitcode=99", "--fair-sched=yes"]
+
+PR_CAPBSET_DROP = 24
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+libc = ctypes.CDLL(None)
 
 # What the programs under test see: sanitizers that tell all, and no service manager.
 ENVIRONMENT = {
@@ -61,6 +69,31 @@ def wait_until(condition, what="condition", deadline_s=DEADLINE_S):
         time.sleep(0.01)
 
 
+def run_together(targets):
+    """Runs functions in threads of their own; the first failure is raised."""
+    failures = []
+
+    def guarded(target):
+        try:
+            target()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=guarded, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def give_up_privileges():
+    """For a new process: even root is held to the modes of files after its exec."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
 def free_port():
     """A free port of the loopback interface.
 
@@ -84,6 +117,14 @@ def check_output(output, source):
     if found:
         excerpt = output[max(0, found.start() - 200):found.start() + 4000].decode(errors="replace")
         raise AssertionError(f"{source} reported:\n{excerpt}")
+
+
+def run_dhtd(*args, environment=None, build=BUILD):
+    """Runs dhtd with options that make it end by itself."""
+    done = subprocess.run([build / "dhtd", *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False, timeout=DEADLINE_S, env=environment or ENVIRONMENT)
+    check_output(done.stderr, f"dhtd {args}")
+    return done
 
 
 @functools.cache
@@ -136,6 +177,10 @@ class Connection:
             self.fill()
         line, self.pending = self.pending.split(b"\r\n", 1)
         return line
+
+    def has_input(self):
+        """Whether something can be read now: bytes, or the end."""
+        return bool(self.pending or select.select([self.socket], [], [], 0)[0])
 
     def is_closed(self):
         """Waits until the daemon closes the connection; False if it sends something."""
@@ -257,6 +302,8 @@ class Node:
         self.build = build
         self.valgrind = valgrind
         self.factor = VALGRIND_FACTOR if valgrind else 1
+        self.environment = dict(ENVIRONMENT)
+        self.before_exec = None  # called in the new process, for limits and the like
         self.process = None
         assert len(os.fsencode(self.socket)) <= SUN_PATH_MAX, f"{self.socket} is too long"
         self.data_dir.mkdir(parents=True)
@@ -277,8 +324,9 @@ class Node:
         with open(self.log_file, "ab") as log:
             # In a session of its own: Ctrl-C is for the tests, which then end the daemon.
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd=self.directory, env=ENVIRONMENT,
-                                            start_new_session=True)
+                                            stderr=log, cwd=self.directory,
+                                            env=self.environment, start_new_session=True,
+                                            preexec_fn=self.before_exec)
         if wait:
             self.wait_ready()
         return self
@@ -329,21 +377,35 @@ class Node:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def ctl(self, *args, input=b"", check=False, timeout=DEADLINE_S):
+    def ctl(self, *args, input=b"", check=False, timeout=DEADLINE_S, before_exec=None):
         """Runs dhtctl on this node; stdout and stderr of the result are bytes."""
         command = [self.build / "dhtctl", "-s", self.socket, *args]
         done = subprocess.run(command, input=input, capture_output=True, check=False,
-                              timeout=timeout * self.factor, env=ENVIRONMENT)
+                              timeout=timeout * self.factor, env=ENVIRONMENT,
+                              preexec_fn=before_exec)
         check_output(done.stderr, f"dhtctl {args}")
         assert not check or done.returncode == 0, (
             f"dhtctl {args} exited with {done.returncode}: {done.stderr.decode()}")
         return done
+
+    def status(self):
+        """What `dhtctl -o json status` prints."""
+        return json.loads(self.ctl("-o", "json", "status", check=True).stdout)
+
+    def queues(self):
+        """What `dhtctl -o json queues` prints."""
+        return json.loads(self.ctl("-o", "json", "queues", check=True).stdout)
 
     def admin(self):
         return AdminConnection(self.socket)
 
     def client(self):
         return RespConnection(self.client_port)
+
+    def resident_bytes(self):
+        """The daemon's resident memory."""
+        pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def log(self):
         return self.log_file.read_bytes() if self.log_file.exists() else b""
