@@ -5,7 +5,6 @@ import random
 import socket
 import stat
 import struct
-import threading
 
 import pytest
 
@@ -85,8 +84,11 @@ def test_every_command(make_node, admin_pb2):
         assert only(admin.call("cas", key=b"k", old_value=b"w", new_value=b"1")).HasField("cas")
         assert only(admin.call("incr", key=b"k", delta=-3)).incr.value == -2
         assert only(admin.call("load", entries=[{"key": b"l", "value": b"m"}])).load.loaded == 1
-        assert sorted(only(admin.call("scan")).scan.keys) == [b"k", b"l"]
-        entries = only(admin.call("dump")).dump.entries
+        # A stream comes in any number of parts; the last one may be empty.
+        responses = admin.call("scan")
+        assert [response.last for response in responses] == [False] * (len(responses) - 1) + [True]
+        assert sorted(key for response in responses for key in response.scan.keys) == [b"k", b"l"]
+        entries = [entry for response in admin.call("dump") for entry in response.dump.entries]
         assert sorted((entry.key, entry.value) for entry in entries) == [(b"k", b"-2"),
                                                                          (b"l", b"m")]
         assert only(admin.call("del", key=b"k")).HasField("del")
@@ -103,8 +105,9 @@ def test_every_command(make_node, admin_pb2):
     ("del", {"key": b"missing"}, NOT_FOUND),
     ("put", {"key": b"missing", "value": b"v", "condition": 2}, PRECONDITION),
     ("put", {"key": b"k", "value": b"v", "condition": 99}, INVALID),
-    ("put", {"key": b"k" * 65536, "value": b"v"}, TOO_LARGE),
-    ("put", {"key": b"k", "value": b"v" * (16 * 1024 * 1024 + 1)}, TOO_LARGE),
+    pytest.param("put", {"key": b"k" * 65536, "value": b"v"}, TOO_LARGE, id="long key"),
+    pytest.param("put", {"key": b"k", "value": b"v" * (16 * 1024 * 1024 + 1)}, TOO_LARGE,
+                 id="long value"),
     ("cas", {"key": b"missing", "old_value": b"", "new_value": b"v"}, PRECONDITION),
     ("cas", {"key": b"k", "new_value": b"v"}, INVALID),
     ("cas", {"key": b"k", "old_version": {"counter": 1 << 52}, "new_value": b"v"}, INVALID),
@@ -112,7 +115,7 @@ def test_every_command(make_node, admin_pb2):
     ("log_level", {"level": "loud"}, INVALID),
     ("log_level", {"level": "INFO"}, INVALID),
     ("config", {"action": 99}, INVALID),
-    ("config", {"action": 1, "file_name": "n" * 4097}, TOO_LARGE),
+    pytest.param("config", {"action": 1, "file_name": "n" * 4097}, TOO_LARGE, id="long name"),
 ])
 def test_a_refused_call_leaves_the_connection_usable(shared_node, command, fields, code):
     with shared_node.admin() as admin:
@@ -244,7 +247,8 @@ def test_random_frames_break_nothing(shared_node, admin_pb2):
 
 
 @pytest.mark.parametrize("sent", [
-    b"", b"\0", b"\0\0\0", header(100), header(100) + b"\x08\x01", header(FRAME_MAX) + b"x" * 70000])
+    b"", b"\0", b"\0\0\0", header(100), header(100) + b"\x08\x01",
+    pytest.param(header(FRAME_MAX) + b"x" * 70000, id="long")])
 def test_a_frame_that_is_cut_short(shared_node, sent):
     with shared_node.admin() as admin:
         admin.send("incr", key=b"cut short", delta=0)
@@ -281,6 +285,18 @@ def node_request(key, value):
     put = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(value)) + value
     message = b"\x08\x01" + b"\xaa\x01" + varint(len(put)) + put
     return header(len(message)) + message
+
+
+def test_frames_that_come_cut_anywhere(shared_node):
+    """A large frame with the beginning of the next, and then the rest: on a connection
+    that is parked, and on one that is hot."""
+    first, second = node_request(b"cut", b"v" * 1000), node_request(b"cut", b"w")
+    with shared_node.admin() as admin:
+        for cut in range(1, len(second)):
+            admin.send_bytes(first + second[:cut])
+            assert admin.receive().HasField("put")
+            admin.send_bytes(second[cut:])
+            assert admin.receive().HasField("put")
 
 
 def test_byte_by_byte(shared_node, admin_pb2):
@@ -344,55 +360,61 @@ def test_many_tiny_entries_in_one_frame(make_node):
 # ---- Many requests, many clients -----------------------------------------------------
 
 def test_pipelined_calls_are_answered_in_order(shared_node):
-    commands = ["put", "get", "status", "incr", "del", "queues", "log_level", "scan", "cas"]
+    fields = {"put": {"key": b"pipe", "value": b"1"}, "get": {"key": b"pipe"}, "status": {},
+              "incr": {"key": b"pipe", "delta": 1}, "del": {"key": b"no such"}, "queues": {},
+              "log_level": {}, "scan": {"prefix": b"pipe"},
+              "cas": {"key": b"pipe", "new_value": b"x"}}
     chance = random.Random(7)
+    calls = [(chance.randrange(1, 1 << 64), chance.choice(list(fields))) for _ in range(1000)]
     with shared_node.admin() as admin:
         admin.call("put", key=b"pipe", value=b"1")
-        sent = []
 
         def send():
-            for _ in range(1000):
-                command = chance.choice(commands)
-                fields = {"put": {"key": b"pipe", "value": b"1"}, "get": {"key": b"pipe"},
-                          "incr": {"key": b"pipe", "delta": 1}, "del": {"key": b"no such"},
-                          "scan": {"prefix": b"pipe"},
-                          "cas": {"key": b"pipe", "new_value": b"x"}}.get(command, {})
-                sent.append((admin.send(command, call_id=chance.randrange(1, 1 << 64), **fields),
-                             command))
+            for call_id, command in calls:
+                admin.send(command, call_id=call_id, **fields[command])
 
-        sender = threading.Thread(target=send)
-        sender.start()
-        received = []
-        while len(received) < 1000:
-            response = admin.receive()
-            if response.last:
-                received.append((response.call_id, response.WhichOneof("result")))
-        sender.join()
-    for (call_id, command), (answered, result) in zip(sent, received):
-        assert answered == call_id
-        assert result == ("error" if command in ("del", "cas") else command)
+        def receive():
+            for call_id, command in calls:
+                result = "error" if command in ("del", "cas") else command
+                for response in responses_of_call(admin):
+                    assert (response.call_id, response.WhichOneof("result")) == (call_id, result)
+
+        run_together([send, receive])
+
+
+def responses_of_call(admin):
+    """Yields what comes, up to the last response of a call."""
+    while True:
+        response = admin.receive()
+        yield response
+        if response.last:
+            return
 
 
 def test_streams_and_single_answers_keep_their_order(make_node):
     """A dump takes many slices; what was asked behind it waits for its end."""
     node = make_node("workers.count=1")
+    order = ["dump", "get", "scan", "status", "dump", "put", "load", "scan", "queues"]
+    fields = {"get": {"key": b"1"}, "put": {"key": b"1", "value": b"w" * 100000},
+              "load": {"entries": [{"key": b"%d" % n, "value": b"x"} for n in range(3000)]}}
     with node.admin() as admin:
         admin.call("load", entries=[{"key": b"%d" % n, "value": b"v" * 1000} for n in range(3000)])
-        order = ["dump", "get", "scan", "status", "dump", "put", "load", "scan", "queues"]
-        fields = {"get": {"key": b"1"}, "put": {"key": b"1", "value": b"w" * 100000},
-                  "load": {"entries": [{"key": b"%d" % n, "value": b"x"} for n in range(3000)]}}
-        calls = [(admin.send(command, **fields.get(command, {})), command) for command in order]
-        admin.socket.shutdown(socket.SHUT_WR)
-        for call_id, command in calls:
-            seen = 0
-            while True:
-                response = admin.receive()
-                assert (response.call_id, response.WhichOneof("result")) == (call_id, command)
-                seen += len(response.scan.keys) + len(response.dump.entries)
-                if response.last:
-                    break
-            assert seen == (3000 if command in ("scan", "dump") else 0)
-        assert admin.is_closed()
+
+        def send():
+            for call_id, command in enumerate(order, start=100):
+                admin.send(command, call_id=call_id, **fields.get(command, {}))
+            admin.socket.shutdown(socket.SHUT_WR)
+
+        def receive():
+            for call_id, command in enumerate(order, start=100):
+                seen = 0
+                for response in responses_of_call(admin):
+                    assert (response.call_id, response.WhichOneof("result")) == (call_id, command)
+                    seen += len(response.scan.keys) + len(response.dump.entries)
+                assert seen == (3000 if command in ("scan", "dump") else 0)
+            assert admin.is_closed()
+
+        run_together([send, receive])
 
 
 def test_requests_and_then_the_end(shared_node):

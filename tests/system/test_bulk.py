@@ -142,7 +142,7 @@ def test_load_overwrites(shared_node):
     (b'{"key": "k", "key": "l", "value": "v"}', "JSON"),
     (b'{"key": "\xff", "value": "v"}', "JSON"),
     (b"\0", "JSON"),
-    (b'{"key": "%s", "value": "v"}' % (b"k" * 65536), "65536"),
+    pytest.param(b'{"key": "%s", "value": "v"}' % (b"k" * 65536), "65536", id="long key"),
 ])
 def test_load_names_the_line_that_is_wrong(shared_node, line, complaint):
     good = line_of(b"before the wrong line", b"stored") + b"\n"
@@ -150,7 +150,7 @@ def test_load_names_the_line_that_is_wrong(shared_node, line, complaint):
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.count(b"\n") == 1
     assert ":3:" in done.stderr.decode() and complaint in done.stderr.decode()
-    assert "1 entries were stored" in done.stderr.decode()
+    assert "entries stored: 1" in done.stderr.decode()
     assert scan(shared_node, b"before the wrong line".hex()) == [b"before the wrong line"]
     assert scan(shared_node, b"after".hex()) == []
 
@@ -208,7 +208,7 @@ def test_scan_reports_what_is_there_throughout(make_node):
     try:
         assert ready.wait(DEADLINE_S)
         with node.admin() as admin:
-            for _ in range(4):
+            while len(written) < 6000:
                 seen = stream(admin, "scan")
                 assert stays <= set(seen)
                 assert all(key in stays or key.startswith(b"new") for key in seen)

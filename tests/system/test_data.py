@@ -353,7 +353,7 @@ def test_nobody_reads_backwards(make_node):
             done.set()
 
     def read():
-        seen, version = 0, (0, 0, 0)
+        seen, version = -1, (0, 0, 0)
         with node.admin() as admin:
             while not done.is_set():
                 answer = admin.call("get", key=b"k")[-1].get

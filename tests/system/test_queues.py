@@ -181,14 +181,15 @@ def test_a_full_queue_loses_nothing(make_node, park_after):
         wait_until(lambda: node.queues()["dispatcher"]["parked"] == 0)
         queues = node.queues()
         worker = queues["workers"][0]
-        probes = worker["depth"] - (200 - queues["dispatcher"]["waiting"])
-        assert probes in (0, 1)
-        assert worker["depth"] == worker["depth_max"] == QUEUE_MAX
+        handed_over = 200 - queues["dispatcher"]["waiting"]
+        # The watchdog's probe, which has always room, may have come before or behind.
+        assert QUEUE_MAX - 1 <= handed_over <= QUEUE_MAX
+        assert QUEUE_MAX <= worker["depth"] == worker["depth_max"] <= QUEUE_MAX + 1
         assert worker["full"] > 0
         # Who comes now waits as well, and the dispatcher goes on accepting.
         late = [node.client() for _ in range(20)]
         ask_all(late)
-        wait_until(lambda: node.queues()["dispatcher"]["waiting"] == 220 - QUEUE_MAX + probes)
+        wait_until(lambda: node.queues()["dispatcher"]["waiting"] == 220 - handed_over)
         # One who gives up while waiting takes nothing with him.
         late.pop().close()
         late.pop().close()
@@ -213,7 +214,7 @@ def test_while_one_queue_is_full_the_others_serve(make_node):
         ask_all(clients)
         wait_until(lambda: node.queues()["dispatcher"]["parked"] == 0)
         full = node.queues()
-        assert [worker["depth"] for worker in full["workers"]] == [QUEUE_MAX, QUEUE_MAX]
+        assert all(worker["depth"] >= QUEUE_MAX for worker in full["workers"])
         stopped.resume_one()
         # What stands in the queue of the other has to wait for it; the rest is served.
         wait_until(lambda: node.queues()["dispatcher"]["waiting"] == 0)
@@ -228,25 +229,6 @@ def has_answers(clients, least):
     """The number of clients whose answer has come, once that is at least `least`."""
     count = sum(1 for client in clients if client.has_input())
     return count if count >= least else 0
-
-
-def test_a_worker_that_hangs_with_a_full_queue_is_noticed(make_node):
-    """The queue is full before the watchdog's next probe: the probe has no room in it."""
-    node = make_full_node(make_node)
-    clients = [node.client() for _ in range(100)]
-    wait_until(lambda: node.status()["connections"] == 100)
-    # At once after a probe has run.
-    probes = kind(node.queues(), "noop")
-    wait_until(lambda: kind(node.queues(), "noop") > probes)
-    with Stopped(node.pid):
-        ask_all(clients)
-        wait_until(lambda: node.queues()["dispatcher"]["waiting"] > 0)
-        status = wait_until(lambda: node.status()["health"] != "ok" and node.status())
-        assert status["health"] == "degraded" and "worker 0" in status["reasons"][0]
-    assert_all_answered(clients)
-    wait_until(lambda: node.status()["health"] == "ok")
-    for client in clients:
-        client.close()
 
 
 def test_requests_that_wait_for_room_are_answered_before_the_stop(make_node):
