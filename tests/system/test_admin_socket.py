@@ -339,24 +339,6 @@ def test_unknown_fields_are_ignored(shared_node):
         assert only(admin.call("get", key=b"u")).get.value == b"v"
 
 
-def test_many_tiny_entries_in_one_frame(make_node):
-    """A frame of 17 MiB can hold millions of empty entries; they may cost neither much
-    memory nor much time of the others."""
-    node = make_node("workers.count=1", start=False)
-    node.environment["ASAN_OPTIONS"] += ":quarantine_size_mb=1"
-    node.start()
-    before = node.resident_bytes()
-    entries = b"\x0a\x00" * (8 * 1024 * 1024)
-    message = b"\x08\x07\xda\x01" + varint(len(entries)) + entries
-    assert len(message) <= FRAME_MAX
-    with node.admin() as admin:
-        admin.send_frame(message)
-        answer = admin.receive()
-        assert answer.call_id in (0, 7) and answer.last
-    assert node.resident_bytes() - before < 256 * 1024 * 1024
-    assert_serves(node)
-
-
 # ---- Many requests, many clients -----------------------------------------------------
 
 def test_pipelined_calls_are_answered_in_order(shared_node):
