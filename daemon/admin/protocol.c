@@ -51,11 +51,13 @@ static bool decode(struct admin_call *call, const uint8_t *message, size_t len)
 }
 
 /* Looks at the header of the next frame. Returns the whole frame's length, 0 when it
- * is incomplete, a negative error after answering it. */
+ * is incomplete (session->want is its length, if that is known), a negative error
+ * after answering it. */
 static int64_t next_frame(struct session *s, struct buffer *out, const uint8_t *data, size_t len)
 {
 	char why[WIRE_WHY_MAX];
 	size_t message = 0;
+	s->want = 0; /* that of the frame before must not hold this one up */
 	int rc = admin_frame_get_header(data, len, &message);
 	if (rc == 0)
 		return 0;
