@@ -161,13 +161,28 @@ static void parked_event(struct dispatcher *d, struct session *s, uint32_t event
 
 /* ---- Accepting ------------------------------------------------------------------- */
 
-static void refuse(struct dispatcher *d, int fd, const char *text, size_t len)
+static void refuse(struct dispatcher *d, int fd, const void *answer, size_t len)
 {
 	count(&d->stats.refused, 1);
 	/* A fresh socket takes a line; if not, closing says enough. */
-	ssize_t n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = send(fd, answer, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)n;
 	close(fd);
+}
+
+/* Each protocol has an answer of its own. */
+static void refuse_starved(struct dispatcher *d, const struct listener *l, int fd)
+{
+	if (l->watch.kind == WATCH_CLIENT_LISTENER) {
+		refuse(d, fd, refusal_starved, sizeof(refusal_starved) - 1);
+		return;
+	}
+	struct buffer answer = BUFFER_EMPTY;
+	if (wire_admin_error(&answer, 0, DHT_EFULL, "the daemon is out of file descriptors") == 0)
+		refuse(d, fd, buffer_head(&answer), answer.len);
+	else
+		refuse(d, fd, NULL, 0);
+	buffer_reset(&answer);
 }
 
 /* Out of descriptors: gives up the reserve to tell the next client so, instead of
@@ -183,7 +198,7 @@ static bool accept_starved(struct dispatcher *d, struct listener *l)
 		close(d->reserve_fd);
 	int fd = listener_accept(l);
 	if (fd >= 0)
-		refuse(d, fd, refusal_starved, sizeof(refusal_starved) - 1);
+		refuse_starved(d, l, fd);
 	d->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return fd >= 0;
 }
