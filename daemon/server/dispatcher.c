@@ -313,18 +313,38 @@ void dispatcher_run(struct dispatcher *d)
 		;
 }
 
-void dispatcher_close_ports(struct dispatcher *d, uint64_t until_ns)
+/* Accepts who has connected by now. */
+static void accept_backlog(struct dispatcher *d, struct listener *l)
 {
-	for (size_t i = 0; i < d->client_count; i++)
+	for (int i = 0; i < LISTENER_BACKLOG / ACCEPT_MAX; i++)
+		accept_some(d, l);
+}
+
+void dispatcher_close_ports(struct dispatcher *d)
+{
+	for (size_t i = 0; i < d->client_count; i++) {
+		accept_backlog(d, &d->clients[i]);
 		listener_close(&d->clients[i]);
+	}
 	d->client_count = 0;
+	accept_backlog(d, &d->admin_listener);
 	listener_close(&d->admin_listener);
-	run_round(d, 0);
-	while (!list_is_empty(&d->kept_back)) {
-		uint64_t now_ns = clock_monotonic_ns();
-		if (now_ns >= until_ns)
-			return;
-		run_round(d, until_ns - now_ns);
+
+	/* The kernel lists what is readable in the order of arrival: after as many events
+	 * as there are parked sessions, all that has arrived by now was seen, even if
+	 * clients go on sending. */
+	uint64_t parked = atomic_load_explicit(&d->sessions->parked, memory_order_relaxed);
+	for (uint64_t rounds = parked / EVENTS_MAX + 2; rounds > 0; rounds--)
+		run_round(d, 0);
+
+	uint64_t now_ns = clock_monotonic_ns();
+	struct list *link;
+	while ((link = list_first(&d->kept_back)) != NULL) {
+		list_remove(link);
+		count(&d->stats.waiting, (uint64_t)-1);
+		count(&d->stats.dispatched, 1);
+		worker_hand_over_last(&d->workers[d->turn++ % d->worker_count],
+				      LIST_ENTRY(link, struct session, ready_link), now_ns);
 	}
 }
 

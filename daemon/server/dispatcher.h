@@ -84,8 +84,8 @@ int dispatcher_listen_clients(struct dispatcher *d, const struct conf_addr_list 
 /* Runs until events.signal returns false. */
 void dispatcher_run(struct dispatcher *d);
 
-/* Stops accepting and hands over what is readable now, and what was kept back as the
- * queues get room, until until_ns: the first step of a drain. */
-void dispatcher_close_ports(struct dispatcher *d, uint64_t until_ns);
+/* Accepts who has connected, closes the ports and hands over every session that is
+ * readable now, also those that were kept back: the first step of a drain. */
+void dispatcher_close_ports(struct dispatcher *d);
 
 #endif

@@ -324,7 +324,7 @@ static void serve(struct server *server)
 	notify_stopping();
 	atomic_store(&server->serving, false);
 	server->stop_ns = clock_monotonic_ns();
-	dispatcher_close_ports(&server->dispatcher, server->stop_ns + HAND_OVER_NS);
+	dispatcher_close_ports(&server->dispatcher);
 }
 
 int server_run(struct conf *conf, const struct server_source *source)

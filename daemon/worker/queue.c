@@ -27,28 +27,39 @@ void queue_fini(struct queue *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
-int queue_push(struct queue *q, struct job *job, uint64_t now_ns, bool *wake)
+/* Appends job and gives the lock back. Returns whether the consumer has to be woken. */
+static bool append_and_unlock(struct queue *q, struct job *job, uint64_t now_ns)
 {
-	*wake = false;
-	pthread_mutex_lock(&q->lock);
-	uint32_t depth = queue_depth(q);
-	if (depth >= q->max) {
-		atomic_fetch_add_explicit(&q->full, 1, memory_order_relaxed);
-		pthread_mutex_unlock(&q->lock);
-		return DHT_EFULL;
-	}
 	job->next = NULL;
 	job->queued_ns = now_ns;
 	*q->tail = job;
 	q->tail = &job->next;
 	/* Sequentially consistent against queue_sleep: either the consumer sees this
 	 * depth, or this thread sees that it sleeps. */
-	depth = atomic_fetch_add(&q->depth, 1) + 1;
+	uint32_t depth = atomic_fetch_add(&q->depth, 1) + 1;
 	if (depth > atomic_load_explicit(&q->depth_max, memory_order_relaxed))
 		atomic_store_explicit(&q->depth_max, depth, memory_order_relaxed);
 	pthread_mutex_unlock(&q->lock);
-	*wake = atomic_load(&q->sleeping) && atomic_exchange(&q->sleeping, false);
+	return atomic_load(&q->sleeping) && atomic_exchange(&q->sleeping, false);
+}
+
+int queue_push(struct queue *q, struct job *job, uint64_t now_ns, bool *wake)
+{
+	*wake = false;
+	pthread_mutex_lock(&q->lock);
+	if (queue_depth(q) >= q->max) {
+		atomic_fetch_add_explicit(&q->full, 1, memory_order_relaxed);
+		pthread_mutex_unlock(&q->lock);
+		return DHT_EFULL;
+	}
+	*wake = append_and_unlock(q, job, now_ns);
 	return 0;
+}
+
+void queue_push_beyond(struct queue *q, struct job *job, uint64_t now_ns, bool *wake)
+{
+	pthread_mutex_lock(&q->lock);
+	*wake = append_and_unlock(q, job, now_ns);
 }
 
 struct job *queue_take(struct queue *q)

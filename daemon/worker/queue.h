@@ -37,6 +37,10 @@ void queue_fini(struct queue *q);
  * to be woken by the caller. DHT_EFULL leaves the job with the caller. */
 int queue_push(struct queue *q, struct job *job, uint64_t now_ns, bool *wake) DHT_MUST_CHECK;
 
+/* Appends job even if the queue is full: for the few jobs that must not depend on the
+ * load, whose number the caller bounds. */
+void queue_push_beyond(struct queue *q, struct job *job, uint64_t now_ns, bool *wake);
+
 /* Takes all jobs, in the order of their arrival, linked by next; NULL if none. They
  * count as waiting until queue_started() was called for each. */
 struct job *queue_take(struct queue *q);

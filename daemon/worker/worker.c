@@ -131,14 +131,6 @@ static void run_session(struct worker *w, struct job *job)
 	session_settle(w, s, turn_serve(w, s));
 }
 
-int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns)
-{
-	s->job.kind = s->protocol->handed_kind;
-	s->job.run = run_session;
-	s->active_ns = now_ns;
-	return worker_push(w, &s->job, now_ns);
-}
-
 int worker_push(struct worker *w, struct job *job, uint64_t now_ns)
 {
 	bool wake;
@@ -146,6 +138,34 @@ int worker_push(struct worker *w, struct job *job, uint64_t now_ns)
 	if (rc == 0 && wake)
 		wake_signal(&w->wake);
 	return rc;
+}
+
+/* Queues a job even if the queue is full. */
+static void push_beyond(struct worker *w, struct job *job, uint64_t now_ns)
+{
+	bool wake;
+	queue_push_beyond(&w->queue, job, now_ns, &wake);
+	if (wake)
+		wake_signal(&w->wake);
+}
+
+static void prepare_hand_over(struct session *s, uint64_t now_ns)
+{
+	s->job.kind = s->protocol->handed_kind;
+	s->job.run = run_session;
+	s->active_ns = now_ns;
+}
+
+int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns)
+{
+	prepare_hand_over(s, now_ns);
+	return worker_push(w, &s->job, now_ns);
+}
+
+void worker_hand_over_last(struct worker *w, struct session *s, uint64_t now_ns)
+{
+	prepare_hand_over(s, now_ns);
+	push_beyond(w, &s->job, now_ns);
 }
 
 static void run_jobs(struct worker *w)

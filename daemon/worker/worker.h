@@ -104,9 +104,12 @@ int worker_push(struct worker *w, struct job *job, uint64_t now_ns) DHT_MUST_CHE
 /* Hands a session over; the caller does not touch it after success. */
 int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns) DHT_MUST_CHECK;
 
-/* Queues a no-op job unless the last one still waits, or tries again to if the queue was
- * full. Returns for how long the present one has been waiting: 0 while the worker runs
- * its jobs. One caller: the dispatcher. */
+/* The same before a stop, when nothing comes behind them any more: also beyond the
+ * bound of the queue, as the number of sessions is bounded. */
+void worker_hand_over_last(struct worker *w, struct session *s, uint64_t now_ns);
+
+/* Queues a no-op job unless the last one still waits. Returns for how long it has
+ * been waiting: 0 while the worker runs its jobs. One caller: the dispatcher. */
 uint64_t worker_probe(struct worker *w, uint64_t now_ns);
 
 /* Returns the time the worker spent working until now_ns, a running stretch included. */
