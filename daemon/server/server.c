@@ -24,7 +24,6 @@ enum {
 #define TICK_NS  NS_PER_S
 #define STALL_NS (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
 /* Of the five seconds that a stop may take, from the signal on. */
-#define HAND_OVER_NS      (2 * NS_PER_S)
 #define DRAIN_NS          (4 * NS_PER_S)
 #define STOP_NS           (4900 * NS_PER_MS)
 #define BUSY_GAP_PERMILLE 300 /* a worker that much busier than another sheds */

@@ -381,23 +381,20 @@ void worker_stop(struct worker *w, uint64_t until_ns)
 
 static void run_probe(struct worker *w, struct job *job)
 {
-	atomic_store_explicit(&w->probe_done, true, memory_order_release);
+	atomic_store_explicit(&w->probe_since, 0, memory_order_release);
 }
 
 uint64_t worker_probe(struct worker *w, uint64_t now_ns)
 {
-	if (w->probe_queued && atomic_load_explicit(&w->probe_done, memory_order_acquire)) {
-		w->probe_queued = false;
-		w->probe_since = 0;
-	}
-	if (w->probe_since == 0)
-		w->probe_since = now_ns;
-	if (!w->probe_queued) {
-		w->probe = (struct job){.kind = JOB_noop, .run = run_probe};
-		atomic_store_explicit(&w->probe_done, false, memory_order_relaxed);
-		w->probe_queued = worker_push(w, &w->probe, now_ns) == 0;
-	}
-	return now_ns - w->probe_since;
+	uint64_t since = atomic_load_explicit(&w->probe_since, memory_order_acquire);
+	if (since != 0)
+		return now_ns > since ? now_ns - since : 0;
+	w->probe = (struct job){.kind = JOB_noop, .run = run_probe};
+	atomic_store_explicit(&w->probe_since, now_ns, memory_order_relaxed);
+	/* Also into a full queue: a worker that hangs behind one must be noticed, and
+	 * one that is overloaded must not look as if it did. */
+	push_beyond(w, &w->probe, now_ns);
+	return 0;
 }
 
 uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)

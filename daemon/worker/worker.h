@@ -77,11 +77,9 @@ struct worker {
 	bool draining;
 	_Atomic uint64_t drain_until_ns; /* 0: not told to stop */
 	struct job probe;                /* the watchdog's no-op */
-	bool probe_queued;               /* the dispatcher's */
-	uint64_t probe_since;            /* the dispatcher's: first attempt to queue it */
-	_Atomic bool probe_done;
-	_Atomic bool shed;              /* the dispatcher asks to park one busy connection */
-	_Atomic uint32_t busy_permille; /* of the last second, computed by the dispatcher */
+	_Atomic uint64_t probe_since;    /* when it was queued; 0 when it has run */
+	_Atomic bool shed;               /* the dispatcher asks to park one busy connection */
+	_Atomic uint32_t busy_permille;  /* of the last second, computed by the dispatcher */
 	struct worker_stats stats;
 };
 
