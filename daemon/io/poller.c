@@ -25,7 +25,12 @@ void poller_close(struct poller *p)
 static int control(struct poller *p, int op, struct watch *w, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data.ptr = w};
-	return epoll_ctl(p->fd, op, w->fd, &event) == 0 ? 0 : dht_error_from_errno(errno);
+	int fd = w->fd;
+	/* Another thread may take the event, and the watch, before the call returns: this
+	 * is the last that is done with it here. */
+	uint32_t kind = atomic_load_explicit(&w->kind, memory_order_relaxed);
+	atomic_store_explicit(&w->kind, kind, memory_order_release);
+	return epoll_ctl(p->fd, op, fd, &event) == 0 ? 0 : dht_error_from_errno(errno);
 }
 
 int poller_add(struct poller *p, struct watch *w, uint32_t events)

@@ -7,13 +7,15 @@
  *         hot, edge-triggered at its worker's. The calls here name these states.
  * Owns    The epoll descriptor; watches belong to the caller and outlive their
  *         registration. Closing a descriptor ends its registrations.
- * Thread  poller_wait: the owner. The others: any thread that owns the watch; the
- *         kernel orders a registration before the event it yields.
+ * Thread  poller_wait: the owner. The others: any thread that owns the watch; what it
+ *         did before a registration is seen by whoever reads the kind of the watch
+ *         that an event brings.
  * Errors  negative DHT_E*; poller_wait never fails.
  */
 #ifndef DHT_IO_POLLER_H
 #define DHT_IO_POLLER_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -22,7 +24,11 @@
 /* What is registered: embedded in the object that the event is for. */
 struct watch {
 	int fd;
-	uint32_t kind; /* the owner's enum: tells what the watch is embedded in */
+	/* The owner's enum: tells what the watch is embedded in. It is the first thing
+	 * that is read of an event, so it carries the object from thread to thread: the
+	 * kernel orders the registration before the event, but the language does not
+	 * know that. */
+	_Atomic uint32_t kind;
 };
 
 struct poller {
