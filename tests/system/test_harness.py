@@ -6,10 +6,12 @@ import pytest
 
 from harness import NodeSet, wait_until
 
-# Says what `words` is on stderr, and ends as told when SIGTERM comes.
+# Runs a command, serves once it can be stopped (the file of its socket is there then),
+# and ends as told when SIGTERM comes.
 FAKE_DHTD = """#!/bin/bash
 trap 'exit {code}' TERM
 {first}
+for word; do case $word in listen.admin=*) : >"${{word#*=}}" ;; esac; done
 while :; do read -t 0.05 <> <(:) || :; done
 """
 
@@ -17,7 +19,7 @@ while :; do read -t 0.05 <> <(:) || :; done
 @pytest.fixture
 def fake_build(tmp_path):
     """fake_build(first, code): a build whose dhtd runs a shell command and waits."""
-    def make(first=":", code=0, ctl="exit 0"):
+    def make(first=":", code=0, ctl='[ -e "$2" ]'):
         build = tmp_path / "build"
         build.mkdir()
         for name, text in (("dhtd", FAKE_DHTD.format(first=first, code=code)),
