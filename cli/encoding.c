@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/text.h"
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -64,23 +65,11 @@ int cli_encoding_encode(enum cli_encoding encoding, struct bytes bytes, struct b
 	return 0;
 }
 
-/* Returns the digit's value, -1 if c is no hexadecimal digit. */
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Writes text.len / 2 bytes to out. */
 static int decode_hex(struct bytes text, uint8_t *out, size_t *position)
 {
 	for (size_t i = 0; i < text.len; i++) {
-		int value = hex_value(text.data[i]);
+		int value = text_hex_value(text.data[i]);
 		if (value < 0) {
 			*position = i;
 			return DHT_EINVAL;

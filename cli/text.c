@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "base/text.h"
 #include "cli/encoding.h"
-
-enum { WORD_MAX = 32 }; /* longer words are not compared */
 
 /* The C1 control characters, U+0080 to U+009F, are as good as escape sequences. */
 static bool is_control(const uint8_t *at, size_t len)
@@ -138,28 +138,6 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* The number of edits that make b from a; both at most WORD_MAX long. */
-static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	size_t cost[WORD_MAX + 1][WORD_MAX + 1];
-	for (size_t i = 0; i <= a_len; i++)
-		cost[i][0] = i;
-	for (size_t j = 0; j <= b_len; j++)
-		cost[0][j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		for (size_t j = 1; j <= b_len; j++) {
-			bool same = a[i - 1] == b[j - 1];
-			size_t best = cost[i - 1][j - 1] + (same ? 0 : 1);
-			best = smaller(best, cost[i - 1][j] + 1);
-			best = smaller(best, cost[i][j - 1] + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				best = smaller(best, cost[i - 2][j - 2] + 1);
-			cost[i][j] = best;
-		}
-	}
-	return cost[a_len][b_len];
-}
-
 /* The only candidate that typed begins, or that begins typed; NULL if there is none or
  * a second one. */
 static const char *only_completion(const char *typed, size_t typed_len,
@@ -180,7 +158,7 @@ static const char *only_completion(const char *typed, size_t typed_len,
 const char *cli_text_nearest(const char *typed, const char *const *candidates, size_t count)
 {
 	size_t typed_len = strlen(typed);
-	if (typed_len == 0 || typed_len > WORD_MAX)
+	if (typed_len == 0 || typed_len > TEXT_WORD_MAX)
 		return NULL;
 	const char *nearest = only_completion(typed, typed_len, candidates, count);
 	if (nearest != NULL)
@@ -188,9 +166,10 @@ const char *cli_text_nearest(const char *typed, const char *const *candidates, s
 	size_t best = typed_len <= 3 ? 2 : 3; /* one more than what is close */
 	for (size_t i = 0; i < count; i++) {
 		size_t len = strlen(candidates[i]);
-		if (len > WORD_MAX)
+		if (len > TEXT_WORD_MAX)
 			continue;
-		size_t distance = edit_distance(typed, typed_len, candidates[i], len);
+		size_t distance =
+		    text_edit_distance(bytes_of(typed, typed_len), bytes_of(candidates[i], len));
 		if (distance < best) {
 			best = distance;
 			nearest = candidates[i];

@@ -3,10 +3,9 @@
 
 #include <string.h>
 
-enum {
-	WORD_MAX = 48,  /* bytes of a word that the nearest one is sought for */
-	TOO_FAR = 1000, /* above every distance of such words */
-};
+#include "base/text.h"
+
+enum { TOO_FAR = 1000 }; /* above every distance of words */
 
 static bool is_text(struct bytes bytes, const char *text)
 {
@@ -45,41 +44,13 @@ static const struct conf_item *find_name(struct bytes name)
 	return NULL;
 }
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Counts the characters to insert, delete, replace or swap with their neighbour to
- * turn a into b (optimal string alignment); both have at most WORD_MAX bytes. */
-static size_t edit_distance(struct bytes a, struct bytes b)
-{
-	size_t rows[3][WORD_MAX + 1];
-	DHT_ASSERT(a.len <= WORD_MAX && b.len <= WORD_MAX);
-
-	for (size_t j = 0; j <= b.len; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			bool differs = a.data[i - 1] != b.data[j - 1];
-			row[j] = min(above[j - 1] + differs, min(above[j], row[j - 1]) + 1);
-			if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] &&
-			    a.data[i - 2] == b.data[j - 1])
-				row[j] = min(row[j], above2[j - 2] + 1);
-		}
-	}
-	return rows[a.len % 3][b.len];
-}
-
 /* Returns how far candidate is from word, or TOO_FAR if that is no slip: more than one
  * character in three. */
 static size_t slip_distance(struct bytes word, const char *candidate)
 {
-	if (word.len > WORD_MAX)
+	if (word.len > TEXT_WORD_MAX)
 		return TOO_FAR;
-	size_t distance = edit_distance(word, bytes_of(candidate, strlen(candidate)));
+	size_t distance = text_edit_distance(word, bytes_of(candidate, strlen(candidate)));
 	return distance <= word.len / 3 ? distance : TOO_FAR;
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 /* The rest of a line, and where unquoted bytes go. */
 struct inline_reader {
@@ -24,25 +25,15 @@ static bool is_separator(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static int hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Reads the escape at reader->p, a backslash with a byte behind it: \xHH, \n, \r, \t,
  * \b and \a; any other byte stands for itself. */
 static uint8_t read_escape(struct inline_reader *reader)
 {
 	const uint8_t *p = reader->p;
-	if (p[1] == 'x' && reader->end - p >= 4 && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
+	if (p[1] == 'x' && reader->end - p >= 4 && text_hex_value(p[2]) >= 0 &&
+	    text_hex_value(p[3]) >= 0) {
 		reader->p += 4;
-		return (uint8_t)(hex_digit(p[2]) * 16 + hex_digit(p[3]));
+		return (uint8_t)(text_hex_value(p[2]) * 16 + text_hex_value(p[3]));
 	}
 	reader->p += 2;
 	switch (p[1]) {

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * base/text - small questions about text that daemon and CLI both ask.
+ *
+ * Thread  any; pure functions.
+ */
+#ifndef DHT_BASE_TEXT_H
+#define DHT_BASE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum { TEXT_WORD_MAX = 64 };
+
+/* Returns the value of a hexadecimal digit of either case, -1 if c is none. */
+static inline int text_hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Counts the characters to insert, delete, replace or swap with their neighbour to turn
+ * a into b (optimal string alignment: Damerau's distance without edited swaps). Both
+ * have at most TEXT_WORD_MAX bytes (asserted). */
+size_t text_edit_distance(struct bytes a, struct bytes b);
+
+#endif
