@@ -406,11 +406,16 @@ uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)
 
 bool worker_join(struct worker *w, uint64_t until_ns)
 {
+	/* ThreadSanitizer knows the join by wall-clock time, not the one by the monotonic
+	 * clock; a jump of the clock meanwhile makes the wait longer or shorter, once. */
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+	uint64_t wall_ns = clock_wall_ms() * NS_PER_MS + left_ns;
 	struct timespec until = {
-	    .tv_sec = (time_t)(until_ns / NS_PER_S),
-	    .tv_nsec = (long)(until_ns % NS_PER_S),
+	    .tv_sec = (time_t)(wall_ns / NS_PER_S),
+	    .tv_nsec = (long)(wall_ns % NS_PER_S),
 	};
-	return pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+	return pthread_timedjoin_np(w->thread, NULL, &until) == 0;
 }
 
 void worker_fini(struct worker *w)
