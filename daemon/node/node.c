@@ -8,9 +8,9 @@
 #include "node/change.h"
 #include "ring/slot.h"
 
-int node_init(struct node *node, struct store *store, uint32_t member)
+int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed)
 {
-	*node = (struct node){.store = store};
+	*node = (struct node){.store = store, .hash_seed = hash_seed};
 	counter_init(&node->counter, 0, member);
 	node->blocks = calloc(store_blocks(store), sizeof(*node->blocks));
 	return node->blocks != NULL ? 0 : DHT_ENOMEM;
@@ -26,7 +26,7 @@ struct store_key node_key(const struct node *node, struct bytes key)
 {
 	return (struct store_key){
 	    .key = key,
-	    .hash = hash_bytes(key.data, key.len),
+	    .hash = hash_bytes_seeded(key.data, key.len, node->hash_seed),
 	    .block = ring_block_of_slot(ring_slot_of_key(key), store_blocks(node->store)),
 	};
 }
@@ -43,8 +43,8 @@ static struct record absent_base(const struct node_block *block)
 }
 
 /* A tombstone that all replicas hold as a vote is erased (section 4). There is one
- * replica, and it holds it: it voted just now. That the erasure fails for want of
- * room delays it only: the tombstone stays, and the next deletion finds it. */
+ * replica, and it holds it. Where there is no room for the erasure the tombstone stays
+ * until the key is met again. */
 static void erase_tombstone(struct node *node, unsigned appender, const struct store_key *key,
 			    uint64_t *end)
 {
@@ -68,8 +68,11 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	change_apply(op, &base, &change, result);
 	if (op->kind == OP_GET && result->status == 0)
 		result->location = hit.location;
-	if (!change.changes)
+	if (!change.changes) {
+		if (found == STORE_FOUND && base.kind == RECORD_TOMBSTONE)
+			erase_tombstone(node, appender, &op->key, &result->end);
 		return;
+	}
 
 	struct ballot drawn = counter_draw(&node->counter, block->version);
 	struct record record = {

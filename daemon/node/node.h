@@ -22,11 +22,14 @@ struct node_block {
 struct node {
 	struct store *store;
 	struct counter counter;
+	uint64_t hash_seed;        /* unknown to clients: none can choose keys that collide */
 	struct node_block *blocks; /* store_blocks() of them */
 };
 
-/* The store outlives the node. DHT_ENOMEM. */
-int node_init(struct node *node, struct store *store, uint32_t member) DHT_MUST_CHECK;
+/* The store outlives the node. hash_seed is random, and the same as long as the store's
+ * index lives. DHT_ENOMEM. */
+int node_init(struct node *node, struct store *store, uint32_t member,
+	      uint64_t hash_seed) DHT_MUST_CHECK;
 void node_fini(struct node *node);
 
 /* Derives hash and block of a key. */

@@ -157,11 +157,16 @@ static void on_tick(void *ctx, uint64_t now_ns)
 
 /* ---- Start ----------------------------------------------------------------------- */
 
+static void draw_random(void *out, size_t len)
+{
+	ssize_t n = getrandom(out, len, 0);
+	DHT_ASSERT(n == (ssize_t)len);
+}
+
 static void draw_id(char id[SERVER_ID_SIZE])
 {
 	uint8_t random[16];
-	ssize_t n = getrandom(random, sizeof(random), 0);
-	DHT_ASSERT(n == sizeof(random));
+	draw_random(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(id + 2 * i, 3, "%02x", random[i]);
 }
@@ -224,8 +229,10 @@ static int open_store(struct server *server)
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
 	};
 	int rc = store_open(&options, store_os_posix(), &server->store);
+	uint64_t hash_seed;
+	draw_random(&hash_seed, sizeof(hash_seed));
 	if (rc == 0)
-		rc = node_init(&server->node, server->store, 0);
+		rc = node_init(&server->node, server->store, 0, hash_seed);
 	groups_init(&server->exec.groups);
 	server->exec.node = &server->node;
 	server->exec.store = server->store;

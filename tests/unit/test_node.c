@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "helper_store_os.h"
+#include "node/node.h"
+#include "store/segment.h"
+#include "unit.h"
+
+enum { BLOCKS = 64, SEGMENT = 1 << 20 };
+
+static struct heap_os heap;
+static struct store *store;
+static struct node node;
+
+static void open_node(long segments_max)
+{
+	struct store_options options = {BLOCKS, SEGMENT};
+	heap_os_init(&heap);
+	atomic_store(&heap.segments_max, segments_max);
+	ck_assert_int_eq(store_open(&options, &heap.os, &store), 0);
+	ck_assert_int_eq(node_init(&node, store, 0, 42), 0);
+}
+
+static void close_node(void)
+{
+	node_fini(&node);
+	store_close(store);
+	heap_os_fini(&heap);
+}
+
+static struct op_result run(struct op op, const char *key)
+{
+	struct op_result result = {0};
+	op.key = node_key(&node, bytes_of(key, strlen(key)));
+	node_run(&node, 0, &op, &result);
+	return result;
+}
+
+static struct op put(const char *value)
+{
+	return (struct op){.kind = OP_PUT, .value = bytes_of(value, strlen(value))};
+}
+
+static struct op get(void)
+{
+	return (struct op){.kind = OP_GET};
+}
+
+static struct record stored(const char *key)
+{
+	struct store_key k = node_key(&node, bytes_of(key, strlen(key)));
+	struct store_hit hit;
+	ck_assert_int_eq(store_find(store, &k, NULL, &hit), STORE_FOUND);
+	return hit.record;
+}
+
+START_TEST(a_write_draws_a_ballot_of_version_0_and_number_0)
+{
+	open_node(10);
+	struct op_result first = run(put("1"), "a");
+	ck_assert_int_eq(first.status, 0);
+	ck_assert(ballot_equal(first.version, ballot_make(0, 1, 0)));
+	struct record r = stored("a");
+	ck_assert(ballot_equal(r.acc, first.version) && ballot_equal(r.ver, first.version));
+	ck_assert(ballot_is_absent(r.pver) && !r.copy);
+
+	struct op_result second = run(put("2"), "a");
+	ck_assert_int_gt(ballot_compare(second.version, first.version), 0);
+	r = stored("a");
+	ck_assert(ballot_equal(r.ver, second.version) && ballot_equal(r.pver, first.version));
+	close_node();
+}
+END_TEST
+
+START_TEST(a_read_gives_the_version_that_was_written_and_changes_nothing)
+{
+	open_node(10);
+	struct op_result written = run(put("value"), "a"), read = run(get(), "a");
+	ck_assert_int_eq(read.status, 0);
+	ck_assert(ballot_equal(read.version, written.version));
+	ck_assert(bytes_equal(read.value, bytes_of("value", 5)));
+	ck_assert_uint_ne(read.location, 0);
+	ck_assert_int_eq(run(get(), "b").status, DHT_ENOTFOUND);
+	ck_assert_uint_eq(counter_value(&node.counter), 1);
+	close_node();
+}
+END_TEST
+
+/* What is erased stays below the floor: the history of a key that comes back begins
+ * above all that was there (the register protocol, sections 3 and 4). */
+START_TEST(a_deleted_key_is_erased_and_comes_back_above_the_floor)
+{
+	open_node(10);
+	run(put("1"), "a");
+	struct op_result deleted = run((struct op){.kind = OP_DEL}, "a");
+	ck_assert_int_eq(deleted.status, 0);
+	struct store_counts counts;
+	store_count(store, &counts);
+	ck_assert_uint_eq(counts.keys, 0);
+	ck_assert_uint_eq(counts.tombstones, 0);
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	struct ballot floor = node.blocks[k.block].floor;
+	ck_assert(ballot_equal(floor, ballot_top(deleted.version)));
+
+	struct op_result again = run(put("2"), "a");
+	struct record r = stored("a");
+	ck_assert_int_gt(ballot_compare(again.version, floor), 0);
+	ck_assert(ballot_equal(r.pver, floor));
+	close_node();
+}
+END_TEST
+
+START_TEST(an_operation_that_found_no_room_changed_nothing)
+{
+	static char value[60000];
+	memset(value, 'x', sizeof(value) - 1);
+	open_node(1);
+	char key[16];
+	int stored_count = 0;
+	struct op_result result;
+	do {
+		snprintf(key, sizeof(key), "k%d", stored_count);
+		result = run(put(value), key);
+		stored_count += result.status == 0;
+	} while (result.status == 0);
+	ck_assert_int_eq(result.status, DHT_ENOSPC);
+	ck_assert_int_gt(stored_count, 10);
+	ck_assert_int_eq(run(get(), key).status, DHT_ENOTFOUND);
+	struct op_result before = run(get(), "k0");
+	ck_assert_int_eq(run(put(value), "k0").status, DHT_ENOSPC);
+	ck_assert(ballot_equal(run(get(), "k0").version, before.version));
+	close_node();
+}
+END_TEST
+
+/* A log with room for the tombstone alone: 32 bytes with the ballot of the value before,
+ * and an erasure of 24 behind it. */
+START_TEST(a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again)
+{
+	enum { ROOM = SEGMENT - SEGMENT_HEADER_SIZE - 1, LEFT = 40 };
+	static char value[ROOM];
+	struct store_counts counts;
+	open_node(1);
+	run(put("1"), "a");
+	struct op filler = put("");
+	filler.value = bytes_of(value, ROOM - (RECORD_FIXED + 2) - (RECORD_FIXED + 1) - LEFT);
+	ck_assert_int_eq(run(filler, "f").status, 0);
+	ck_assert_int_eq(run((struct op){.kind = OP_DEL}, "a").status, 0);
+	store_count(store, &counts);
+	ck_assert_uint_eq(counts.tombstones, 1);
+	ck_assert_int_eq(run(get(), "a").status, DHT_ENOTFOUND);
+	store_count(store, &counts);
+	ck_assert_uint_eq(counts.tombstones, 1);
+	atomic_fetch_add(&heap.segments_max, 1);
+	ck_assert_int_eq(run(get(), "a").status, DHT_ENOTFOUND);
+	store_count(store, &counts);
+	ck_assert_uint_eq(counts.tombstones, 0);
+	close_node();
+}
+END_TEST
+
+START_TEST(keys_of_one_hash_tag_share_a_block)
+{
+	open_node(2);
+	struct store_key a = node_key(&node, bytes_of("{user7}:a", 9));
+	struct store_key b = node_key(&node, bytes_of("{user7}:b", 9));
+	ck_assert_uint_eq(a.block, b.block);
+	ck_assert_uint_ne(a.hash, b.hash);
+	node.hash_seed++;
+	ck_assert_uint_ne(node_key(&node, a.key).hash, a.hash);
+	ck_assert_uint_eq(node_key(&node, a.key).block, a.block);
+	close_node();
+}
+END_TEST
+
+UNIT_MAIN("node", 20, a_write_draws_a_ballot_of_version_0_and_number_0,
+	  a_read_gives_the_version_that_was_written_and_changes_nothing,
+	  a_deleted_key_is_erased_and_comes_back_above_the_floor,
+	  an_operation_that_found_no_room_changed_nothing,
+	  a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again,
+	  keys_of_one_hash_tag_share_a_block)
