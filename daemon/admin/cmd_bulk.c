@@ -45,7 +45,8 @@ int admin_run_load(struct admin_call *call)
 
 /* Encodes what was collected, response by response, while the client takes them; an
  * entry larger than a batch goes alone. *all tells whether everything went. */
-static int send_entries(struct worker *w, struct session *s, struct admin_stream *stream, bool *all)
+static int send_entries(struct worker *w, struct session *s, struct admin_stream *stream,
+			uint64_t until_ns, bool *all)
 {
 	struct exec_entries *entries = &stream->entries;
 	int rc = 0;
@@ -62,6 +63,8 @@ static int send_entries(struct worker *w, struct session *s, struct admin_stream
 		rc = wire_admin_entries(worker_out(w), stream->request.call_id,
 					stream->request.command, batch, n, false);
 		exec_entries_take(entries, n);
+		if (clock_monotonic_ns() >= until_ns)
+			break;
 	}
 	*all = entries->count == 0;
 	return rc;
@@ -79,7 +82,7 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 		if (clock_monotonic_ns() >= until_ns)
 			break;
 	}
-	int rc = send_entries(w, s, stream, &all);
+	int rc = send_entries(w, s, stream, until_ns, &all);
 	*done = rc == 0 && all && exec_scan_is_over(w, &stream->cursor);
 	if (*done)
 		rc = wire_admin_entries(worker_out(w), stream->request.call_id,

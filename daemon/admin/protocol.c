@@ -137,7 +137,7 @@ enum admin_verdict admin_serve_counters(struct admin *admin, struct session *s)
 	enum admin_verdict verdict = ADMIN_WAITS;
 	while (in->len > 0 && !s->closing) {
 		int64_t frame = next_frame(s, call.out, buffer_head(in), in->len);
-		if (frame == 0 && s->want > ADMIN_COUNTERS_FRAME_MAX) {
+		if (frame >= 0 && s->want > ADMIN_COUNTERS_FRAME_MAX) {
 			verdict = ADMIN_NEEDS_WORKER;
 			break;
 		}

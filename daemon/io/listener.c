@@ -129,7 +129,14 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32
 		snprintf(why, LISTENER_WHY_MAX, "cannot listen at %s: %s", path, strerror(saved));
 		return dht_error_from_errno(saved);
 	}
-	*l = (struct listener){.watch = {.fd = fd, .kind = kind}, .unix_path = strdup(path)};
+	struct stat st = {0};
+	(void)lstat(path, &st);
+	*l = (struct listener){
+	    .watch = {.fd = fd, .kind = kind},
+	    .unix_path = strdup(path),
+	    .device = st.st_dev,
+	    .inode = st.st_ino,
+	};
 	return 0;
 }
 
@@ -139,7 +146,9 @@ void listener_close(struct listener *l)
 		return;
 	close(l->watch.fd);
 	l->watch.fd = -1;
-	if (l->unix_path != NULL)
+	struct stat st;
+	if (l->unix_path != NULL && lstat(l->unix_path, &st) == 0 && st.st_dev == l->device &&
+	    st.st_ino == l->inode)
 		unlink(l->unix_path);
 	free(l->unix_path);
 	l->unix_path = NULL;

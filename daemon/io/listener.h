@@ -21,6 +21,8 @@ enum { LISTENER_WHY_MAX = 256, LISTENER_BACKLOG = 4096 };
 struct listener {
 	struct watch watch;
 	char *unix_path; /* NULL for TCP */
+	dev_t device;    /* of the file that was made there */
+	ino_t inode;
 };
 
 /* Binds host:port (a name or a numeric address; the first that it resolves to) and
@@ -33,7 +35,7 @@ int listener_open_tcp(struct listener *l, const char *host, uint16_t port, uint3
 int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32_t kind,
 		       char why[LISTENER_WHY_MAX]) DHT_MUST_CHECK;
 
-/* Closes the socket and removes its file. */
+/* Closes the socket and removes its file, if the path still names that one. */
 void listener_close(struct listener *l);
 
 /* Accepts one connection, non-blocking. Returns its descriptor, DHT_EAGAIN when none

@@ -71,7 +71,10 @@ static size_t read_once(struct worker *w, struct session *s, uint8_t **scratch)
 	uint8_t *to = w->in;
 	size_t room = WORKER_READ_MAX;
 	if (in->len > 0) {
-		size_t more = s->want > in->len ? s->want - in->len : WORKER_READ_MAX;
+		/* Never so little that the last bytes of a request cost a read of their own. */
+		size_t more = s->want > in->len ? s->want - in->len : 0;
+		if (more < WORKER_READ_MAX)
+			more = WORKER_READ_MAX;
 		if (more > IN_STEP_MAX)
 			more = IN_STEP_MAX;
 		if (buffer_reserve(in, more, s->protocol->in_max) != 0) {

@@ -240,10 +240,9 @@ static uint64_t park_silent(struct worker *w)
 		} else {
 			/* A client that neither takes its replies nor goes: looked at
 			 * again after another park_after, at least a second. */
-			s->active_ns = w->now_ns;
+			uint64_t extra = park_after < NS_PER_S ? NS_PER_S - park_after : 0;
+			s->active_ns = w->now_ns + extra;
 			list_move_tail(&w->hot, link);
-			if (park_after < NS_PER_S)
-				return NS_PER_S;
 		}
 	}
 	return UINT64_MAX;
@@ -275,11 +274,16 @@ static void drain_begin(struct worker *w)
 	}
 }
 
+static bool is_late(const struct worker *w)
+{
+	return w->now_ns >= atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
+}
+
 /* Ends every session once its replies are out, at the latest at the deadline.
  * Returns true when none is left. */
 static bool drain(struct worker *w)
 {
-	bool late = w->now_ns >= atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
+	bool late = is_late(w);
 	LIST_FOREACH_SAFE(link, next, &w->hot)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
@@ -291,9 +295,10 @@ static bool drain(struct worker *w)
 
 static uint64_t loop_timeout(struct worker *w)
 {
+	/* Also while others keep the worker busy. */
+	uint64_t timeout = park_silent(w);
 	if (!list_is_empty(&w->ready))
 		return 0;
-	uint64_t timeout = park_silent(w);
 	if (w->draining) {
 		uint64_t until = atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
 		uint64_t left = until > w->now_ns ? until - w->now_ns : 0;
@@ -317,7 +322,7 @@ static void *worker_main(void *arg)
 		if (!w->draining &&
 		    atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed) != 0)
 			drain_begin(w);
-		if (w->draining && list_is_empty(&w->ready) && drain(w))
+		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
 		uint64_t timeout = loop_timeout(w);
 		uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_relaxed);
