@@ -217,7 +217,7 @@ static void refuse_read(struct refusal *refusal, int rc)
 			 "the line is longer than %d bytes, which no entry needs",
 			 CLI_ENTRY_LINE_MAX);
 	} else {
-		snprintf(refusal->text, sizeof(refusal->text), "cannot read on: %s",
+		snprintf(refusal->text, sizeof(refusal->text), "cannot read: %s",
 			 rc == DHT_EIO ? strerror(errno) : dht_error_text(rc));
 	}
 }

@@ -186,7 +186,8 @@ bool cli_options_parse_duration(const char *text, int64_t *timeout_ms)
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60000}, {"h", 3600000}};
+	} units[] = {{"ms", 1},    {"s", 1000},    {"", 1000},
+		     {"m", 60000}, {"min", 60000}, {"h", 3600000}};
 	enum { DAY_MS = 24 * 3600 * 1000 };
 	int64_t number = 0;
 	const char *at = text;

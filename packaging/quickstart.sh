@@ -6,7 +6,8 @@
 # stays in run/quickstart/. When its node already runs, it is used as it is.
 #
 # usage: packaging/quickstart.sh          build, start, show
-#        packaging/quickstart.sh stop     end the node; its data stays
+#        packaging/quickstart.sh stop     end the node; its keys are in memory and go with it
+#        packaging/quickstart.sh --help
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -74,7 +75,7 @@ stop_node() {
 	fi
 	end_node || fail_with_log "process $pid did not stop in $stop_deadline_s s" "$log"
 	forget_node
-	say "Stopped. The data is still in $run/data; remove $run to forget it."
+	say "Stopped. This version keeps data in memory: the keys are gone. Logs and settings are in $run."
 }
 
 build() {
@@ -231,5 +232,6 @@ start() {
 case ${1-} in
 '') start ;;
 stop) stop_node ;;
+-h | --help) sed -n '/^# /s/^# //p; /^set -/q' "${BASH_SOURCE[0]}" | sed '/^SPDX/d' ;;
 *) fail "unknown argument $1; usage: packaging/quickstart.sh [stop]" ;;
 esac

@@ -229,6 +229,10 @@ run_part() {
 
 [[ $fuzz_seconds =~ ^[1-9][0-9]*$ ]] || usage_error "DHT_FUZZ_SECONDS is not a number of seconds"
 for part in "$@"; do
+	if [ "$part" = --help ] || [ "$part" = -h ]; then
+		sed -n '4,/^set -/s/^# \?//p' tests/run.sh
+		exit 0
+	fi
 	[[ " ${parts[*]} " == *" $part "* ]] || usage_error "there is no part $part: ${parts[*]}"
 done
 [ $# -eq 0 ] || parts=("$@")

@@ -52,6 +52,16 @@ static void log_change(const struct conf_item *item, const char *before, const c
 			 item->key, before, after);
 }
 
+/* What a problem quotes of the file must not end the quotes of the log line. */
+static void log_problem(char *line)
+{
+	for (char *p = line; *p != '\0'; p++) {
+		if (*p == '"')
+			*p = '\'';
+	}
+	LOG_ERROR("conf", "msg=\"reload refused\" problem=\"%s\"", line);
+}
+
 static void reload(struct server *server)
 {
 	struct conf_problems problems = CONF_PROBLEMS_NONE;
@@ -69,12 +79,12 @@ static void reload(struct server *server)
 		apply_settings(server);
 	}
 	for (size_t i = 0; i < problems.count; i++)
-		LOG_ERROR("conf", "msg=\"reload refused\" problem=\"%s\"", problems.lines[i]);
+		log_problem(problems.lines[i]);
 	if (rc != 0)
 		LOG_ERROR(
 		    "conf",
-		    "msg=\"configuration not reloaded, the old one stays in force\" error=\"%s\"",
-		    dht_error_text(rc));
+		    "msg=\"configuration not reloaded, the old one stays in force\" problems=%zu",
+		    problems.total);
 	else
 		LOG_INFO("conf", "msg=\"configuration reloaded\"");
 	conf_fini(&fresh);
@@ -182,8 +192,9 @@ static void raise_descriptors(const struct conf *conf)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
 		LOG_WARN(
 		    "server",
-		    "msg=\"fewer file descriptors than clients.max needs\" limit=%llu needed=%llu",
-		    (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+		    "msg=\"the limit of file descriptors is below clients.max: raise LimitNOFILE "
+		    "(ulimit -n) or lower clients.max\" limit=%llu clients_max=%llu",
+		    (unsigned long long)limit.rlim_cur, (unsigned long long)conf->clients_max);
 }
 
 static unsigned count_workers(const struct conf *conf)

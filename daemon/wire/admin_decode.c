@@ -284,6 +284,10 @@ int wire_admin_load_entry(const struct admin_request *request, size_t i,
 	const Dhtd__Admin__Entry *entry = m->load->entries[i];
 	*op = (struct op){.kind = OP_PUT, .value = bytes_from(entry->value)};
 	op->key.key = bytes_from(entry->key);
+	if (entry->expires_ms != 0) {
+		snprintf(why, WIRE_WHY_MAX, "version %s does not keep expiry times", DHT_VERSION);
+		return DHT_EINVAL;
+	}
 	int rc = check_key(op->key.key, why);
 	return rc != 0 ? rc : check_value(op->value, limits, why);
 }

@@ -420,7 +420,7 @@ def test_no_descriptors_left(make_node):
     node = make_node(start=False)
     node.before_exec = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     node.start()
-    assert b"fewer file descriptors than clients.max" in node.log()
+    assert b"limit of file descriptors is below clients.max" in node.log()
     clients = use_up_descriptors(node)
     assert len(clients) >= 20
     for _ in range(50):

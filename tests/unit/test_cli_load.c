@@ -413,7 +413,7 @@ START_TEST(load_reads_files)
 	helper_cli_start(&t, "load", "/", NULL);
 	helper_cli_accept(&t);
 	helper_cli_assert(&t, CLI_EXIT_FAILED, "",
-			  "dhtctl: /:1: cannot read on: Is a directory (entries stored: 0)\n");
+			  "dhtctl: /:1: cannot read: Is a directory (entries stored: 0)\n");
 }
 END_TEST
 
