@@ -13,15 +13,16 @@
 #include "base/error.h"
 #include "io/clock.h"
 
-enum { ADDRESSES_MAX = 1024, REASON_MAX = 160 };
+enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160 };
 
-static void join_addresses(char out[ADDRESSES_MAX], const struct conf_addr_list *list)
+/* Leaves a string in out. */
+static int join_addresses(struct buffer *out, const struct conf_addr_list *list)
 {
-	size_t used = 0;
-	out[0] = '\0';
-	for (size_t i = 0; i < list->count && used < ADDRESSES_MAX; i++)
-		used += (size_t)snprintf(out + used, ADDRESSES_MAX - used, "%s%s", i > 0 ? "," : "",
-					 list->items[i].text);
+	int rc = buffer_printf(out, ADDRESSES_MAX, "%s", "");
+	for (size_t i = 0; rc == 0 && i < list->count; i++)
+		rc = buffer_printf(out, ADDRESSES_MAX, "%s%s", i > 0 ? "," : "",
+				   list->items[i].text);
+	return rc;
 }
 
 static const struct conf_addr_list *advertised(const struct conf_addr_list *advertise,
@@ -34,20 +35,23 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
 	const struct conf *conf = &server->conf;
-	char peer[ADDRESSES_MAX], client[ADDRESSES_MAX], stalled[REASON_MAX];
+	struct buffer peer = BUFFER_EMPTY, client = BUFFER_EMPTY;
+	char stalled[REASON_MAX];
 	const char *reasons[1];
 	struct store_counts counts;
 	store_count(server->store, &counts);
-	join_addresses(peer, advertised(&conf->advertise_peer, &conf->listen_peer));
-	join_addresses(client, advertised(&conf->advertise_client, &conf->listen_client));
+	int rc = join_addresses(&peer, advertised(&conf->advertise_peer, &conf->listen_peer));
+	if (rc == 0)
+		rc = join_addresses(&client,
+				    advertised(&conf->advertise_client, &conf->listen_client));
 
 	bool serving = atomic_load_explicit(&server->serving, memory_order_relaxed);
 	struct admin_node_status self = {
 	    .id = server->id,
 	    .name = conf->node_name,
 	    .state = "up",
-	    .peer = peer,
-	    .client = client,
+	    .peer = (const char *)peer.data,
+	    .client = (const char *)client.data,
 	    .zone = conf->node_zone,
 	    .weight = conf->node_weight,
 	    .keys = counts.keys,
@@ -79,7 +83,11 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 		reasons[status.reason_count++] = stalled;
 		status.health = "degraded";
 	}
-	return wire_admin_status(out, call_id, &status);
+	if (rc == 0)
+		rc = wire_admin_status(out, call_id, &status);
+	buffer_reset(&peer);
+	buffer_reset(&client);
+	return rc;
 }
 
 static struct admin_quantiles quantiles(const struct histogram *h)
