@@ -147,7 +147,7 @@ class Connection:
     def __init__(self, connected):
         self.socket = connected
         self.socket.settimeout(DEADLINE_S)
-        self.pending = b""
+        self.pending = bytearray()
 
     def __enter__(self):
         return self
@@ -170,13 +170,16 @@ class Connection:
     def read_exactly(self, size):
         while len(self.pending) < size:
             self.fill()
-        data, self.pending = self.pending[:size], self.pending[size:]
+        data = bytes(self.pending[:size])
+        del self.pending[:size]
         return data
 
     def read_line(self):
         while b"\r\n" not in self.pending:
             self.fill()
-        line, self.pending = self.pending.split(b"\r\n", 1)
+        end = self.pending.index(b"\r\n")
+        line = bytes(self.pending[:end])
+        del self.pending[:end + 2]
         return line
 
     def has_input(self):

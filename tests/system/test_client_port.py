@@ -19,8 +19,8 @@ MIB = 1024 * 1024
 
 def read_to_the_end(connection):
     """Everything up to the close by the daemon."""
-    received = bytearray(connection.pending)
-    connection.pending = b""
+    received = connection.pending
+    connection.pending = bytearray()
     while data := connection.socket.recv(65536):
         received += data
     return bytes(received)
@@ -119,6 +119,26 @@ def test_a_large_request_in_small_pieces(shared_node):
             at += size
         assert client.receive() == value
         assert client.call("PING") == "PONG"
+
+
+def test_the_largest_requests(make_node):
+    """64 MiB of one request, a million arguments, and one more of each."""
+    node = make_node()
+    head = b"*2\r\n$4\r\nECHO\r\n$%d\r\n"
+    most = 64 * MIB - len(head % (64 * MIB)) - 2
+    with node.client() as client:
+        value = bytes(range(256)) * (most // 256) + b"x" * (most % 256)
+        assert client.call("ECHO", value) == value
+        client.send_bytes(head % (most + 1))
+        assert "too big request" in client.receive()
+        assert client.is_closed()
+    with node.client() as client:
+        client.send_bytes(b"*1048576\r\n$4\r\nECHO\r\n" + b"$0\r\n\r\n" * 1048575)
+        assert "wrong number of arguments" in client.receive()
+        assert client.call("PING") == "PONG"
+        client.send_bytes(b"*1048577\r\n")
+        assert "invalid multibulk length" in client.receive()
+        assert client.is_closed()
 
 
 def test_byte_by_byte(shared_node):

@@ -253,6 +253,14 @@ def test_json_of_status(make_node):
     assert make_node().status()["id"] != status["id"]
 
 
+def test_status_shows_all_addresses(make_node):
+    label = "a" * 60
+    names = [f"{label}.{label}.{label}.n{number}.example:7401" for number in range(64)]
+    node = make_node(f"advertise.client={','.join(names)}")
+    me, = node.status()["nodes"]
+    assert me["client"].split(",") == names
+
+
 def test_json_of_queues(make_node):
     node = make_node("workers.count=3")
     queues = node.queues()
