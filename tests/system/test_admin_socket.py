@@ -134,7 +134,7 @@ def test_config_check_of_odd_files(shared_node):
              b"a: &x *x\n", b"- 1\n", b"log:\n  level: \"" + b"y" * 100000 + b"\"\n",
              b"log:\n  level: \"\\n\\0\\xff\"\n", "log: {level: ü}\n".encode("utf-16"),
              b"".join(b"k%d: 1\n" % n for n in range(5000)), b"x" * (1024 * 1024),
-             b"a: &v " + b"z" * 900000 + b"\nlog: {level: *v}\nworkers: {count: *v, queue_max: *v}\n",
+             b"a: &v " + b"z" * 900000 + b"\nlog: {level: *v}\nworkers: {count: *v}\n",
              b"%YAML 9.9\n---\nx: 1\n", b"--- a\n--- b\n", b"!!binary x\n", b"? [a]\n: b\n"]
     with shared_node.admin() as admin:
         for content in files:
@@ -210,7 +210,8 @@ def test_the_longest_frame(shared_node, admin_pb2):
 
 
 def test_garbage_is_answered_and_ends_the_connection(shared_node):
-    for payload in (b"\xff", b"\0", b"GET / HTTP/1.1\r\n\r\n", b"\x08", b"\x0a\xff\xff\xff\xff\x0f"):
+    for payload in (b"\xff", b"\0", b"GET / HTTP/1.1\r\n\r\n", b"\x08",
+                    b"\x0a\xff\xff\xff\xff\x0f"):
         with shared_node.admin() as admin:
             admin.send_frame(payload)
             assert_refused(admin, MALFORMED)
@@ -220,7 +221,8 @@ def test_garbage_is_answered_and_ends_the_connection(shared_node):
 
 def test_another_protocol_is_answered_and_ends_the_connection(shared_node):
     """The first four bytes of a text are a length that is far too large."""
-    for text in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"*1\r\n$4\r\nPING\r\n", b"\x16\x03\x01\x02\0"):
+    for text in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"*1\r\n$4\r\nPING\r\n",
+                 b"\x16\x03\x01\x02\0"):
         with shared_node.admin() as admin:
             admin.send_bytes(text)
             assert_refused(admin, TOO_LARGE)

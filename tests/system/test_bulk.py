@@ -287,10 +287,11 @@ def test_dump_that_nobody_reads_takes_no_memory(make_node):
             assert client.call("ECHO", number) == b"%d" % number
     assert node.resident_bytes() - before < 64 * MIB
     # Who reads at last gets everything.
-    entries = []
-    while not entries or not response.last:
+    entries, is_last = [], False
+    while not is_last:
         response = readers[0].receive()
         entries += response.dump.entries
+        is_last = response.last
     assert sorted(entry.key for entry in entries) == sorted(b"%d" % n for n in range(count))
     assert all(entry.value == value for entry in entries)
     for reader in readers:

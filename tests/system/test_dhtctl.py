@@ -88,8 +88,8 @@ def test_the_socket_from_the_environment(shared_node, tmp_path):
 
 
 @pytest.mark.parametrize("typed, meant", [
-    ("stauts", "status"), ("gte", "get"), ("set", "put"), ("dmup", "dump"), ("loglevel", "log-level"),
-    ("queue", "queues"), ("delete", "del"), ("hlep", "help")])
+    ("stauts", "status"), ("gte", "get"), ("set", "put"), ("dmup", "dump"),
+    ("loglevel", "log-level"), ("queue", "queues"), ("delete", "del"), ("hlep", "help")])
 def test_a_mistyped_command_suggests_the_nearest(typed, meant):
     done = run_ctl(typed)
     assert (done.returncode, done.stdout) == (2, b"")

@@ -58,7 +58,8 @@ def test_output_that_cannot_be_written_is_a_failure(option):
 def test_all_errors_are_reported_at_once(tmp_path):
     file = tmp_path / "bad.yaml"
     file.write_text("node:\n  name: \"\"\n  wieght: 3\nlog:\n  level: loud\n"
-                    "workers:\n  count: -1\n  park_after: 1 fortnight\nlisten:\n  client: nowhere\n")
+                    "workers:\n  count: -1\n  park_after: 1 fortnight\n"
+                    "listen:\n  client: nowhere\n")
     expected = [("2:9", "node.name"), ("3:3", "node.wieght"), ("5:10", "log.level"),
                 ("7:10", "workers.count"), ("8:15", "workers.park_after"),
                 ("10:11", "listen.client")]
@@ -83,7 +84,8 @@ def test_bad_overrides(tmp_path):
     assert len(lines) == 3 and all(line.startswith("--set: ") for line in lines)
 
 
-@pytest.mark.parametrize("content", [b"node: [", b"\0\0\0", b"\xff\xfe\xfd", b"- a\n", b"a: &x *x\n"])
+@pytest.mark.parametrize("content", [
+    b"node: [", b"\0\0\0", b"\xff\xfe\xfd", b"- a\n", b"a: &x *x\n"])
 def test_what_is_no_configuration(tmp_path, content):
     file = tmp_path / "bad.yaml"
     file.write_bytes(content)
