@@ -166,7 +166,8 @@ enum {
 	WIRE_TYPE_64_BITS = 1,
 	WIRE_TYPE_BYTES = 2,
 	WIRE_TYPE_32_BITS = 5,
-	FIELD_ENTRIES = 1, /* of LoadRequest */
+	FIELD_ENTRIES = 1,     /* of LoadRequest */
+	FIELD_OLD_VERSION = 3, /* of CasRequest */
 	/* An entry is a field and has up to three; the rest is for the request itself. */
 	FIELDS_MAX = 4 * WIRE_LOAD_MAX + 64,
 };
@@ -222,19 +223,25 @@ static uint64_t next_bytes_field(struct bytes *data, struct bytes *field, size_t
 	return 0;
 }
 
+/* Whether a field of a command is a message, and not the bytes of a key or a value. */
+static bool is_message(uint64_t command, uint64_t field)
+{
+	return (command == DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD && field == FIELD_ENTRIES) ||
+	       (command == DHTD__ADMIN__ADMIN_REQUEST__COMMAND_CAS && field == FIELD_OLD_VERSION);
+}
+
 /* Unpacking takes a multiple of the message's size in memory where that is made of many
  * tiny fields, known or not: they are counted first, in the request, its command and
- * the entries of a load. */
+ * the messages in that. */
 static bool has_too_many_fields(struct bytes request)
 {
-	struct bytes command, entry, field;
-	uint64_t number;
+	struct bytes content, inner, field;
+	uint64_t command, number;
 	size_t count = 0;
-	while ((number = next_bytes_field(&request, &command, &count)) != 0) {
-		bool is_load = number == DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD;
-		while ((number = next_bytes_field(&command, &entry, &count)) != 0) {
-			while (is_load && number == FIELD_ENTRIES &&
-			       next_bytes_field(&entry, &field, &count) != 0)
+	while ((command = next_bytes_field(&request, &content, &count)) != 0) {
+		while ((number = next_bytes_field(&content, &inner, &count)) != 0) {
+			while (is_message(command, number) &&
+			       next_bytes_field(&inner, &field, &count) != 0)
 				continue;
 			if (count > FIELDS_MAX)
 				return true;

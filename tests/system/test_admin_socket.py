@@ -341,6 +341,40 @@ def test_unknown_fields_are_ignored(shared_node):
         assert only(admin.call("get", key=b"u")).get.value == b"v"
 
 
+TINY = 8 * 1024 * 1024  # fields of two bytes that fill a frame
+
+
+def nested(*numbers_and_content):
+    """A field in a field in a field; the last argument is the innermost content."""
+    *numbers, content = numbers_and_content
+    for number in reversed(numbers):
+        content = varint(number << 3 | 2) + varint(len(content)) + content
+    return b"\x08\x07" + content
+
+
+@pytest.mark.parametrize("message", [
+    pytest.param(lambda: nested(27, b"\x0a\x00" * TINY), id="entries of a load"),
+    pytest.param(lambda: nested(27, b"\x02\x00" + b"\x0a\x00" * TINY), id="entries behind field 0"),
+    pytest.param(lambda: nested(27, 1, b"\x78\x00" * TINY), id="unknown fields of an entry"),
+    pytest.param(lambda: b"\x08\x07" + b"\x28\x00" * TINY, id="unknown fields of the request"),
+    pytest.param(lambda: nested(22, b"\x78\x00" * TINY), id="unknown fields of a del"),
+    pytest.param(lambda: nested(23, 3, b"\x78\x00" * TINY), id="unknown fields of a version"),
+])
+def test_a_frame_of_millions_of_fields(make_node, message):
+    """Unpacked, each takes a hundred bytes: that may cost neither much memory nor much
+    time of the others."""
+    node = make_node("workers.count=1", start=False)
+    node.environment["ASAN_OPTIONS"] += ":quarantine_size_mb=1"
+    node.start()
+    before = node.resident_bytes()
+    with node.admin() as admin:
+        admin.send_frame(message())
+        answer = admin.receive()
+        assert answer.last and answer.HasField("error") and answer.error.message
+    assert node.resident_bytes() - before < 128 * 1024 * 1024
+    assert_serves(node)
+
+
 # ---- Many requests, many clients -----------------------------------------------------
 
 def test_pipelined_calls_are_answered_in_order(shared_node):
@@ -499,6 +533,19 @@ def test_a_daemon_that_was_killed_leaves_no_lock(make_node):
     node.kill()
     other = make_node(f"node.data_dir={node.data_dir}")
     assert_serves(other)
+
+
+def test_a_daemon_removes_its_own_socket_alone(make_node):
+    """Somebody has removed the file by hand, and another daemon has made a new one."""
+    one = make_node()
+    one.socket.unlink()
+    two = make_node(f"listen.admin={one.socket}", start=False)
+    two.start(wait=False)
+    wait_until(lambda: two.ctl("-s", one.socket, "status").returncode == 0)
+    one.stop()
+    assert two.ctl("-s", one.socket, "status").returncode == 0
+    two.stop()
+    assert not os.path.lexists(one.socket)
 
 
 def test_what_is_no_socket_is_left_alone(make_node):

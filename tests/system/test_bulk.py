@@ -208,7 +208,7 @@ def test_scan_reports_what_is_there_throughout(make_node):
     try:
         assert ready.wait(DEADLINE_S)
         with node.admin() as admin:
-            while len(written) < 6000:
+            while len(written) < 4000:
                 seen = stream(admin, "scan")
                 assert stays <= set(seen)
                 assert all(key in stays or key.startswith(b"new") for key in seen)

@@ -5,11 +5,12 @@ import os
 import pathlib
 import resource
 import socket
+import threading
 import time
 
 import pytest
 
-from harness import RespConnection, wait_until
+from harness import RespConnection, run_together, wait_until
 from threads import Stopped
 
 SHARE = 0.3  # of one processor; a loop takes all that it gets
@@ -102,6 +103,30 @@ def test_clients_that_do_not_read_keep_nobody_from_parking(make_node):
         wait_until(lambda: node.queues()["dispatcher"]["parked"] == 1, "one parks", deadline_s=8)
     for connection in stuck:
         connection.close()
+
+
+def test_clients_that_never_rest_keep_nobody_from_parking(make_node):
+    node = make_node("workers.count=1", "workers.park_after=20ms")
+    done = threading.Event()
+
+    def flood():
+        with node.client() as client:
+            while not done.is_set():
+                client.send_bytes(b"PING\r\n" * 5000)
+                client.read_exactly(7 * 5000)
+
+    def watch():
+        try:
+            clients = [node.client() for _ in range(20)]
+            for client in clients:
+                assert client.call("PING") == "PONG"
+            wait_until(lambda: node.queues()["dispatcher"]["parked"] == 20, "all park")
+            for client in clients:
+                client.close()
+        finally:
+            done.set()
+
+    run_together([flood, flood, flood, watch])
 
 
 def test_a_queue_without_room(make_node):

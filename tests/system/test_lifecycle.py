@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from harness import ENVIRONMENT, BUILD, STOP_S, give_up_privileges, run_dhtd, wait_until
+from harness import (BUILD, DEADLINE_S, ENVIRONMENT, STOP_S, give_up_privileges, run_dhtd,
+                     run_together, wait_until)
 from systemd import NotifySocket
 from threads import continue_process, stop_process
 
@@ -526,6 +527,30 @@ def test_clients_that_do_not_read_cannot_delay_the_stop(make_node):
         assert time.monotonic() - started < STOP_S
     for client in clients:
         client.close()
+
+
+def test_clients_that_never_rest_cannot_delay_the_stop(make_node):
+    node = make_node("workers.count=1")
+    started = threading.Event()
+
+    def flood():
+        with node.client() as client:
+            try:
+                while True:
+                    client.send_bytes(b"PING\r\n" * 20000)
+                    client.read_exactly(7 * 20000)
+                    started.set()
+            except ConnectionError:
+                pass
+
+    def stop():
+        assert started.wait(DEADLINE_S)
+        began = time.monotonic()
+        node.signal(signal.SIGTERM)
+        assert node.wait_exit() == 0
+        assert time.monotonic() - began < STOP_S
+
+    run_together([flood, flood, flood, stop])
 
 
 def test_a_slow_reader_gets_the_rest_while_the_node_stops(make_node):
