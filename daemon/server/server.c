@@ -239,7 +239,7 @@ static int open_store(struct server *server)
 	    .blocks = BLOCKS,
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
 	};
-	int rc = store_open(&options, store_os_posix(), &server->store);
+	int rc = store_open(&options, store_os_memory(), &server->store);
 	uint64_t hash_seed;
 	draw_random(&hash_seed, sizeof(hash_seed));
 	if (rc == 0)

@@ -1,44 +1,315 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "store/os_posix.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/assert.h"
+#include "base/error.h"
+#include "base/log.h"
 #include "store/os.h"
+#include "store/os_posix_files.h"
+#include "store/os_posix_io.h"
+#include "store/store.h"
 
-/* The kernel hands out pages as they are written: a segment that was prepared ahead
- * costs one page. */
-static void *segment_alloc(void *ctx, size_t size)
+#define SEGMENTS "segments"
+#define HINT     ".hint"
+
+enum {
+	DIRECTORY_MODE = 0750,
+	/* Memory that is exchanged for a mapping at a time: page faults of the whole process
+	 * wait meanwhile, a tenth of a millisecond per MiB. */
+	MAP_STEP = 2 << 20,
+};
+
+struct store_os_posix {
+	struct store_os os;
+	int directory;
+	int segments;
+	struct os_posix_files files;
+};
+
+/* ---- Memory ------------------------------------------------------------------------ */
+
+static uint8_t *segment_alloc(void *ctx, size_t size)
 {
-	(void)ctx;
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return memory == MAP_FAILED ? NULL : memory;
+	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return data != MAP_FAILED ? data : NULL;
 }
 
-static void segment_free(void *ctx, void *memory, size_t size)
+static void segment_free(void *ctx, uint8_t *memory, size_t size)
 {
-	(void)ctx;
 	int rc = munmap(memory, size);
 	DHT_ASSERT(rc == 0);
 }
 
-static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_size)
+/* Moves the mapping over the memory, page tables and all. The kernel does each step
+ * under the lock that page faults take, so no reader meets a hole. */
+static int move_mapping(uint8_t *mapping, uint8_t *memory, size_t size)
 {
-	(void)ctx;
-	(void)old_size;
-	if (new_size == 0) {
-		free(table);
-		return NULL;
+	for (size_t done = 0; done < size;) {
+		size_t step = size - done < MAP_STEP ? size - done : MAP_STEP;
+		if (mremap(mapping + done, step, step, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   memory + done) == MAP_FAILED) {
+			int saved = errno;
+			munmap(mapping + done, size - done);
+			return os_posix_fail("map", "(memory)", saved);
+		}
+		done += step;
 	}
-	return realloc(table, new_size);
+	return 0;
 }
 
-const struct store_os *store_os_posix(void)
+/* The file is mapped elsewhere first: that can fail, and reads what is not yet in the
+ * page cache, while the memory is still there. */
+static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
 {
-	static const struct store_os os = {
+	struct store_os_posix *posix = ctx;
+	const struct os_posix_file *file;
+	char name[OS_POSIX_SEGMENT_NAME];
+	int rc = os_posix_files_take(&posix->files, slot, &file);
+	if (rc != 0)
+		return rc;
+	os_posix_files_name(slot, name);
+	if (file->size < size) {
+		LOG_ERROR("store", "msg=\"a file is too short\" file=%s end=%zu wanted=%zu", name,
+			  file->size, size);
+		rc = DHT_ECORRUPT;
+	} else {
+		uint8_t *mapping =
+		    mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, file->fd, 0);
+		rc = mapping != MAP_FAILED ? move_mapping(mapping, memory, size)
+					   : os_posix_fail("map", name, errno);
+	}
+	os_posix_files_give(&posix->files, slot);
+	return rc;
+}
+
+/* ---- Segments ---------------------------------------------------------------------- */
+
+/* True for eight lower-case hex digits below STORE_SEGMENTS_MAX and ".seg". */
+static bool parse_segment_name(const char *name, uint32_t *slot)
+{
+	char again[OS_POSIX_SEGMENT_NAME];
+	unsigned long number = strtoul(name, NULL, 16);
+	if (number >= STORE_SEGMENTS_MAX)
+		return false;
+	*slot = (uint32_t)number;
+	os_posix_files_name(*slot, again);
+	return strcmp(name, again) == 0;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+	return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* What list does with one name of the segments' directory. */
+static int list_entry(struct store_os_posix *posix, const char *name, store_os_found_fn found,
+		      void *arg)
+{
+	struct stat status;
+	uint32_t slot;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return 0;
+	if (fstatat(posix->segments, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		return os_posix_fail("examine", name, errno);
+	bool is_file = S_ISREG(status.st_mode);
+	if (is_file && parse_segment_name(name, &slot)) {
+		found(arg, slot, (uint64_t)status.st_size);
+	} else if (is_file && ends_in(name, OS_POSIX_UNFINISHED)) {
+		if (unlinkat(posix->segments, name, 0) != 0)
+			return os_posix_fail("remove", name, errno);
+		LOG_INFO("store", "msg=\"removed an unfinished file\" file=\"%s\"", name);
+	} else if (!is_file || !ends_in(name, HINT)) {
+		LOG_WARN("store", "msg=\"not a segment file, ignored\" file=\"%s\"", name);
+	}
+	return 0;
+}
+
+static int segment_list(void *ctx, store_os_found_fn found, void *arg)
+{
+	struct store_os_posix *posix = ctx;
+	int fd = openat(posix->segments, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		int rc = os_posix_fail("list", SEGMENTS, errno);
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	int rc = 0;
+	while (rc == 0) {
+		errno = 0;
+		const struct dirent *entry = readdir(dir);
+		if (entry == NULL) {
+			if (errno != 0)
+				rc = os_posix_fail("list", SEGMENTS, errno);
+			break;
+		}
+		rc = list_entry(posix, entry->d_name, found, arg);
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int segment_create(void *ctx, uint32_t slot, size_t size)
+{
+	struct store_os_posix *posix = ctx;
+	char name[OS_POSIX_SEGMENT_NAME];
+	struct stat status;
+	DHT_ASSERT(slot < STORE_SEGMENTS_MAX);
+	os_posix_files_name(slot, name);
+	if (fstatat(posix->segments, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+		LOG_ERROR("store", "msg=\"the segment file to create exists\" file=%s", name);
+		return DHT_EINVAL;
+	}
+	if (errno != ENOENT)
+		return os_posix_fail("examine", name, errno);
+	int rc = os_posix_file_make(posix->segments, name, os_posix_fill_zeros, NULL, size);
+	/* Renamed, but not surely for good: a segment that the caller does not know of
+	 * must not turn up at the next start. */
+	if (rc != 0)
+		(void)unlinkat(posix->segments, name, 0);
+	return rc;
+}
+
+static int segment_write(void *ctx, uint32_t slot, size_t offset, const void *data, size_t len)
+{
+	struct store_os_posix *posix = ctx;
+	return os_posix_files_write(&posix->files, slot, offset, data, len);
+}
+
+static int segment_read(void *ctx, uint32_t slot, size_t offset, void *data, size_t len)
+{
+	struct store_os_posix *posix = ctx;
+	return os_posix_files_read(&posix->files, slot, offset, data, len);
+}
+
+static int segment_sync(void *ctx, uint32_t slot)
+{
+	struct store_os_posix *posix = ctx;
+	return os_posix_files_sync(&posix->files, slot);
+}
+
+static int segment_remove(void *ctx, uint32_t slot)
+{
+	struct store_os_posix *posix = ctx;
+	char name[OS_POSIX_SEGMENT_NAME];
+	os_posix_files_name(slot, name);
+	os_posix_files_forget(&posix->files, slot);
+	return os_posix_file_remove(posix->segments, name);
+}
+
+/* ---- Named files ------------------------------------------------------------------- */
+
+/* Returns the directory of a named file and cuts *name down to its last part. */
+static int directory_of(const struct store_os_posix *posix, const char **name)
+{
+	size_t prefix = strlen(SEGMENTS "/");
+	int directory = posix->directory;
+	if (strncmp(*name, SEGMENTS "/", prefix) == 0) {
+		*name += prefix;
+		directory = posix->segments;
+		DHT_ASSERT(ends_in(*name, HINT));
+	}
+	DHT_ASSERT(**name != '\0' && **name != '.' && strchr(*name, '/') == NULL);
+	DHT_ASSERT(strlen(*name) < OS_POSIX_NAME_MAX && !ends_in(*name, OS_POSIX_UNFINISHED));
+	return directory;
+}
+
+static int file_read(void *ctx, const char *name, void *data, size_t max, size_t *len)
+{
+	int directory = directory_of(ctx, &name);
+	return os_posix_file_read(directory, name, data, max, len);
+}
+
+static int file_replace(void *ctx, const char *name, const void *data, size_t len)
+{
+	int directory = directory_of(ctx, &name);
+	return os_posix_file_make(directory, name, os_posix_fill_data, data, len);
+}
+
+static int file_remove(void *ctx, const char *name)
+{
+	int directory = directory_of(ctx, &name);
+	return os_posix_file_remove(directory, name);
+}
+
+/* ---- Open and close ---------------------------------------------------------------- */
+
+static int open_directories(struct store_os_posix *posix, const char *data_dir)
+{
+	int how = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	posix->directory = open(data_dir, how);
+	if (posix->directory < 0)
+		return os_posix_fail("open", data_dir, errno);
+	if (mkdirat(posix->directory, SEGMENTS, DIRECTORY_MODE) == 0) {
+		int rc = os_posix_sync_directory(posix->directory);
+		if (rc != 0)
+			return rc;
+	} else if (errno != EEXIST) {
+		return os_posix_fail("create", SEGMENTS, errno);
+	}
+	posix->segments = openat(posix->directory, SEGMENTS, how);
+	return posix->segments >= 0 ? 0 : os_posix_fail("open", SEGMENTS, errno);
+}
+
+int store_os_posix_open(const char *data_dir, struct store_os_posix **out)
+{
+	struct store_os_posix *posix = calloc(1, sizeof(*posix));
+	*out = NULL;
+	if (posix == NULL)
+		return os_posix_fail("open", data_dir, ENOMEM);
+	posix->directory = posix->segments = -1;
+	posix->os = (struct store_os){
+	    .ctx = posix,
 	    .segment_alloc = segment_alloc,
 	    .segment_free = segment_free,
-	    .table_resize = table_resize,
+	    .table_resize = store_os_memory()->table_resize,
+	    .list = segment_list,
+	    .create = segment_create,
+	    .write = segment_write,
+	    .read = segment_read,
+	    .map = segment_map,
+	    .sync = segment_sync,
+	    .remove = segment_remove,
+	    .file_read = file_read,
+	    .file_replace = file_replace,
+	    .file_remove = file_remove,
 	};
-	return &os;
+	int rc = open_directories(posix, data_dir);
+	if (rc == 0)
+		rc = os_posix_files_init(&posix->files, posix->segments);
+	if (rc != 0) {
+		store_os_posix_close(posix);
+		return rc;
+	}
+	*out = posix;
+	return 0;
+}
+
+void store_os_posix_close(struct store_os_posix *posix)
+{
+	if (posix == NULL)
+		return;
+	os_posix_files_fini(&posix->files);
+	if (posix->segments >= 0)
+		close(posix->segments);
+	if (posix->directory >= 0)
+		close(posix->directory);
+	free(posix);
+}
+
+const struct store_os *store_os_posix_view(const struct store_os_posix *posix)
+{
+	return &posix->os;
 }

@@ -112,7 +112,7 @@ static void store_fill(struct bench *b)
 	    .blocks = BLOCKS,
 	    .segment_size_bytes = STORE_SEGMENT_SIZE_MAX,
 	};
-	if (store_open(&options, store_os_posix(), &b->store) != 0)
+	if (store_open(&options, store_os_memory(), &b->store) != 0)
 		errx(1, "cannot open the store");
 	for (size_t n = 0; n < b->keys; n++) {
 		uint8_t data[KEY_SIZE], value[VALUE_SIZE];

@@ -15,7 +15,7 @@ static bool fails_now(_Atomic long *countdown)
 	return atomic_load(countdown) != HEAP_OS_NEVER && atomic_fetch_sub(countdown, 1) == 0;
 }
 
-static void *segment_alloc(void *ctx, size_t size)
+static uint8_t *segment_alloc(void *ctx, size_t size)
 {
 	struct heap_os *heap = ctx;
 	if (fails_now(&heap->segment_in))
@@ -24,13 +24,13 @@ static void *segment_alloc(void *ctx, size_t size)
 		atomic_fetch_sub(&heap->segments, 1);
 		return NULL;
 	}
-	void *memory = aligned_alloc(DHT_CACHE_LINE, size);
+	uint8_t *memory = aligned_alloc(DHT_CACHE_LINE, size);
 	DHT_ASSERT(memory != NULL);
 	memset(memory, 0xa5, size);
 	return memory;
 }
 
-static void segment_free(void *ctx, void *memory, size_t size)
+static void segment_free(void *ctx, uint8_t *memory, size_t size)
 {
 	struct heap_os *heap = ctx;
 	memset(memory, 0x5a, size);

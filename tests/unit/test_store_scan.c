@@ -14,7 +14,7 @@ static struct heap_os heap;
 
 static struct store *open_store(long segments)
 {
-	struct store_options options = {BLOCKS, SEGMENT};
+	struct store_options options = {.blocks = BLOCKS, .segment_size_bytes = SEGMENT};
 	struct store *store;
 	heap_os_init(&heap);
 	atomic_store(&heap.segments_max, segments);
