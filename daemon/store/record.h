@@ -41,6 +41,8 @@ enum {
 	RECORD_OVERHEAD_MAX = RECORD_FIXED + BALLOT_SIZE + BALLOT_SIZE + 8,
 	RECORD_KEY_MAX = 65535,
 	RECORD_VALUE_MAX = 16 * 1024 * 1024,
+	RECORD_CEILING_SIZE = 8,  /* the value of CEILING: the counter */
+	RECORD_DROP_KEY_SIZE = 4, /* the key of DROP: the block; its acc is (version, 0, 0) */
 };
 
 /* X(NAME): the numbers are on disk; never reorder. */

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "store/record.h"
 
 enum {
 	AT_MAGIC = 0,
@@ -13,6 +14,12 @@ enum {
 	AT_SEQUENCE = 8,
 	AT_SIZE = 16,
 	AT_CHECKSUM = 24,
+};
+
+enum {
+	END_AT_FLAGS = 4,
+	END_AT_OFFSET = 8,
+	END_FLAGS = RECORD_PVER_INVALID << RECORD_FLAGS_PVER_SHIFT,
 };
 
 #define MAGIC     UINT32_C(0x53544844) /* "DHTS" */
@@ -44,7 +51,8 @@ int segment_header_decode(const uint8_t in[SEGMENT_HEADER_SIZE], uint64_t size, 
 int segments_init(struct segments *segs, const struct store_os *os, size_t size)
 {
 	DHT_ASSERT(size > SEGMENT_HEADER_SIZE && size <= STORE_SEGMENT_SIZE_MAX);
-	*segs = (struct segments){.os = os, .size = size};
+	*segs = (struct segments){.os = os, .size = size, .has_files = os->list != NULL};
+	segs->limit = (uint32_t)size - 1 - (segs->has_files ? SEGMENT_END_SIZE : 0);
 	segs->memory = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->memory));
 	segs->slots = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->slots));
 	if (segs->memory != NULL && segs->slots != NULL)
@@ -71,10 +79,35 @@ void segments_fini(struct segments *segs)
 	segs->memory = NULL;
 }
 
+void segment_end_encode(uint8_t out[SEGMENT_END_SIZE], uint64_t sequence, uint32_t offset)
+{
+	memset(out, 0, SEGMENT_END_SIZE);
+	out[END_AT_FLAGS] = END_FLAGS;
+	put_u32(out + END_AT_OFFSET, offset);
+	put_u32(out, (uint32_t)hash_bytes_seeded(out + END_AT_FLAGS,
+						 SEGMENT_END_SIZE - END_AT_FLAGS, sequence));
+}
+
+bool segment_end_matches(const uint8_t in[SEGMENT_END_SIZE], uint64_t sequence, uint32_t offset)
+{
+	uint8_t mark[SEGMENT_END_SIZE];
+	if (in[END_AT_FLAGS] != END_FLAGS)
+		return false;
+	segment_end_encode(mark, sequence, offset);
+	return memcmp(in, mark, sizeof(mark)) == 0;
+}
+
 /* What an open segment holds: the room for records, and one for the tail. */
 static uint32_t open_holds(const struct segments *segs)
 {
 	return segment_limit(segs) - SEGMENT_HEADER_SIZE + 1;
+}
+
+static void raise_slots_used(struct segments *segs, uint32_t slot)
+{
+	uint32_t used = slots_used(segs);
+	while (used <= slot && !atomic_compare_exchange_weak(&segs->slots_used, &used, slot + 1))
+		continue;
 }
 
 /* Takes the lowest free slot. */
@@ -85,13 +118,18 @@ static bool claim(struct segments *segs, uint64_t sequence, uint32_t *slot)
 		if (atomic_load_explicit(&segs->slots[i].sequence, memory_order_relaxed) != 0 ||
 		    !atomic_compare_exchange_strong(&segs->slots[i].sequence, &none, sequence))
 			continue;
-		uint32_t used = slots_used(segs);
-		while (used <= i && !atomic_compare_exchange_weak(&segs->slots_used, &used, i + 1))
-			continue;
+		raise_slots_used(segs, i);
 		*slot = i;
 		return true;
 	}
 	return false;
+}
+
+void segment_free_slot(struct segments *segs, uint32_t slot)
+{
+	atomic_store_explicit(&segs->slots[slot].used, 0, memory_order_relaxed);
+	atomic_store_explicit(&segs->slots[slot].holds, 0, memory_order_relaxed);
+	atomic_store_explicit(&segs->slots[slot].sequence, 0, memory_order_release);
 }
 
 /* The slot can be claimed again from the last store on. */
@@ -101,9 +139,12 @@ static void give_back(struct segments *segs, uint32_t slot)
 	atomic_store_explicit(&segs->memory[slot], NULL, memory_order_relaxed);
 	if (memory != NULL)
 		segs->os->segment_free(segs->os->ctx, memory, segs->size);
-	atomic_store_explicit(&segs->slots[slot].used, 0, memory_order_relaxed);
-	atomic_store_explicit(&segs->slots[slot].holds, 0, memory_order_relaxed);
-	atomic_store_explicit(&segs->slots[slot].sequence, 0, memory_order_release);
+	if (!segs->has_files) {
+		segment_free_slot(segs, slot);
+		return;
+	}
+	atomic_store_explicit(&segs->slots[slot].used, SEGMENT_DRAINED, memory_order_release);
+	atomic_fetch_add_explicit(&segs->drained, 1, memory_order_release);
 }
 
 int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
@@ -123,11 +164,6 @@ int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
 	return 0;
 }
 
-void segment_discard(struct segments *segs, uint32_t slot)
-{
-	give_back(segs, slot);
-}
-
 static void lower(struct segments *segs, uint32_t slot, uint64_t by)
 {
 	uint64_t before =
@@ -137,9 +173,64 @@ static void lower(struct segments *segs, uint32_t slot, uint64_t by)
 		give_back(segs, slot);
 }
 
+/* Memory for a segment with a file, which holds something. */
+static uint8_t *occupy(struct segments *segs, uint32_t slot, uint64_t sequence, uint64_t holds)
+{
+	struct segment *segment = &segs->slots[slot];
+	DHT_ASSERT(segs->has_files && slot < STORE_SEGMENTS_MAX);
+	DHT_ASSERT(atomic_load_explicit(&segment->sequence, memory_order_relaxed) == 0);
+	uint8_t *memory = segs->os->segment_alloc(segs->os->ctx, segs->size);
+	if (memory == NULL)
+		return NULL;
+	atomic_store_explicit(&segment->sequence, sequence, memory_order_relaxed);
+	atomic_store_explicit(&segment->used, 0, memory_order_relaxed);
+	atomic_store_explicit(&segment->holds, holds, memory_order_relaxed);
+	atomic_store_explicit(&segs->memory[slot], memory, memory_order_release);
+	raise_slots_used(segs, slot);
+	return memory;
+}
+
+int segment_open_at(struct segments *segs, uint32_t slot, uint64_t sequence)
+{
+	uint8_t *memory = occupy(segs, slot, sequence, open_holds(segs) + 1);
+	if (memory == NULL)
+		return DHT_ENOMEM;
+	segment_header_encode(memory, sequence, segs->size);
+	return 0;
+}
+
+int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence)
+{
+	uint8_t *memory = occupy(segs, slot, sequence, 1);
+	if (memory == NULL)
+		return DHT_ENOMEM;
+	return segs->os->map(segs->os->ctx, slot, memory, segs->size);
+}
+
+void segment_add_live(struct segments *segs, uint64_t location, size_t size)
+{
+	atomic_fetch_add_explicit(&segs->slots[segment_slot_of(location)].holds, size,
+				  memory_order_relaxed);
+}
+
+void segment_loaded(struct segments *segs, uint32_t slot, uint32_t used)
+{
+	atomic_store_explicit(&segs->slots[slot].used, used, memory_order_relaxed);
+	lower(segs, slot, 1);
+}
+
+void segment_discard(struct segments *segs, uint32_t slot)
+{
+	give_back(segs, slot);
+}
+
 void segment_seal(struct segments *segs, uint32_t slot, uint32_t used)
 {
 	DHT_ASSERT(used >= SEGMENT_HEADER_SIZE && used <= segment_limit(segs));
+	if (segs->has_files)
+		segment_end_encode(
+		    segment_memory(segs, slot) + used,
+		    atomic_load_explicit(&segs->slots[slot].sequence, memory_order_relaxed), used);
 	atomic_store_explicit(&segs->slots[slot].used, used, memory_order_relaxed);
 	lower(segs, slot, segment_limit(segs) - used + 1);
 }
@@ -147,6 +238,24 @@ void segment_seal(struct segments *segs, uint32_t slot, uint32_t used)
 void segment_kill(struct segments *segs, uint64_t location, size_t size)
 {
 	lower(segs, segment_slot_of(location), size);
+}
+
+void segment_keep(struct segments *segs, uint64_t location, uint32_t size)
+{
+	atomic_fetch_add_explicit(&segs->slots[segment_slot_of(location)].kept, size,
+				  memory_order_relaxed);
+}
+
+void segment_release_kept(struct segments *segs, uint32_t slot)
+{
+	uint32_t kept = atomic_exchange_explicit(&segs->slots[slot].kept, 0, memory_order_relaxed);
+	if (kept > 0)
+		lower(segs, slot, kept);
+}
+
+void segment_release_committer(struct segments *segs, uint32_t slot)
+{
+	lower(segs, slot, 1);
 }
 
 void segment_pin(struct segments *segs, uint64_t location)

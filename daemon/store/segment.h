@@ -11,6 +11,15 @@
  *     16     8   size of the segment in bytes
  *     24     8   XXH3 of the 24 bytes before
  *
+ * A segment of a log in files ends, once it is sealed, with an end mark, so that damage
+ * in its last records is not taken for its end:
+ *
+ *     offset size
+ *      0     4   checksum, as that of a record
+ *      4     1   0x60: the flags of no record (form 3 of pver)
+ *      5     3   zero
+ *      8     4   offset of the mark in the segment
+ *
  * Why     A location names a slot of the table here; a slot is used again, with a new,
  *         higher sequence number, once nothing in its segment is needed.
  * Owns    The memory of all segments.
@@ -26,6 +35,12 @@
  * and only the holder of that lock makes the record dead. A record that is still being
  * copied counts as live. The decrements are acquire-release, so all reads and copies
  * of the others happened before the memory goes.
+ *
+ * In a log with files the count holds two things more. The committer's byte keeps the
+ * memory until the sealed segment is written and mapped. The bytes of records that hide
+ * others (ERASE) stay live, added up in `kept`, until all older segments leave the log. When the
+ * count reaches 0 the memory goes, but the slot is not free yet: the file is, once what
+ * made its records dead is durable (store/files.h).
  */
 #ifndef DHT_STORE_SEGMENT_H
 #define DHT_STORE_SEGMENT_H
@@ -41,6 +56,7 @@
 
 enum {
 	SEGMENT_HEADER_SIZE = 32,
+	SEGMENT_END_SIZE = 12,
 	SEGMENT_FORMAT_VERSION = 1,
 };
 
@@ -58,11 +74,17 @@ struct segment {
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t holds; /* live bytes | pins << 32 */
 	_Atomic uint32_t used;  /* where the last record ends, header included; 0: open */
+	_Atomic uint32_t kept;  /* of the live bytes: those of records that hide older ones */
 };
+
+enum { SEGMENT_DRAINED = UINT32_MAX }; /* `used` of a segment with a file that nothing needs */
 
 struct segments {
 	const struct store_os *os;
 	size_t size;
+	uint32_t limit; /* segment_limit */
+	bool has_files;
+	_Atomic uint32_t drained; /* how often a segment with a file was drained */
 	/* Apart from the counters, which change all the time: look-ups read it. */
 	_Atomic(uint8_t *) *memory;
 	struct segment *slots;
@@ -76,17 +98,35 @@ int segments_init(struct segments *segs, const struct store_os *os, size_t size)
 void segments_fini(struct segments *segs);
 
 /* The end of the last byte that records may take. The last byte of a segment stays
- * unused, so that the position of a record's end has the segment's own sequence. */
+ * unused, so that the position of a record's end has the segment's own sequence; with
+ * files there is room for the end mark, too. */
 static inline uint32_t segment_limit(const struct segments *segs)
 {
-	return (uint32_t)segs->size - 1;
+	return segs->limit;
 }
 
 /* Takes a free slot and memory for it, and writes its header. *slot is set. */
 int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot) DHT_MUST_CHECK;
 
+/* The same in a slot that the caller knows to be free, with files. Returns 0 or DHT_ENOMEM. */
+int segment_open_at(struct segments *segs, uint32_t slot, uint64_t sequence) DHT_MUST_CHECK;
+
+/* Maps a segment that is on disk into memory; it holds one byte until segment_loaded, and
+ * what segment_add_live says. Returns 0, DHT_ENOMEM or an error of store/os.h. */
+int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence) DHT_MUST_CHECK;
+void segment_add_live(struct segments *segs, uint64_t location, size_t size);
+
+/* Ends the loading of a segment whose records end at used. */
+void segment_loaded(struct segments *segs, uint32_t slot, uint32_t used);
+
 /* Gives back a segment that nothing was appended to and nobody else knows of. */
 void segment_discard(struct segments *segs, uint32_t slot);
+
+/* Writes the end mark of a segment whose records end at offset. */
+void segment_end_encode(uint8_t out[SEGMENT_END_SIZE], uint64_t sequence, uint32_t offset);
+
+/* True if the SEGMENT_END_SIZE bytes at in are the end mark at that offset. */
+bool segment_end_matches(const uint8_t in[SEGMENT_END_SIZE], uint64_t sequence, uint32_t offset);
 
 /* Ends an open segment: used is where its last record ends. Gives it back if nothing in
  * it is needed already. */
@@ -116,6 +156,42 @@ static inline const uint8_t *segment_at(const struct segments *segs, uint64_t lo
 /* Says that the size bytes of the record at location are dead: no entry points to them
  * any more. Its segment is given back if they were the last that was needed. */
 void segment_kill(struct segments *segs, uint64_t location, size_t size);
+
+/* Says that the size bytes of the record at location hide older records: they stay live
+ * until segment_release_kept. */
+void segment_keep(struct segments *segs, uint64_t location, uint32_t size);
+
+/* Says that there is nothing left that the kept records of a segment could hide. */
+void segment_release_kept(struct segments *segs, uint32_t slot);
+
+/* Gives up the byte of the committer: it does not touch the segment's memory any more. */
+void segment_release_committer(struct segments *segs, uint32_t slot);
+
+/* True once nothing in a segment with a file is needed and its memory is gone. */
+static inline bool segment_is_drained(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->slots[slot].used, memory_order_acquire) ==
+	       SEGMENT_DRAINED;
+}
+
+static inline bool segment_has_kept(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->slots[slot].kept, memory_order_relaxed) != 0;
+}
+
+/* True once a segment is drained, or only its kept records are needed. It stays so: the
+ * count includes them, so only when all else is gone can it be as low. */
+static inline bool segment_is_dead(const struct segments *segs, uint32_t slot)
+{
+	const struct segment *segment = &segs->slots[slot];
+	uint32_t kept = atomic_load_explicit(&segment->kept, memory_order_acquire);
+	if (kept == 0)
+		return segment_is_drained(segs, slot);
+	return atomic_load_explicit(&segment->holds, memory_order_acquire) == kept;
+}
+
+/* Makes the slot of a drained segment free. */
+void segment_free_slot(struct segments *segs, uint32_t slot);
 
 /* Keeps the segment of a live record, whose group is locked, until the matching unpin. */
 void segment_pin(struct segments *segs, uint64_t location);

@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "store/index.h"
-#include "store/segment.h"
-#include "store/tail.h"
+#include "store/recover.h"
+#include "store/state.h"
 
 enum { SCAN_AHEAD = 8 }; /* entries whose records are asked for before they are visited */
-
-/* Counters: written under the lock of the block's group, read by anybody. */
-struct block {
-	_Alignas(DHT_CACHE_LINE) struct index index;
-	_Atomic uint32_t keys;
-	_Atomic uint32_t tombstones;
-	_Atomic uint64_t bytes;
-	_Atomic uint64_t live_bytes;
-};
-_Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
-
-struct store {
-	const struct store_os *os;
-	struct block *blocks;
-	uint32_t block_count;
-	struct segments segs;
-	struct tail tail;
-};
 
 static void *alloc_lines(size_t size)
 {
@@ -55,10 +35,13 @@ int store_open(const struct store_options *options, const struct store_os *os, s
 	if (store->blocks == NULL)
 		goto out;
 	store->block_count = blocks;
-	rc = segments_init(&store->segs, os, options->segment_size_bytes);
-	if (rc != 0)
+	if (os->list != NULL) {
+		rc = recover_store(store, options);
 		goto out;
-	rc = tail_init(&store->tail, &store->segs, 1);
+	}
+	rc = segments_init(&store->segs, os, options->segment_size_bytes);
+	if (rc == 0)
+		rc = tail_init(&store->tail, &store->segs, 1);
 out:
 	if (rc == 0)
 		*out = store;
@@ -73,6 +56,7 @@ void store_close(struct store *store)
 		return;
 	for (uint32_t i = 0; i < store->block_count; i++)
 		index_fini(&store->blocks[i].index, store->os);
+	files_fini(&store->files);
 	segments_fini(&store->segs);
 	free(store->blocks);
 	free(store);
@@ -89,14 +73,9 @@ static struct block *block_of(const struct store *store, uint32_t block)
 	return &store->blocks[block];
 }
 
-static uint32_t hash_of(const struct store_key *key)
-{
-	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
-}
-
 void store_prefetch_index(const struct store *store, const struct store_key *key)
 {
-	index_prefetch(&block_of(store, key->block)->index, hash_of(key));
+	index_prefetch(&block_of(store, key->block)->index, store_hash_of(key));
 }
 
 static void prefetch_location(const struct store *store, uint64_t location)
@@ -112,7 +91,7 @@ void store_prefetch_record(const struct store *store, const struct store_key *ke
 	const struct index *ix = &block_of(store, key->block)->index;
 	if (ix->count == 0)
 		return;
-	uint64_t entry = index_entries(ix)[index_seek(ix, hash_of(key))];
+	uint64_t entry = index_entries(ix)[index_seek(ix, store_hash_of(key))];
 	if (entry != 0)
 		prefetch_location(store, index_entry_location(entry));
 }
@@ -138,7 +117,7 @@ enum store_found store_find(const struct store *store, const struct store_key *k
 			    const struct store_fetched *fetched, struct store_hit *hit)
 {
 	const struct index *ix = &block_of(store, key->block)->index;
-	uint32_t hash = hash_of(key);
+	uint32_t hash = store_hash_of(key);
 
 	DHT_ASSERT(fetched == NULL);
 	if (ix->count > 0) {
@@ -169,9 +148,8 @@ static void counter_add64(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, now + n, memory_order_relaxed);
 }
 
-/* Counts a record that an entry points to from now on (sign 1), or no longer (-1); the
- * arithmetic is modulo 2^64, so that one way does both. */
-static void count_record(struct block *block, const uint8_t *data, int sign)
+/* The arithmetic is modulo 2^64, so that one way does both. */
+void store_count_record(struct block *block, const uint8_t *data, int sign)
 {
 	uint64_t factor = (uint64_t)(int64_t)sign;
 	if (record_view_kind(data) == RECORD_VALUE) {
@@ -188,7 +166,7 @@ static void count_record(struct block *block, const uint8_t *data, int sign)
 static void drop_record(struct store *store, struct block *block, uint64_t location)
 {
 	const uint8_t *data = segment_at(&store->segs, location);
-	count_record(block, data, -1);
+	store_count_record(block, data, -1);
 	segment_kill(&store->segs, location, record_view_size(data));
 }
 
@@ -222,9 +200,9 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 	if (replaced != 0)
 		index_replace(index_of_hit(store, key, hit), place, location);
 	else
-		place = index_insert(&block->index, hash_of(key), location);
+		place = index_insert(&block->index, store_hash_of(key), location);
 	const uint8_t *data = segment_at(&store->segs, location);
-	count_record(block, data, 1);
+	store_count_record(block, data, 1);
 	hit_set(hit, place, index_entries(&block->index)[place], data);
 	if (replaced != 0)
 		drop_record(store, block, replaced);
@@ -241,8 +219,11 @@ int store_erase(struct store *store, unsigned appender, const struct store_key *
 	if (rc != 0)
 		return rc;
 	index_remove(ix, hit->place, store->os);
-	/* It hides records from a recovery; in memory there is nothing that it hides. */
-	segment_kill(&store->segs, location, record_size(&erase));
+	/* It hides records from a recovery; without files there is none. */
+	if (store->segs.has_files)
+		segment_keep(&store->segs, location, (uint32_t)record_size(&erase));
+	else
+		segment_kill(&store->segs, location, record_size(&erase));
 	drop_record(store, block_of(store, key->block), hit->location);
 	hit_clear(hit);
 	return 0;
@@ -305,9 +286,44 @@ void store_unpin(struct store *store, uint64_t location)
 	segment_unpin(&store->segs, location);
 }
 
+int store_put_ceiling(struct store *store, unsigned appender, uint64_t ceiling, uint64_t *end)
+{
+	uint8_t value[RECORD_CEILING_SIZE] = {0};
+	struct record rec = {.kind = RECORD_CEILING, .value = bytes_of(value, sizeof(value))};
+	uint64_t location;
+	put_u64(value, ceiling);
+	/* Known before it is appended, so that it outlives the segment that has it. */
+	if (store->segs.has_files)
+		files_note_ceiling(&store->files, ceiling);
+	int rc = tail_append(&store->tail, appender, &rec, &location, end);
+	if (rc == 0)
+		segment_kill(&store->segs, location, record_size(&rec));
+	return rc;
+}
+
 uint64_t store_durable(const struct store *store)
 {
-	return tail_position(&store->tail);
+	return store->segs.has_files ? files_durable(&store->files) : tail_position(&store->tail);
+}
+
+uint64_t store_written(const struct store *store)
+{
+	return store->segs.has_files ? files_written(&store->files) : tail_position(&store->tail);
+}
+
+int store_commit(struct store *store, enum store_sync how)
+{
+	return store->segs.has_files ? files_commit(&store->files, how) : 0;
+}
+
+bool store_wants_segment(const struct store *store)
+{
+	return store->segs.has_files && files_wants_segment(&store->files);
+}
+
+int store_prepare(struct store *store)
+{
+	return store->segs.has_files ? files_prepare(&store->files) : 0;
 }
 
 void store_count(const struct store *store, struct store_counts *counts)

@@ -14,13 +14,20 @@
  *         reserved with atomics, and `appender` (below STORE_APPENDERS_MAX) is a number
  *         that no other thread uses at that time: the worker's. Unpinning is for any
  *         thread. Counters and the durable mark may be read by anybody.
+ *         store_commit: one thread, the committer. store_prepare: one background job.
  * Errors  DHT_ENOMEM: the index cannot grow. DHT_ENOSPC: no room in the log.
- *         DHT_ETOOBIG: the record does not fit into a segment. Nothing has changed then.
+ *         DHT_EAGAIN: the log is out of prepared room; the next store_commit, or a
+ *         store_prepare and a store_commit, provide it. DHT_ETOOBIG: the record does not
+ *         fit into a segment. Nothing has changed then.
  *
  * A location is where a record lies: segment slot << 26 | offset, 42 bits, never 0.
  * A position (lsn) is a point of the log in time: segment sequence << 26 | offset;
  * it only grows. A record is durable once store_durable() is at or beyond the
  * position of its end.
+ *
+ * Over a struct store_os with files the log is on disk, and store_open recovers it.
+ * Appends go to memory; store_commit writes and syncs them. On a full disk VALUE records
+ * are refused while two spare segments are left, which take tombstones and erasures.
  */
 #ifndef DHT_STORE_STORE_H
 #define DHT_STORE_STORE_H
@@ -49,16 +56,42 @@ enum {
 	STORE_HASH_END = 1 << STORE_HASH_BITS, /* one beyond the last hash of a block */
 };
 
-struct store_options {
-	uint32_t blocks;             /* a power of two, STORE_BLOCKS_MIN .. STORE_BLOCKS_MAX */
-	uint64_t segment_size_bytes; /* STORE_SEGMENT_SIZE_MIN .. STORE_SEGMENT_SIZE_MAX */
-};
-
 /* A key, with what is derived from it once per request. */
 struct store_key {
 	struct bytes key;
 	uint64_t hash; /* hash_bytes(key) */
 	uint32_t block;
+};
+
+/* Fills in key->hash and key->block for key->key. */
+typedef void (*store_locate_fn)(struct store_key *key, uint32_t blocks);
+
+/* What a recovery or a check met. */
+struct store_report {
+	uint64_t segments;
+	uint64_t records;
+	uint64_t keys;            /* live; 0 from store_check */
+	uint64_t segment_bytes;   /* of the records and the headers */
+	uint64_t cut_bytes;       /* an upper bound of what a torn end of the log lost */
+	uint64_t highest_counter; /* of any acc */
+	uint64_t ceiling;         /* the highest one put; 0: none */
+	char why[192];            /* with DHT_ECORRUPT: file, offset and reason */
+};
+
+struct store_options {
+	uint32_t blocks; /* a power of two, STORE_BLOCKS_MIN .. STORE_BLOCKS_MAX */
+	/* STORE_SEGMENT_SIZE_MIN .. STORE_SEGMENT_SIZE_MAX. Files that are there keep the
+	 * size they were made with. */
+	uint64_t segment_size_bytes;
+	/* Only with files: where a recovered key belongs, and what is to be filled in by
+	 * store_open whether it succeeds or not (may be NULL). */
+	store_locate_fn locate;
+	struct store_report *report;
+};
+
+enum store_sync {
+	STORE_WRITE_ONLY, /* survives the process */
+	STORE_SYNC,       /* survives the machine */
 };
 
 enum store_found {
@@ -83,11 +116,27 @@ struct store_fetched {
 	size_t len;
 };
 
-/* Opens an empty store. os outlives it; options are within their bounds (asserted). */
+/* Opens a store: an empty one if os has no files, otherwise what the files hold, and the
+ * log goes on in a new segment. os outlives it; options are within their bounds (asserted).
+ * Only a torn end of the log is cut. Any other damage is DHT_ECORRUPT, and so are files of
+ * another number of blocks; the report says why. Other errors are those of store/os.h.
+ *
+ * For one key the record of the highest acc wins, on equal acc a vote over a copy.
+ * ERASE(key, floor) hides the records of the key with acc <= floor, DROP the same in its
+ * block (the key is the block's number in 4 bytes), wherever in the log they lie. */
 int store_open(const struct store_options *options, const struct store_os *os,
 	       struct store **out) DHT_MUST_CHECK;
 
-/* Frees everything, pinned or not. Nobody else uses the store. NULL is allowed. */
+/* Verifies every byte of the log that a recovery could need, and opens nothing. found is
+ * told of each damage (a sentence naming file, offset and reason), after which the next
+ * file is looked at; report->why is the first one. Returns 0, DHT_ECORRUPT if there was
+ * damage, or an error of store/os.h. A torn end of the log is not damage, but counted. */
+typedef void (*store_damage_fn)(void *ctx, const char *why);
+int store_check(const struct store_os *os, struct store_report *report, store_damage_fn found,
+		void *ctx) DHT_MUST_CHECK;
+
+/* Frees everything, pinned or not. Nobody else uses the store. What was not committed is
+ * lost. NULL is allowed. */
 void store_close(struct store *store);
 
 uint32_t store_blocks(const struct store *store);
@@ -139,9 +188,32 @@ uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, un
 void store_pin(struct store *store, uint64_t location);
 void store_unpin(struct store *store, uint64_t location);
 
+/* Appends CEILING, the counter's durable ceiling (the register protocol, section 1). The
+ * highest one put is found by every later recovery. Otherwise as store_put. */
+int store_put_ceiling(struct store *store, unsigned appender, uint64_t ceiling,
+		      uint64_t *end) DHT_MUST_CHECK;
+
 /* Everything before this position is durable. A store without files keeps nothing
  * across a restart, so there is nothing to wait for: it is the end of the log. */
 uint64_t store_durable(const struct store *store);
+
+/* The same for what was written, and survives an end of the process: at or beyond
+ * store_durable. */
+uint64_t store_written(const struct store *store);
+
+/* Writes all records whose copies are complete; with STORE_SYNC syncs them. Then it frees
+ * files and provides the next segment, where that is due. Appenders never wait for it. An
+ * error is final: the disk failed, the node must stop; every later call returns it again.
+ * Without files there is nothing to do. */
+int store_commit(struct store *store, enum store_sync how) DHT_MUST_CHECK;
+
+/* True if store_prepare has something to do. */
+bool store_wants_segment(const struct store *store);
+
+/* Makes one spare file, or removes one that is too many; it takes as long as the disk
+ * needs to write a segment. Runs beside store_commit. DHT_ENOSPC: the disk is full; try
+ * again when there may be room (files that the log gives up count). Others: store/os.h. */
+int store_prepare(struct store *store) DHT_MUST_CHECK;
 
 /* Counters, near-current; exact when nothing runs. */
 struct store_counts {

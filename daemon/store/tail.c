@@ -7,16 +7,6 @@
 
 enum { SLOT_BITS = STORE_LOCATION_BITS - STORE_OFFSET_BITS };
 
-static uint64_t sequence_of(uint64_t position)
-{
-	return position >> STORE_OFFSET_BITS;
-}
-
-static uint64_t position_of(uint64_t sequence, uint32_t offset)
-{
-	return sequence << STORE_OFFSET_BITS | offset;
-}
-
 static uint32_t slot_of(uint64_t open)
 {
 	return (uint32_t)(open & ((UINT64_C(1) << SLOT_BITS) - 1));
@@ -40,6 +30,8 @@ static int prepare(struct tail *tail, uint64_t sequence)
 
 	if (before >> SLOT_BITS >= sequence)
 		return 0;
+	if (tail->segs->has_files)
+		return atomic_load(&tail->is_full) ? DHT_ENOSPC : DHT_EAGAIN;
 	int rc = segment_open(tail->segs, sequence, &slot);
 	if (rc != 0)
 		return atomic_load(open) != before ? 0 : rc; /* somebody else got the last one */
@@ -48,8 +40,10 @@ static int prepare(struct tail *tail, uint64_t sequence)
 	return 0;
 }
 
-/* Takes size bytes of the log. *at is set to their position, *slot to the segment's. */
-static int reserve(struct tail *tail, uint32_t size, uint64_t *at, uint32_t *slot)
+/* Takes size bytes of the log. *at is set to their position, *slot to the segment's. A
+ * segment from end_sequence on is not for this record. */
+static int reserve(struct tail *tail, uint32_t size, uint64_t end_sequence, uint64_t *at,
+		   uint32_t *slot)
 {
 	uint32_t limit = segment_limit(tail->segs);
 	uint64_t now = atomic_load(&tail->position);
@@ -57,10 +51,13 @@ static int reserve(struct tail *tail, uint32_t size, uint64_t *at, uint32_t *slo
 	/* Whenever a turn fails to end this, another appender has moved the position or
 	 * published a segment. */
 	for (;;) {
-		uint64_t sequence = sequence_of(now);
+		uint64_t sequence = tail_sequence_of(now);
 		uint32_t offset = segment_offset_of(now);
 		uint64_t open = atomic_load(open_of(tail, sequence));
-		if (size <= limit - offset) {
+		bool fits = size <= limit - offset;
+		if (sequence + (fits ? 0 : 1) >= end_sequence)
+			return DHT_ENOSPC;
+		if (fits) {
 			if (!atomic_compare_exchange_weak(&tail->position, &now, now + size))
 				continue;
 			*at = now;
@@ -76,7 +73,7 @@ static int reserve(struct tail *tail, uint32_t size, uint64_t *at, uint32_t *slo
 			now = later;
 			continue;
 		}
-		uint64_t begin = position_of(sequence + 1, SEGMENT_HEADER_SIZE);
+		uint64_t begin = tail_begin_of(sequence + 1);
 		if (!atomic_compare_exchange_weak(&tail->position, &now, begin + size))
 			continue;
 		segment_seal(tail->segs, slot_of(open), offset);
@@ -90,19 +87,52 @@ static int reserve(struct tail *tail, uint32_t size, uint64_t *at, uint32_t *slo
  * is none yet: it is tried again when the segment is full. */
 static void prepare_ahead(struct tail *tail, uint64_t at, uint32_t size)
 {
+	if (tail->segs->has_files)
+		return;
 	uint32_t middle = (uint32_t)tail->segs->size / 2, offset = segment_offset_of(at);
 	if (offset < middle && offset + size >= middle)
-		prepare(tail, sequence_of(at) + 1);
+		prepare(tail, tail_sequence_of(at) + 1);
 }
 
-int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence)
+static void init(struct tail *tail, struct segments *segs, uint64_t sequence)
 {
 	DHT_ASSERT(sequence > 0);
 	memset(tail, 0, sizeof(*tail));
 	tail->segs = segs;
+	atomic_store(&tail->reserved_from, UINT64_MAX);
+}
+
+void tail_init_at(struct tail *tail, struct segments *segs, uint64_t sequence, uint32_t slot)
+{
+	init(tail, segs, sequence);
+	tail_publish(tail, sequence, slot);
+	atomic_store(&tail->position, tail_begin_of(sequence));
+}
+
+bool tail_has_next(const struct tail *tail, uint64_t sequence)
+{
+	const _Atomic uint64_t *open = &tail->open[(sequence + 1) % TAIL_OPEN_MAX];
+	return atomic_load(open) >> SLOT_BITS > sequence;
+}
+
+void tail_publish(struct tail *tail, uint64_t sequence, uint32_t slot)
+{
+	atomic_store(open_of(tail, sequence), sequence << SLOT_BITS | slot);
+}
+
+uint32_t tail_slot(const struct tail *tail, uint64_t sequence)
+{
+	uint64_t open = atomic_load(&tail->open[sequence % TAIL_OPEN_MAX]);
+	DHT_ASSERT(open >> SLOT_BITS == sequence);
+	return slot_of(open);
+}
+
+int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence)
+{
+	init(tail, segs, sequence);
 	int rc = prepare(tail, sequence);
 	if (rc == 0)
-		atomic_store(&tail->position, position_of(sequence, SEGMENT_HEADER_SIZE));
+		atomic_store(&tail->position, tail_begin_of(sequence));
 	return rc;
 }
 
@@ -134,10 +164,12 @@ int tail_append(struct tail *tail, unsigned appender, const struct record *rec, 
 
 	uint64_t at;
 	uint32_t slot;
+	uint64_t end_sequence =
+	    rec->kind == RECORD_VALUE ? atomic_load(&tail->reserved_from) : UINT64_MAX;
 	appender_enter(tail, appender);
-	int rc = reserve(tail, (uint32_t)size, &at, &slot);
+	int rc = reserve(tail, (uint32_t)size, end_sequence, &at, &slot);
 	if (rc == 0) {
-		record_encode(rec, sequence_of(at),
+		record_encode(rec, tail_sequence_of(at),
 			      segment_memory(tail->segs, slot) + segment_offset_of(at));
 		*location = (uint64_t)slot << STORE_OFFSET_BITS | segment_offset_of(at);
 		*end = at + size;

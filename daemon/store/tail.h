@@ -9,11 +9,16 @@
  * Thread  tail_append: any, with an appender number that is its own meanwhile.
  *         tail_position, tail_complete: any.
  * Errors  DHT_ENOSPC: no segment to go on with. DHT_ETOOBIG: larger than a segment.
+ *         DHT_EAGAIN, with files: the committer has not prepared the next one yet.
  *
  * The position is segment sequence << 26 | offset; it only grows, so that a swap that
  * succeeds proves that nothing happened in between. When a record does not fit, the
  * swap leads right behind it in the following segment: that seals the old one and
  * reserves in the new one in one step.
+ *
+ * In memory the appenders prepare the following segment themselves. With files that takes
+ * calls of the disk, so the committer does it (store/files.h), and never before it has
+ * written all segments but the last: so it finds both that it writes in `open`.
  *
  * Complete prefix: before it reserves, an appender publishes a position that it read
  * (`copying`), and takes it back when its copy is done. tail_complete reads the position
@@ -29,6 +34,7 @@
 #define DHT_STORE_TAIL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/record.h"
@@ -48,12 +54,40 @@ struct tail {
 	struct segments *segs;
 	_Atomic uint64_t open[TAIL_OPEN_MAX]; /* sequence << 16 | slot; 0: none */
 	_Atomic uint32_t appenders;           /* numbers from here on were never used */
+	_Atomic bool is_full;                 /* with files: there is none to prepare */
+	/* With files: VALUE records stay out of segments from this sequence on. */
+	_Atomic uint64_t reserved_from;
 	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t position;
 	struct tail_appender appender[STORE_APPENDERS_MAX];
 };
 
 /* Starts the log with the segment of this sequence, 1 or more. segs outlives the tail. */
 int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence) DHT_MUST_CHECK;
+
+/* The same with the segment of a slot, prepared in a log with files. */
+void tail_init_at(struct tail *tail, struct segments *segs, uint64_t sequence, uint32_t slot);
+
+/* True if a segment follows that of this sequence. While the latter is the last one this
+ * stays false until tail_publish. */
+bool tail_has_next(const struct tail *tail, uint64_t sequence);
+
+/* Makes the segment of a slot the one that follows the last one, which has the sequence
+ * before; with files, the committer alone. */
+void tail_publish(struct tail *tail, uint64_t sequence, uint32_t slot);
+
+/* The slot of a segment that is the last one, or the one before it and not yet replaced. */
+uint32_t tail_slot(const struct tail *tail, uint64_t sequence);
+
+static inline uint64_t tail_sequence_of(uint64_t position)
+{
+	return position >> STORE_OFFSET_BITS;
+}
+
+/* The position at which the records of a segment begin. */
+static inline uint64_t tail_begin_of(uint64_t sequence)
+{
+	return sequence << STORE_OFFSET_BITS | SEGMENT_HEADER_SIZE;
+}
 
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On
  * an error nothing has changed. */

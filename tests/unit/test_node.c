@@ -16,7 +16,7 @@ static struct node node;
 
 static void open_node(long segments_max)
 {
-	struct store_options options = {BLOCKS, SEGMENT};
+	struct store_options options = {.blocks = BLOCKS, .segment_size_bytes = SEGMENT};
 	heap_os_init(&heap);
 	atomic_store(&heap.segments_max, segments_max);
 	ck_assert_int_eq(store_open(&options, &heap.os, &store), 0);

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "store/manifest.h"
+
+/* Zeros written behind the records in a recycled file, so that a recovery sees their end
+ * and not old bytes. */
+enum { STOP_SIZE = 32 };
+
+static enum file_state state_of(const struct files *files, uint32_t slot)
+{
+	return (enum file_state)atomic_load_explicit(&files->file[slot].state,
+						     memory_order_acquire);
+}
+
+static void set_state(struct files *files, uint32_t slot, enum file_state state)
+{
+	atomic_store_explicit(&files->file[slot].state, state, memory_order_release);
+}
+
+static uint32_t slots_used(const struct files *files)
+{
+	return atomic_load_explicit(&files->slots_used, memory_order_acquire);
+}
+
+int files_init(struct files *files, struct segments *segs, struct tail *tail, uint32_t blocks)
+{
+	*files = (struct files){
+	    .os = segs->os, .segs = segs, .tail = tail, .blocks = blocks, .drained_at = UINT64_MAX};
+	files->file = calloc(STORE_SEGMENTS_MAX, sizeof(*files->file));
+	return files->file != NULL ? 0 : DHT_ENOMEM;
+}
+
+void files_fini(struct files *files)
+{
+	free(files->manifest);
+	free(files->file);
+}
+
+static void use_slot(struct files *files, uint32_t slot)
+{
+	if (slot >= slots_used(files))
+		atomic_store_explicit(&files->slots_used, slot + 1, memory_order_release);
+}
+
+void files_add_spare(struct files *files, uint32_t slot)
+{
+	use_slot(files, slot);
+	files->file[slot].is_zero = false;
+	set_state(files, slot, FILE_SPARE);
+	atomic_fetch_add(&files->spares, 1);
+}
+
+void files_add_segment(struct files *files, uint32_t slot, uint64_t sequence)
+{
+	use_slot(files, slot);
+	files->file[slot].sequence = sequence;
+	set_state(files, slot, FILE_IN_USE);
+}
+
+void files_note_ceiling(struct files *files, uint64_t ceiling)
+{
+	uint64_t highest = atomic_load(&files->ceiling);
+	while (highest < ceiling &&
+	       !atomic_compare_exchange_weak(&files->ceiling, &highest, ceiling))
+		continue;
+}
+
+/* ---- Manifest ---------------------------------------------------------------------- */
+
+static int reserve_manifest(struct files *files, size_t size)
+{
+	if (size <= files->manifest_room)
+		return 0;
+	uint8_t *larger = realloc(files->manifest, size * 2);
+	if (larger == NULL)
+		return DHT_ENOMEM;
+	files->manifest = larger;
+	files->manifest_room = size * 2;
+	return 0;
+}
+
+/* True if a file leaves the log: nothing in it is needed but, at most, what hides older
+ * records, and of those there are none: all segments below `barrier` leave as well. */
+static bool leaves(const struct files *files, uint32_t slot, uint64_t durable, uint64_t barrier)
+{
+	const struct file *file = &files->file[slot];
+	return state_of(files, slot) == FILE_DRAINING && file->drained_at <= durable &&
+	       (file->sequence < barrier || !segment_has_kept(files->segs, slot));
+}
+
+static bool is_named(enum file_state state)
+{
+	return state == FILE_IN_USE || state == FILE_DRAINING;
+}
+
+/* The lowest sequence of a segment that must stay; UINT64_MAX: there is none. */
+static uint64_t barrier_of(const struct files *files, uint64_t durable)
+{
+	uint64_t barrier = UINT64_MAX;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		const struct file *file = &files->file[i];
+		enum file_state state = state_of(files, i);
+		if ((state == FILE_IN_USE ||
+		     (state == FILE_DRAINING && file->drained_at > durable)) &&
+		    file->sequence < barrier)
+			barrier = file->sequence;
+	}
+	return barrier;
+}
+
+/* Names the segments of the log but for those that leave it. */
+static int write_manifest(struct files *files, uint64_t durable, uint64_t barrier)
+{
+	struct manifest manifest = {
+	    .segment_size_bytes = files->segs->size,
+	    .ceiling = atomic_load(&files->ceiling),
+	    .blocks = files->blocks,
+	};
+	int rc = reserve_manifest(files, manifest_size(slots_used(files)));
+	if (rc != 0)
+		return rc;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		if (is_named(state_of(files, i)) && !leaves(files, i, durable, barrier))
+			manifest_encode_entry(files->manifest, manifest.count++, i,
+					      files->file[i].sequence);
+	}
+	manifest_encode(files->manifest, &manifest);
+	return files->os->file_replace(files->os->ctx, MANIFEST_NAME, files->manifest,
+				       manifest_size(manifest.count));
+}
+
+int files_write_manifest(struct files *files)
+{
+	return write_manifest(files, 0, 0);
+}
+
+/* ---- Files that leave the log ------------------------------------------------------- */
+
+/* Writes go on when there is room again; without it VALUE records are kept from the
+ * segments that are not begun. Both threads come here: one may undo what the other noted
+ * just now, until the next time; the disk stays marked as full, so there is one. */
+static void note_space(struct files *files)
+{
+	if (atomic_load(&files->spares) >= FILES_SPARE)
+		atomic_store(&files->is_full, false);
+	bool is_full = atomic_load(&files->is_full);
+	_Atomic uint64_t *reserved = &files->tail->reserved_from;
+	if (!is_full)
+		atomic_store(reserved, UINT64_MAX);
+	else if (atomic_load(reserved) == UINT64_MAX)
+		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)) + 1);
+	atomic_store(&files->tail->is_full, is_full && atomic_load(&files->spares) == 0);
+}
+
+/* Notices the segments in which nothing is needed any more but what hides older records:
+ * everything that made that so lies before the end of the log. */
+static void notice_drained(struct files *files)
+{
+	files->drained_seen = atomic_load_explicit(&files->segs->drained, memory_order_acquire);
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		struct file *file = &files->file[i];
+		if (state_of(files, i) != FILE_IN_USE || !segment_is_dead(files->segs, i))
+			continue;
+		file->drained_at = tail_position(files->tail);
+		set_state(files, i, FILE_DRAINING);
+	}
+}
+
+static bool has_leaving(const struct files *files, uint64_t durable, uint64_t barrier)
+{
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		if (leaves(files, i, durable, barrier))
+			return true;
+	}
+	return false;
+}
+
+/* The manifest that was written does not name them any more. */
+static void free_leaving(struct files *files, uint64_t durable, uint64_t barrier)
+{
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		if (!leaves(files, i, durable, barrier))
+			continue;
+		segment_release_kept(files->segs, i);
+		DHT_ASSERT(segment_is_drained(files->segs, i));
+		segment_free_slot(files->segs, i);
+		files_add_spare(files, i);
+	}
+}
+
+/* Notes what will let the next file go, if it is a position that must become durable. */
+static void note_waiting(struct files *files, uint64_t durable)
+{
+	files->drained_at = UINT64_MAX;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		const struct file *file = &files->file[i];
+		if (state_of(files, i) == FILE_DRAINING && file->drained_at > durable &&
+		    file->drained_at < files->drained_at)
+			files->drained_at = file->drained_at;
+	}
+}
+
+/* Puts on disk which segments there are from now on. */
+static int commit_manifest(struct files *files)
+{
+	uint64_t durable = files_durable(files), barrier = barrier_of(files, durable);
+	int rc = write_manifest(files, durable, barrier);
+	if (rc == 0)
+		free_leaving(files, durable, barrier);
+	return rc;
+}
+
+/* ---- The next segment --------------------------------------------------------------- */
+
+/* Takes the lowest spare, which files_prepare may be about to remove. */
+static bool take_spare(struct files *files, uint32_t *slot)
+{
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		uint32_t spare = FILE_SPARE;
+		if (!atomic_compare_exchange_strong(&files->file[i].state, &spare, FILE_IN_USE))
+			continue;
+		atomic_fetch_sub(&files->spares, 1);
+		*slot = i;
+		return true;
+	}
+	return false;
+}
+
+static void give_spare(struct files *files, uint32_t slot)
+{
+	set_state(files, slot, FILE_SPARE);
+	atomic_fetch_add(&files->spares, 1);
+}
+
+static int write_header(struct files *files, uint32_t slot)
+{
+	const struct store_os *os = files->os;
+	uint8_t header[SEGMENT_HEADER_SIZE + STOP_SIZE] = {0};
+	size_t size = files->file[slot].is_zero ? SEGMENT_HEADER_SIZE : sizeof(header);
+	segment_header_encode(header, files->file[slot].sequence, files->segs->size);
+	int rc = os->write(os->ctx, slot, 0, header, size);
+	return rc == 0 ? os->sync(os->ctx, slot) : rc;
+}
+
+/* Opens a segment in a spare file: *slot is set. DHT_EAGAIN: there is no spare, or no
+ * memory, now. */
+static int open_segment(struct files *files, uint64_t sequence, uint32_t *slot)
+{
+	if (!take_spare(files, slot))
+		return DHT_EAGAIN;
+	if (segment_open_at(files->segs, *slot, sequence) != 0) {
+		give_spare(files, *slot);
+		LOG_WARN("store", "msg=\"no memory for a segment\" sequence=%llu",
+			 (unsigned long long)sequence);
+		return DHT_EAGAIN;
+	}
+	files->file[*slot].sequence = sequence;
+	return write_header(files, *slot);
+}
+
+/* The committer's turn beyond writing: frees what is drained, provides the next segment,
+ * where it can with one manifest for both. */
+static int turn_over(struct files *files)
+{
+	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
+	bool wants_next = !tail_has_next(files->tail, sequence) &&
+			  tail_sequence_of(files_written(files)) == sequence;
+	uint32_t slot = 0;
+	int rc;
+
+	notice_drained(files);
+	uint64_t durable = files_durable(files);
+	bool frees = has_leaving(files, durable, barrier_of(files, durable));
+	if (frees && (!wants_next || atomic_load(&files->spares) == 0)) {
+		rc = commit_manifest(files);
+		if (rc != 0)
+			return rc;
+	}
+	if (wants_next) {
+		rc = open_segment(files, sequence + 1, &slot);
+		if (rc == 0)
+			rc = commit_manifest(files);
+		if (rc == 0)
+			tail_publish(files->tail, sequence + 1, slot);
+		else if (rc != DHT_EAGAIN)
+			return rc;
+	}
+	note_waiting(files, durable);
+	note_space(files);
+	return 0;
+}
+
+int files_start(struct files *files, uint64_t sequence)
+{
+	uint32_t slot = 0;
+	atomic_store(&files->written, tail_begin_of(sequence));
+	atomic_store(&files->durable, tail_begin_of(sequence));
+	int rc = atomic_load(&files->spares) == 0 ? files_prepare(files) : 0;
+	if (rc == 0)
+		rc = open_segment(files, sequence, &slot);
+	if (rc == DHT_EAGAIN)
+		rc = DHT_ENOMEM;
+	if (rc != 0)
+		return rc;
+	tail_init_at(files->tail, files->segs, sequence, slot);
+	notice_drained(files);
+	rc = commit_manifest(files);
+	return rc == 0 ? turn_over(files) : rc;
+}
+
+/* ---- Writing ------------------------------------------------------------------------ */
+
+static int sync_slot(struct files *files, uint32_t slot, uint64_t position)
+{
+	int rc = files->os->sync(files->os->ctx, slot);
+	if (rc == 0)
+		atomic_store_explicit(&files->durable, position, memory_order_release);
+	return rc;
+}
+
+static int write_part(struct files *files, uint32_t slot, uint32_t from, uint32_t to)
+{
+	return files->os->write(files->os->ctx, slot, from,
+				segment_memory(files->segs, slot) + from, to - from);
+}
+
+/* Writes more of the segment that is open. */
+static int write_open(struct files *files, uint32_t slot, uint32_t from, uint32_t to)
+{
+	static const uint8_t stop[STOP_SIZE];
+	size_t room = files->segs->size - to;
+	int rc = 0;
+	if (!files->file[slot].is_zero)
+		rc = files->os->write(files->os->ctx, slot, to, stop,
+				      room < STOP_SIZE ? room : STOP_SIZE);
+	return rc == 0 ? write_part(files, slot, from, to) : rc;
+}
+
+/* Writes the rest of a sealed segment, whose memory goes then: the file's pages, which are
+ * the same bytes, take its place. Short of memory maps it stays as it is. */
+static int finish_segment(struct files *files, uint32_t slot, uint64_t written)
+{
+	struct segments *segs = files->segs;
+	uint64_t following = tail_begin_of(tail_sequence_of(written) + 1);
+	uint32_t used = atomic_load_explicit(&segs->slots[slot].used, memory_order_relaxed);
+	int rc = write_part(files, slot, segment_offset_of(written), used + SEGMENT_END_SIZE);
+	if (rc == 0)
+		rc = sync_slot(files, slot, following);
+	if (rc != 0)
+		return rc;
+	rc = files->os->map(files->os->ctx, slot, segment_memory(segs, slot), segs->size);
+	if (rc != 0 && rc != DHT_ENOMEM)
+		return rc;
+	segment_release_committer(segs, slot);
+	atomic_store_explicit(&files->written, following, memory_order_release);
+	return 0;
+}
+
+static int write_to(struct files *files, uint64_t complete)
+{
+	uint64_t written;
+	while ((written = files_written(files)) < complete) {
+		uint64_t sequence = tail_sequence_of(written);
+		uint32_t slot = tail_slot(files->tail, sequence);
+		int rc;
+		if (sequence < tail_sequence_of(complete)) {
+			rc = finish_segment(files, slot, written);
+		} else {
+			rc = write_open(files, slot, segment_offset_of(written),
+					segment_offset_of(complete));
+			if (rc == 0)
+				atomic_store_explicit(&files->written, complete,
+						      memory_order_release);
+		}
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* A file that drains may wait for a sync which nobody else asks for. */
+static bool wants_sync(const struct files *files)
+{
+	return files->drained_at != UINT64_MAX && atomic_load(&files->spares) < FILES_SPARE;
+}
+
+static bool wants_turn_over(const struct files *files)
+{
+	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
+	return !tail_has_next(files->tail, sequence) || files->drained_at <= files_durable(files) ||
+	       atomic_load(&files->segs->drained) != files->drained_seen;
+}
+
+int files_commit(struct files *files, enum store_sync how)
+{
+	if (files->failed != 0)
+		return files->failed;
+	int rc = write_to(files, tail_complete(files->tail));
+	uint64_t written = files_written(files);
+	if (rc == 0 && (how == STORE_SYNC || wants_sync(files)) && files_durable(files) < written)
+		rc = sync_slot(files, tail_slot(files->tail, tail_sequence_of(written)), written);
+	if (rc == 0 && wants_turn_over(files))
+		rc = turn_over(files);
+	files->failed = rc;
+	return rc;
+}
+
+/* ---- Background --------------------------------------------------------------------- */
+
+bool files_wants_segment(const struct files *files)
+{
+	uint32_t spares = atomic_load(&files->spares);
+	return spares < FILES_SPARE || spares > FILES_SPARE_MAX || atomic_load(&files->is_full);
+}
+
+static int remove_spare(struct files *files)
+{
+	uint32_t slot;
+	for (slot = slots_used(files); slot-- > 0;) {
+		uint32_t spare = FILE_SPARE;
+		if (!atomic_compare_exchange_strong(&files->file[slot].state, &spare, FILE_NONE))
+			continue;
+		atomic_fetch_sub(&files->spares, 1);
+		return files->os->remove(files->os->ctx, slot);
+	}
+	return 0;
+}
+
+int files_prepare(struct files *files)
+{
+	if (atomic_load(&files->spares) > FILES_SPARE_MAX)
+		return remove_spare(files);
+	int rc = 0;
+	if (atomic_load(&files->spares) < FILES_SPARE) {
+		uint32_t slot = 0;
+		while (slot < STORE_SEGMENTS_MAX && state_of(files, slot) != FILE_NONE)
+			slot++;
+		rc = DHT_ENOSPC;
+		if (slot < STORE_SEGMENTS_MAX)
+			rc = files->os->create(files->os->ctx, slot, files->segs->size);
+		if (rc == 0) {
+			use_slot(files, slot);
+			files->file[slot].is_zero = true;
+			give_spare(files, slot);
+		} else if (rc == DHT_ENOSPC) {
+			atomic_store(&files->is_full, true);
+		}
+	}
+	note_space(files);
+	return rc;
+}

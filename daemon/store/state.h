@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store/state - what a struct store consists of, for the files that implement it.
+ *
+ * Why     Recovery (store/recover.c) fills in what store/store.c works with.
+ * Thread  as store/store.h says.
+ */
+#ifndef DHT_STORE_STATE_H
+#define DHT_STORE_STATE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "store/files.h"
+#include "store/index.h"
+#include "store/segment.h"
+#include "store/store.h"
+#include "store/tail.h"
+
+/* Counters: written under the lock of the block's group, read by anybody. */
+struct block {
+	_Alignas(DHT_CACHE_LINE) struct index index;
+	_Atomic uint32_t keys;
+	_Atomic uint32_t tombstones;
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t live_bytes;
+};
+_Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
+
+struct store {
+	const struct store_os *os;
+	struct block *blocks;
+	uint32_t block_count;
+	struct segments segs;
+	struct tail tail;
+	struct files files; /* unused without files */
+};
+
+/* The part of a hash that the index of the key's block goes by. */
+static inline uint32_t store_hash_of(const struct store_key *key)
+{
+	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
+}
+
+/* Counts a record that an entry points to from now on (sign 1), or no longer (-1). */
+void store_count_record(struct block *block, const uint8_t *data, int sign);
+
+#endif

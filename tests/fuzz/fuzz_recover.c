@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz/fuzz_recover - opening a store over damaged files.
+ *
+ * An input is the records of a segment, the last one of a log of two; the first is empty
+ * of records but for one. Checksums are made right where the lengths allow it, because no
+ * random input would pass them. The store opens, or says why not; what it opened is then
+ * visited, and a check of the same files agrees with the open.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "store/manifest.h"
+#include "store/os.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+enum { BLOCKS = 64, SIZE = STORE_SEGMENT_SIZE_MIN, FILES = 8, CHECKSUM_SIZE = 4, SEQUENCE = 2 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct {
+	uint8_t *files[FILES]; /* by slot */
+	uint8_t manifest[1024];
+	size_t manifest_len;
+} disk;
+
+/* ---- A disk that never fails ---------------------------------------------------------- */
+
+static uint8_t *segment_alloc(void *ctx, size_t size)
+{
+	return calloc(1, size);
+}
+
+static void segment_free(void *ctx, uint8_t *memory, size_t size)
+{
+	free(memory);
+}
+
+static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_size)
+{
+	if (new_size == 0) {
+		free(table);
+		return NULL;
+	}
+	return realloc(table, new_size);
+}
+
+static int list(void *ctx, store_os_found_fn found, void *arg)
+{
+	for (uint32_t i = 0; i < FILES; i++) {
+		if (disk.files[i] != NULL)
+			found(arg, i, SIZE);
+	}
+	return 0;
+}
+
+static int create(void *ctx, uint32_t slot, size_t size)
+{
+	DHT_ASSERT(slot < FILES && disk.files[slot] == NULL && size == SIZE);
+	disk.files[slot] = calloc(1, SIZE);
+	DHT_ASSERT(disk.files[slot] != NULL);
+	return 0;
+}
+
+static int write_at(void *ctx, uint32_t slot, size_t offset, const void *data, size_t len)
+{
+	DHT_ASSERT(slot < FILES && disk.files[slot] != NULL);
+	DHT_ASSERT(offset <= SIZE && len <= SIZE - offset);
+	memcpy(disk.files[slot] + offset, data, len);
+	return 0;
+}
+
+static int map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
+{
+	DHT_ASSERT(slot < FILES && disk.files[slot] != NULL && size == SIZE);
+	memcpy(memory, disk.files[slot], size);
+	return 0;
+}
+
+static int sync_slot(void *ctx, uint32_t slot)
+{
+	DHT_ASSERT(slot < FILES && disk.files[slot] != NULL);
+	return 0;
+}
+
+static int file_read(void *ctx, const char *name, void *data, size_t max, size_t *len)
+{
+	*len = disk.manifest_len;
+	if (max < disk.manifest_len)
+		return DHT_ETOOBIG;
+	memcpy(data, disk.manifest, disk.manifest_len);
+	return 0;
+}
+
+static int file_replace(void *ctx, const char *name, const void *data, size_t len)
+{
+	DHT_ASSERT(strcmp(name, MANIFEST_NAME) == 0 && len <= sizeof(disk.manifest));
+	memcpy(disk.manifest, data, len);
+	disk.manifest_len = len;
+	return 0;
+}
+
+static const struct store_os os = {
+    .segment_alloc = segment_alloc,
+    .segment_free = segment_free,
+    .table_resize = table_resize,
+    .list = list,
+    .create = create,
+    .write = write_at,
+    .map = map,
+    .sync = sync_slot,
+    .file_read = file_read,
+    .file_replace = file_replace,
+};
+
+/* ---- The files ------------------------------------------------------------------------- */
+
+/* Makes the checksums of what looks like a chain of records right. */
+static void seal_records(uint8_t *data, size_t len)
+{
+	while (len >= RECORD_FIXED) {
+		uint64_t size =
+		    RECORD_FIXED +
+		    (uint64_t)
+			record_optional_size[data[RECORD_AT_FLAGS] >> RECORD_FLAGS_OPTIONAL_SHIFT] +
+		    get_u16(data + RECORD_AT_KEY_LEN) + get_u32(data + RECORD_AT_VALUE_LEN);
+		if (size > len)
+			return;
+		put_u32(data, (uint32_t)hash_bytes_seeded(data + CHECKSUM_SIZE,
+							  size - CHECKSUM_SIZE, SEQUENCE));
+		data += size;
+		len -= size;
+	}
+}
+
+static void make_files(const uint8_t *data, size_t len, bool is_sealed)
+{
+	struct manifest manifest = {.segment_size_bytes = SIZE, .blocks = BLOCKS, .count = 2};
+	struct record rec = {.acc = ballot_make(1, 1, 1), .ver = ballot_make(1, 1, 1)};
+	uint32_t end = (uint32_t)(SEGMENT_HEADER_SIZE + record_size(&rec));
+	DHT_ASSERT(create(NULL, 0, SIZE) == 0 && create(NULL, 1, SIZE) == 0);
+	segment_header_encode(disk.files[0], SEQUENCE - 1, SIZE);
+	record_encode(&rec, SEQUENCE - 1, disk.files[0] + SEGMENT_HEADER_SIZE);
+	segment_end_encode(disk.files[0] + end, SEQUENCE - 1, end);
+	segment_header_encode(disk.files[1], SEQUENCE, SIZE);
+	memcpy(disk.files[1] + SEGMENT_HEADER_SIZE, data, len);
+	if (is_sealed)
+		seal_records(disk.files[1] + SEGMENT_HEADER_SIZE, len);
+	manifest_encode_entry(disk.manifest, 0, 0, SEQUENCE - 1);
+	manifest_encode_entry(disk.manifest, 1, 1, SEQUENCE);
+	manifest_encode(disk.manifest, &manifest);
+	disk.manifest_len = manifest_size(2);
+}
+
+static void free_files(void)
+{
+	for (uint32_t i = 0; i < FILES; i++) {
+		free(disk.files[i]);
+		disk.files[i] = NULL;
+	}
+}
+
+/* ---- The store ------------------------------------------------------------------------- */
+
+static void locate(struct store_key *key, uint32_t blocks)
+{
+	key->hash = hash_bytes(key->key.data, key->key.len);
+	key->block = (uint32_t)(key->hash % blocks);
+}
+
+static void visit(void *ctx, uint32_t block, enum store_found found, const struct store_hit *hit)
+{
+	uint64_t *keys = ctx;
+	DHT_ASSERT(found == STORE_FOUND && hit->location != 0);
+	DHT_ASSERT(hit->record.kind == RECORD_VALUE || hit->record.kind == RECORD_TOMBSTONE);
+	*keys += hit->record.kind == RECORD_VALUE;
+}
+
+static void damage(void *ctx, const char *why)
+{
+	DHT_ASSERT(why[0] != '\0');
+}
+
+static void open_store(struct store_report *report)
+{
+	struct store_options options = {
+	    .blocks = BLOCKS, .segment_size_bytes = SIZE, .locate = locate, .report = report};
+	struct store *store = NULL;
+	uint64_t keys = 0;
+	int rc = store_open(&options, &os, &store);
+	DHT_ASSERT(rc == 0 || (rc == DHT_ECORRUPT && report->why[0] != '\0'));
+	if (rc != 0)
+		return;
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		(void)store_scan(store, i, 0, UINT32_MAX, visit, &keys);
+	DHT_ASSERT(keys == report->keys);
+	store_close(store);
+}
+
+static void recover(const uint8_t *data, size_t len, bool is_sealed)
+{
+	struct store_report checked, first, second;
+	make_files(data, len, is_sealed);
+	/* The last segment may be torn anywhere: there is no damage that a check would see. */
+	DHT_ASSERT(store_check(&os, &checked, damage, NULL) == 0);
+	open_store(&first);
+	DHT_ASSERT(first.cut_bytes == checked.cut_bytes || first.why[0] != '\0');
+	open_store(&second);
+	if (first.why[0] == '\0')
+		DHT_ASSERT(second.cut_bytes == 0 && second.keys == first.keys);
+	free_files();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len > SIZE / 2)
+		return 0;
+	recover(data, len, false);
+	recover(data, len, true);
+	return 0;
+}
