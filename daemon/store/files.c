@@ -342,22 +342,20 @@ static int write_open(struct files *files, uint32_t slot, uint32_t from, uint32_
 	return rc == 0 ? write_part(files, slot, from, to) : rc;
 }
 
-/* Writes the rest of a sealed segment, whose memory goes then: the file's pages, which are
- * the same bytes, take its place. Short of memory maps it stays as it is. */
+/* Writes the rest of a sealed segment. Nothing is written behind it before it is synced,
+ * unless the store is lazy: then that is left to the next turn. */
 static int finish_segment(struct files *files, uint32_t slot, uint64_t written)
 {
 	struct segments *segs = files->segs;
 	uint64_t following = tail_begin_of(tail_sequence_of(written) + 1);
 	uint32_t used = atomic_load_explicit(&segs->slots[slot].used, memory_order_relaxed);
 	int rc = write_part(files, slot, segment_offset_of(written), used + SEGMENT_END_SIZE);
-	if (rc == 0)
+	if (rc == 0 && !files->is_lazy)
 		rc = sync_slot(files, slot, following);
 	if (rc != 0)
 		return rc;
-	rc = files->os->map(files->os->ctx, slot, segment_memory(segs, slot), segs->size);
-	if (rc != 0 && rc != DHT_ENOMEM)
-		return rc;
-	segment_release_committer(segs, slot);
+	atomic_store_explicit(&files->file[slot].is_finished, true, memory_order_release);
+	atomic_fetch_add_explicit(&files->finished, 1, memory_order_release);
 	atomic_store_explicit(&files->written, following, memory_order_release);
 	return 0;
 }
@@ -384,30 +382,116 @@ static int write_to(struct files *files, uint64_t complete)
 	return 0;
 }
 
+/* The first error is the answer to every later call. */
+static int note_failure(struct files *files, int rc)
+{
+	int none = 0;
+	if (rc != 0)
+		atomic_compare_exchange_strong(&files->failed, &none, rc);
+	return rc;
+}
+
+int files_write(struct files *files)
+{
+	int rc = atomic_load(&files->failed);
+	return rc != 0 ? rc : note_failure(files, write_to(files, tail_complete(files->tail)));
+}
+
+/* ---- Syncing ------------------------------------------------------------------------ */
+
+/* Finds the finished segment of lowest sequence. */
+static bool first_finished(const struct files *files, uint32_t *slot)
+{
+	uint64_t least = UINT64_MAX;
+	if (atomic_load_explicit(&files->finished, memory_order_acquire) == 0)
+		return false;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		const struct file *file = &files->file[i];
+		if (!atomic_load_explicit(&file->is_finished, memory_order_acquire) ||
+		    file->sequence >= least)
+			continue;
+		least = file->sequence;
+		*slot = i;
+	}
+	return least != UINT64_MAX;
+}
+
+/* The pages of the file of a finished segment, which are the same bytes, take the place of
+ * its memory. Short of memory maps that stays as it is. */
+static int settle(struct files *files, uint32_t slot)
+{
+	struct segments *segs = files->segs;
+	uint64_t following = tail_begin_of(files->file[slot].sequence + 1);
+	int rc = files_durable(files) < following ? sync_slot(files, slot, following) : 0;
+	if (rc == 0)
+		rc = files->os->map(files->os->ctx, slot, segment_memory(segs, slot), segs->size);
+	if (rc != 0 && rc != DHT_ENOMEM)
+		return rc;
+	atomic_store_explicit(&files->file[slot].is_finished, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&files->finished, 1, memory_order_relaxed);
+	segment_release_committer(segs, slot);
+	return 0;
+}
+
+static int settle_finished(struct files *files)
+{
+	uint32_t slot = 0;
+	int rc = 0;
+	while (rc == 0 && first_finished(files, &slot))
+		rc = settle(files, slot);
+	return rc;
+}
+
+/* What was written before is durable first, so that the mark stands for all before it. */
+static int sync_written(struct files *files)
+{
+	uint64_t written = files_written(files);
+	int rc = files->is_lazy ? settle_finished(files) : 0;
+	if (rc == 0 && files_durable(files) < written)
+		rc = sync_slot(files, tail_slot(files->tail, tail_sequence_of(written)), written);
+	return rc;
+}
+
+int files_sync(struct files *files)
+{
+	int rc = atomic_load(&files->failed);
+	return rc != 0 ? rc : note_failure(files, sync_written(files));
+}
+
 /* A file that drains may wait for a sync which nobody else asks for. */
 static bool wants_sync(const struct files *files)
 {
 	return files->drained_at != UINT64_MAX && atomic_load(&files->spares) < FILES_SPARE;
 }
 
-static bool wants_turn_over(const struct files *files)
+bool files_wants_turn(const struct files *files)
 {
 	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
-	return !tail_has_next(files->tail, sequence) || files->drained_at <= files_durable(files) ||
-	       atomic_load(&files->segs->drained) != files->drained_seen;
+	return !tail_has_next(files->tail, sequence) ||
+	       atomic_load(&files->drained_at) <= files_durable(files) ||
+	       atomic_load(&files->segs->drained) != atomic_load(&files->drained_seen) ||
+	       atomic_load_explicit(&files->finished, memory_order_relaxed) != 0;
+}
+
+int files_turn(struct files *files)
+{
+	int rc = atomic_load(&files->failed);
+	if (rc == 0)
+		rc = settle_finished(files);
+	if (rc == 0 && wants_sync(files))
+		rc = sync_written(files);
+	if (rc == 0)
+		rc = turn_over(files);
+	return note_failure(files, rc);
 }
 
 int files_commit(struct files *files, enum store_sync how)
 {
-	if (files->failed != 0)
-		return files->failed;
-	int rc = write_to(files, tail_complete(files->tail));
-	uint64_t written = files_written(files);
-	if (rc == 0 && (how == STORE_SYNC || wants_sync(files)) && files_durable(files) < written)
-		rc = sync_slot(files, tail_slot(files->tail, tail_sequence_of(written)), written);
-	if (rc == 0 && wants_turn_over(files))
-		rc = turn_over(files);
-	files->failed = rc;
+	int rc = files_write(files);
+	if (rc == 0 && how == STORE_SYNC)
+		rc = files_sync(files);
+	if (rc == 0 && (files_wants_turn(files) || wants_sync(files)))
+		rc = files_turn(files);
 	return rc;
 }
 

@@ -2,20 +2,23 @@
  *
  * store/files - the files under the log's tail: what is written, synced, used again.
  *
- * Why     Appenders only touch memory. One committer thread brings it to the disk, for
- *         all of them at once, and provides the next segment from a file that is ready.
+ * Why     Appenders only touch memory. One thread at a time brings it to the disk, for
+ *         all of them at once; the committer syncs, maps what is sealed, and provides the
+ *         next segment from a file that is ready.
  * Owns    The state of every slot's file, the manifest (store/manifest.h), the marks.
- * Thread  files_commit: one thread, the committer. files_prepare: one background job.
- *         The marks and files_wants_segment: any.
- * Errors  Those of store/os.h. One from files_commit is final: the disk failed.
+ * Thread  files_write: one thread at a time. files_sync, files_turn, files_commit: one
+ *         thread, the committer, the first two also beside files_write. files_prepare: one
+ *         background job. The marks and the files_wants_: any.
+ * Errors  Those of store/os.h. One from the committer's calls is final: the disk failed.
  *
- *          files_prepare          files_commit
+ *          files_prepare          files_turn
  *     NONE -----------> SPARE -----------------> IN_USE --> DRAINING --> SPARE
  *          <-----------
  *
  * Order on disk, on which recovery (store/recover.h) relies:
  * - A segment is written only after the one before it is written and synced with its end
- *   mark: so only the last one that holds records can be torn, in any mode of sync.
+ *   mark: so only the last one that holds records can be torn. A lazy store does not wait
+ *   for that sync: its end can be torn in the last segments, if the machine stops.
  * - A file joins the log in this order: header written, header synced, named by the
  *   manifest, records.
  * - A file leaves the log (by the manifest) once nothing in it is needed and everything
@@ -42,10 +45,11 @@ enum {
 enum file_state { FILE_NONE, FILE_SPARE, FILE_IN_USE, FILE_DRAINING };
 
 struct file {
-	_Atomic uint32_t state; /* enum file_state */
-	bool is_zero;           /* a spare that was never written to */
-	uint64_t sequence;      /* in use or draining; the committer's, as the next one is */
-	uint64_t drained_at;    /* free once this position is durable */
+	_Atomic uint32_t state;   /* enum file_state */
+	_Atomic bool is_finished; /* written whole; a turn of the committer maps it */
+	bool is_zero;             /* a spare that was never written to */
+	uint64_t sequence;        /* in use or draining; the committer's, as the next one is */
+	uint64_t drained_at;      /* free once this position is durable */
 };
 
 struct files {
@@ -59,14 +63,16 @@ struct files {
 	_Atomic bool is_full; /* the disk had no room for another file */
 	_Atomic uint64_t written;
 	_Atomic uint64_t durable;
-	_Atomic uint64_t ceiling; /* the highest one that was appended */
+	_Atomic uint64_t ceiling;  /* the highest one that was appended */
+	_Atomic uint32_t finished; /* segments that wait for the committer's turn */
+	_Atomic int failed;        /* the first error of the disk */
+	bool is_lazy;              /* segments are written before the one before is synced */
 
-	/* The committer's. */
+	/* The committer's; files_wants_turn looks at the last two. */
 	uint8_t *manifest;
 	size_t manifest_room;
-	uint32_t drained_seen;
-	uint64_t drained_at; /* the least of the draining files; UINT64_MAX: none drain */
-	int failed;
+	_Atomic uint32_t drained_seen;
+	_Atomic uint64_t drained_at; /* the least of the draining; UINT64_MAX: none drain */
 };
 
 /* Prepares for segs, which has files; nothing is read yet. tail is started by files_start.
@@ -86,7 +92,11 @@ int files_write_manifest(struct files *files) DHT_MUST_CHECK;
  * segments that were added is durable. */
 int files_start(struct files *files, uint64_t sequence) DHT_MUST_CHECK;
 
-/* As store_commit, store_wants_segment and store_prepare. */
+/* As the functions of store/store.h of these names. */
+int files_write(struct files *files) DHT_MUST_CHECK;
+int files_sync(struct files *files) DHT_MUST_CHECK;
+bool files_wants_turn(const struct files *files);
+int files_turn(struct files *files) DHT_MUST_CHECK;
 int files_commit(struct files *files, enum store_sync how) DHT_MUST_CHECK;
 bool files_wants_segment(const struct files *files);
 int files_prepare(struct files *files) DHT_MUST_CHECK;

@@ -335,6 +335,7 @@ static int init(struct replay *replay, const struct store_options *options)
 		rc = files_init(&store->files, &store->segs, &store->tail, store->block_count);
 	if (rc != 0)
 		return rc;
+	store->files.is_lazy = options->is_lazy;
 	files_note_ceiling(&store->files, manifest->ceiling);
 	return is_new ? files_write_manifest(&store->files) : 0;
 }

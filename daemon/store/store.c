@@ -311,6 +311,26 @@ uint64_t store_written(const struct store *store)
 	return store->segs.has_files ? files_written(&store->files) : tail_position(&store->tail);
 }
 
+int store_write(struct store *store)
+{
+	return store->segs.has_files ? files_write(&store->files) : 0;
+}
+
+int store_sync(struct store *store)
+{
+	return store->segs.has_files ? files_sync(&store->files) : 0;
+}
+
+bool store_wants_turn(const struct store *store)
+{
+	return store->segs.has_files && files_wants_turn(&store->files);
+}
+
+int store_turn(struct store *store)
+{
+	return store->segs.has_files ? files_turn(&store->files) : 0;
+}
+
 int store_commit(struct store *store, enum store_sync how)
 {
 	return store->segs.has_files ? files_commit(&store->files, how) : 0;

@@ -14,7 +14,9 @@
  *         reserved with atomics, and `appender` (below STORE_APPENDERS_MAX) is a number
  *         that no other thread uses at that time: the worker's. Unpinning is for any
  *         thread. Counters and the durable mark may be read by anybody.
- *         store_commit: one thread, the committer. store_prepare: one background job.
+ *         store_write: one thread at a time. store_sync, store_turn and store_commit: one
+ *         thread, the committer; the first two also beside a store_write of another
+ *         thread. store_prepare: one background job.
  * Errors  DHT_ENOMEM: the index cannot grow. DHT_ENOSPC: no room in the log.
  *         DHT_EAGAIN: the log is out of prepared room; the next store_commit, or a
  *         store_prepare and a store_commit, provide it. DHT_ETOOBIG: the record does not
@@ -83,6 +85,10 @@ struct store_options {
 	/* STORE_SEGMENT_SIZE_MIN .. STORE_SEGMENT_SIZE_MAX. Files that are there keep the
 	 * size they were made with. */
 	uint64_t segment_size_bytes;
+	/* With files: what was written need not be durable before more is (the settings
+	 * `interval` and `never` of store.fsync). A stop of the machine may tear more than the
+	 * last segment then. */
+	bool is_lazy;
 	/* Only with files: where a recovered key belongs, and what is to be filled in by
 	 * store_open whether it succeeds or not (may be NULL). */
 	store_locate_fn locate;
@@ -201,10 +207,21 @@ uint64_t store_durable(const struct store *store);
  * store_durable. */
 uint64_t store_written(const struct store *store);
 
-/* Writes all records whose copies are complete; with STORE_SYNC syncs them. Then it frees
- * files and provides the next segment, where that is due. Appenders never wait for it. An
- * error is final: the disk failed, the node must stop; every later call returns it again.
- * Without files there is nothing to do. */
+/* Writes all records whose copies are complete to the kernel. It takes as long as copying
+ * them, and, unless the store is lazy, a sync when a segment ends. Appenders never wait for
+ * it. An error is final: the disk failed, the node must stop; every later call of these
+ * four returns it again. Without files there is nothing to do. */
+int store_write(struct store *store) DHT_MUST_CHECK;
+
+/* Syncs what was written. */
+int store_sync(struct store *store) DHT_MUST_CHECK;
+
+/* Maps the segments that were sealed, frees files and provides the next segment, where
+ * that is due: store_wants_turn, which changes with every append and write. */
+bool store_wants_turn(const struct store *store);
+int store_turn(struct store *store) DHT_MUST_CHECK;
+
+/* All of these, as far as they are due; with STORE_SYNC it syncs. */
 int store_commit(struct store *store, enum store_sync how) DHT_MUST_CHECK;
 
 /* True if store_prepare has something to do. */
