@@ -31,10 +31,11 @@ enum {
 
 #define CONF_DEFAULT_FILE "/etc/dhtd/dhtd.yaml"
 
-/* Units of the schema's bounds: bytes, and milliseconds. */
+/* Units of the schema's bounds: bytes (or bytes a second), and milliseconds. */
 #define CONF_KIB  (UINT64_C(1) << 10)
 #define CONF_MIB  (UINT64_C(1) << 20)
 #define CONF_GIB  (UINT64_C(1) << 30)
+#define CONF_TIB  (UINT64_C(1) << 40)
 #define CONF_HOUR (UINT64_C(60) * 60 * 1000)
 
 /* `host:port` or `[v6]:port`, checked; text is as it was written. */
@@ -55,20 +56,36 @@ enum conf_type {
 	CONF_TYPE_ADDRESSES,  /* in YAML a scalar or a list, in --set separated by commas */
 	CONF_TYPE_COUNT,      /* a decimal number */
 	CONF_TYPE_AUTO_COUNT, /* a number, or auto, which is 0 */
-	CONF_TYPE_SIZE,       /* bytes: a number, or one with B, KiB, MiB or GiB */
-	CONF_TYPE_DURATION,   /* milliseconds: a number with ms, s, min or h, or 0 */
+	CONF_TYPE_POWER_OF_TWO,
+	CONF_TYPE_SIZE,      /* bytes: a number, or one with B, KiB, MiB or GiB */
+	CONF_TYPE_AUTO_SIZE, /* a size, or auto, which is 0 */
+	CONF_TYPE_RATE,      /* bytes a second, as a size is written */
+	CONF_TYPE_DURATION,  /* milliseconds: a number with ms, s, min or h, or 0 */
 	CONF_TYPE_LOG_LEVEL,
+	CONF_TYPE_FSYNC, /* always, interval or never */
 };
 
+/* store.fsync: what is durable when a write is acknowledged. */
+enum conf_fsync {
+	CONF_FSYNC_ALWAYS,   /* the write */
+	CONF_FSYNC_INTERVAL, /* what was written a second ago */
+	CONF_FSYNC_NEVER,    /* what the kernel has written back */
+};
+enum { CONF_FSYNC_COUNT = CONF_FSYNC_NEVER + 1 };
+
 /* The C type of each type's field. */
-#define CONF_FIELD_NAME       char *
-#define CONF_FIELD_PATH       char *
-#define CONF_FIELD_ADDRESSES  struct conf_addr_list
-#define CONF_FIELD_COUNT      uint64_t
-#define CONF_FIELD_AUTO_COUNT uint64_t
-#define CONF_FIELD_SIZE       uint64_t
-#define CONF_FIELD_DURATION   uint64_t
-#define CONF_FIELD_LOG_LEVEL  enum log_level
+#define CONF_FIELD_NAME         char *
+#define CONF_FIELD_PATH         char *
+#define CONF_FIELD_ADDRESSES    struct conf_addr_list
+#define CONF_FIELD_COUNT        uint64_t
+#define CONF_FIELD_AUTO_COUNT   uint64_t
+#define CONF_FIELD_POWER_OF_TWO uint64_t
+#define CONF_FIELD_SIZE         uint64_t
+#define CONF_FIELD_AUTO_SIZE    uint64_t
+#define CONF_FIELD_RATE         uint64_t
+#define CONF_FIELD_DURATION     uint64_t
+#define CONF_FIELD_LOG_LEVEL    enum log_level
+#define CONF_FIELD_FSYNC        enum conf_fsync
 
 /* CONF_node_name ... CONF_log_level: the number of each setting. */
 enum conf_id {
@@ -126,6 +143,9 @@ struct conf_problems {
 };
 
 #define CONF_PROBLEMS_NONE ((struct conf_problems){0})
+
+/* Returns the word for a mode of store.fsync. */
+const char *conf_fsync_name(enum conf_fsync fsync);
 
 /* Gives every setting its default. host_name becomes node.name; one that is no valid
  * name is reported by a later load, unless that sets node.name. Returns DHT_ENOMEM

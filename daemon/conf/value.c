@@ -31,24 +31,60 @@ const char *conf_value_noun(enum conf_type type)
 	case CONF_TYPE_COUNT:
 	case CONF_TYPE_AUTO_COUNT:
 		return "a number";
+	case CONF_TYPE_POWER_OF_TWO:
+		return "a power of two";
 	case CONF_TYPE_SIZE:
+	case CONF_TYPE_AUTO_SIZE:
 		return "a size";
+	case CONF_TYPE_RATE:
+		return "a rate";
 	case CONF_TYPE_DURATION:
 		return "a duration";
 	case CONF_TYPE_LOG_LEVEL:
 		return "a log level";
+	case CONF_TYPE_FSYNC:
+		return "a mode of fsync";
 	}
 	DHT_UNREACHABLE();
 }
 
+const char *conf_fsync_name(enum conf_fsync fsync)
+{
+	static const char *const names[CONF_FSYNC_COUNT] = {
+	    [CONF_FSYNC_ALWAYS] = "always",
+	    [CONF_FSYNC_INTERVAL] = "interval",
+	    [CONF_FSYNC_NEVER] = "never",
+	};
+	return names[fsync];
+}
+
+static const char *log_level_word(int i)
+{
+	return log_level_name((enum log_level)i);
+}
+
+static const char *fsync_word(int i)
+{
+	return conf_fsync_name((enum conf_fsync)i);
+}
+
+/* The words of a type whose value is one of them. */
+struct words {
+	const char *(*word)(int i);
+	int count;
+};
+
+static const struct words log_levels = {log_level_word, LOG_LEVEL_COUNT};
+static const struct words fsyncs = {fsync_word, CONF_FSYNC_COUNT};
+
 /* "error, warn, info or debug" */
-static void list_log_levels(char out[CONF_ALLOWED_MAX])
+static void list_words(const struct words *words, char out[CONF_ALLOWED_MAX])
 {
 	size_t used = 0;
-	for (int i = 0; i < LOG_LEVEL_COUNT; i++) {
-		const char *joint = i == 0 ? "" : i + 1 < LOG_LEVEL_COUNT ? ", " : " or ";
+	for (int i = 0; i < words->count; i++) {
+		const char *joint = i == 0 ? "" : i + 1 < words->count ? ", " : " or ";
 		used += (size_t)snprintf(out + used, CONF_ALLOWED_MAX - used, "%s%s", joint,
-					 log_level_name((enum log_level)i));
+					 words->word(i));
 		DHT_ASSERT(used < CONF_ALLOWED_MAX);
 	}
 }
@@ -77,11 +113,17 @@ void conf_value_allowed(const struct conf_item *item, char out[CONF_ALLOWED_MAX]
 	case CONF_TYPE_AUTO_COUNT:
 		snprintf(out, CONF_ALLOWED_MAX, "auto or a number, %s to %s", min, max);
 		return;
+	case CONF_TYPE_POWER_OF_TWO:
+		snprintf(out, CONF_ALLOWED_MAX, "a power of two, %s to %s", min, max);
+		return;
 	case CONF_TYPE_SIZE:
+	case CONF_TYPE_AUTO_SIZE:
+	case CONF_TYPE_RATE:
 		conf_size_format(item->min, min);
 		conf_size_format(item->max, max);
-		snprintf(out, CONF_ALLOWED_MAX, "a number with B, KiB, MiB or GiB, %s to %s", min,
-			 max);
+		snprintf(out, CONF_ALLOWED_MAX, "%sa number with B, KiB, MiB or GiB, %s to %s%s",
+			 item->type == CONF_TYPE_AUTO_SIZE ? "auto or " : "", min, max,
+			 item->type == CONF_TYPE_RATE ? " a second" : "");
 		return;
 	case CONF_TYPE_DURATION:
 		conf_duration_format(item->min, min);
@@ -90,10 +132,24 @@ void conf_value_allowed(const struct conf_item *item, char out[CONF_ALLOWED_MAX]
 			 max);
 		return;
 	case CONF_TYPE_LOG_LEVEL:
-		list_log_levels(out);
+		list_words(&log_levels, out);
+		return;
+	case CONF_TYPE_FSYNC:
+		list_words(&fsyncs, out);
 		return;
 	}
 	DHT_UNREACHABLE();
+}
+
+/* True for a type that is written as a size. */
+static bool is_size(enum conf_type type)
+{
+	return type == CONF_TYPE_SIZE || type == CONF_TYPE_AUTO_SIZE || type == CONF_TYPE_RATE;
+}
+
+static bool has_auto(enum conf_type type)
+{
+	return type == CONF_TYPE_AUTO_COUNT || type == CONF_TYPE_AUTO_SIZE;
 }
 
 /* Adds `"text" is WHAT: allowed`, and the hint (which may be empty) behind it. */
@@ -111,7 +167,7 @@ static void refuse_notation(const struct conf_item *item, struct bytes text,
 {
 	char what[64], hint[64] = "", size[CONF_NUMBER_MAX];
 	snprintf(what, sizeof(what), "not %s", conf_value_noun(item->type));
-	if (item->type == CONF_TYPE_SIZE && conf_size_suggest(text, size))
+	if (is_size(item->type) && conf_size_suggest(text, size))
 		snprintf(hint, sizeof(hint), "; did you mean %s?", size);
 	refuse(item, text, what, hint, place, problems);
 }
@@ -159,7 +215,7 @@ static int parse_string(const struct conf_item *item, char **value, struct bytes
 
 static bool parse_number(enum conf_type type, struct bytes text, uint64_t *value)
 {
-	if (type == CONF_TYPE_SIZE)
+	if (is_size(type))
 		return conf_size_parse(text, value);
 	if (type == CONF_TYPE_DURATION)
 		return conf_duration_parse(text, value);
@@ -170,27 +226,45 @@ static void parse_bounded(const struct conf_item *item, uint64_t *value, struct 
 			  struct conf_place place, struct conf_problems *problems)
 {
 	uint64_t number;
-	if (item->type == CONF_TYPE_AUTO_COUNT && bytes_equal(text, bytes_of("auto", 4)))
+	if (has_auto(item->type) && bytes_equal(text, bytes_of("auto", 4)))
 		*value = 0;
 	else if (!parse_number(item->type, text, &number))
 		refuse_notation(item, text, place, problems);
 	else if (number < item->min || number > item->max)
 		refuse(item, text, "out of range", "", place, problems);
+	else if (item->type == CONF_TYPE_POWER_OF_TWO && (number & (number - 1)) != 0)
+		refuse_notation(item, text, place, problems);
 	else
 		*value = number;
+}
+
+/* Returns the number of the word that text is, or -1 for a problem. */
+static int parse_word(const struct conf_item *item, const struct words *words, struct bytes text,
+		      struct conf_place place, struct conf_problems *problems)
+{
+	for (int i = 0; i < words->count; i++) {
+		const char *word = words->word(i);
+		if (bytes_equal(text, bytes_of(word, strlen(word))))
+			return i;
+	}
+	refuse_notation(item, text, place, problems);
+	return -1;
 }
 
 static void parse_log_level(const struct conf_item *item, enum log_level *value, struct bytes text,
 			    struct conf_place place, struct conf_problems *problems)
 {
-	for (int i = 0; i < LOG_LEVEL_COUNT; i++) {
-		const char *name = log_level_name((enum log_level)i);
-		if (bytes_equal(text, bytes_of(name, strlen(name)))) {
-			*value = (enum log_level)i;
-			return;
-		}
-	}
-	refuse_notation(item, text, place, problems);
+	int word = parse_word(item, &log_levels, text, place, problems);
+	if (word >= 0)
+		*value = (enum log_level)word;
+}
+
+static void parse_fsync(const struct conf_item *item, enum conf_fsync *value, struct bytes text,
+			struct conf_place place, struct conf_problems *problems)
+{
+	int word = parse_word(item, &fsyncs, text, place, problems);
+	if (word >= 0)
+		*value = (enum conf_fsync)word;
 }
 
 static int parse_list_of_one(const struct conf_item *item, struct conf *conf, struct bytes text,
@@ -214,12 +288,18 @@ int conf_value_parse(const struct conf_item *item, struct conf *conf, struct byt
 		return parse_list_of_one(item, conf, text, place, problems);
 	case CONF_TYPE_COUNT:
 	case CONF_TYPE_AUTO_COUNT:
+	case CONF_TYPE_POWER_OF_TWO:
 	case CONF_TYPE_SIZE:
+	case CONF_TYPE_AUTO_SIZE:
+	case CONF_TYPE_RATE:
 	case CONF_TYPE_DURATION:
 		parse_bounded(item, value_of(item, conf), text, place, problems);
 		return 0;
 	case CONF_TYPE_LOG_LEVEL:
 		parse_log_level(item, value_of(item, conf), text, place, problems);
+		return 0;
+	case CONF_TYPE_FSYNC:
+		parse_fsync(item, value_of(item, conf), text, place, problems);
 		return 0;
 	}
 	DHT_UNREACHABLE();
@@ -297,12 +377,18 @@ int conf_value_copy(const struct conf_item *item, struct conf *dst, const struct
 		return copy_list(to, from);
 	case CONF_TYPE_COUNT:
 	case CONF_TYPE_AUTO_COUNT:
+	case CONF_TYPE_POWER_OF_TWO:
 	case CONF_TYPE_SIZE:
+	case CONF_TYPE_AUTO_SIZE:
+	case CONF_TYPE_RATE:
 	case CONF_TYPE_DURATION:
 		*(uint64_t *)to = *(const uint64_t *)from;
 		return 0;
 	case CONF_TYPE_LOG_LEVEL:
 		*(enum log_level *)to = *(const enum log_level *)from;
+		return 0;
+	case CONF_TYPE_FSYNC:
+		*(enum conf_fsync *)to = *(const enum conf_fsync *)from;
 		return 0;
 	}
 	DHT_UNREACHABLE();
@@ -350,12 +436,17 @@ char *conf_value_format(const struct conf_item *item, const struct conf *conf)
 	case CONF_TYPE_ADDRESSES:
 		return format_list(value);
 	case CONF_TYPE_COUNT:
+	case CONF_TYPE_POWER_OF_TWO:
 		conf_count_format(*(const uint64_t *)value, number);
 		return strdup(number);
 	case CONF_TYPE_AUTO_COUNT:
 		conf_count_format(*(const uint64_t *)value, number);
 		return strdup(*(const uint64_t *)value == 0 ? "auto" : number);
+	case CONF_TYPE_AUTO_SIZE:
+		conf_size_format(*(const uint64_t *)value, number);
+		return strdup(*(const uint64_t *)value == 0 ? "auto" : number);
 	case CONF_TYPE_SIZE:
+	case CONF_TYPE_RATE:
 		conf_size_format(*(const uint64_t *)value, number);
 		return strdup(number);
 	case CONF_TYPE_DURATION:
@@ -363,6 +454,8 @@ char *conf_value_format(const struct conf_item *item, const struct conf *conf)
 		return strdup(number);
 	case CONF_TYPE_LOG_LEVEL:
 		return strdup(log_level_name(*(const enum log_level *)value));
+	case CONF_TYPE_FSYNC:
+		return strdup(conf_fsync_name(*(const enum conf_fsync *)value));
 	}
 	DHT_UNREACHABLE();
 }

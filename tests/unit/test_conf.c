@@ -55,6 +55,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_str_eq(conf.node_zone, "default");
 	ck_assert_uint_eq(conf.node_weight, 100);
 	ck_assert_str_eq(conf.cluster_name, "dht");
+	ck_assert_uint_eq(conf.cluster_blocks, 1024);
 	ck_assert_uint_eq(conf.listen_client.count, 1);
 	ck_assert_str_eq(conf.listen_client.items[0].text, "127.0.0.1:7401");
 	ck_assert_str_eq(conf.listen_client.items[0].host, "127.0.0.1");
@@ -67,8 +68,11 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_uint_eq(conf.workers_count, 0);
 	ck_assert_uint_eq(conf.workers_park_after_ms, 1000);
 	ck_assert_uint_eq(conf.workers_queue_max, 65536);
+	ck_assert_int_eq(conf.store_fsync, CONF_FSYNC_ALWAYS);
 	ck_assert_uint_eq(conf.store_segment_size_bytes, 64 * CONF_MIB);
 	ck_assert_uint_eq(conf.store_max_value_size_bytes, 16 * CONF_MIB);
+	ck_assert_uint_eq(conf.store_memory_bytes, 0);
+	ck_assert_uint_eq(conf.store_compact_rate_bytes_per_s, 64 * CONF_MIB);
 	ck_assert_uint_eq(conf.clients_max, 100000);
 	ck_assert_uint_eq(conf.clients_output_max_bytes, 64 * CONF_MIB);
 	ck_assert_int_eq(conf.log_level, LOG_info);
@@ -101,8 +105,9 @@ END_TEST
 
 START_TEST(reloadable_settings_are_those_of_the_table)
 {
-	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_clients_max,
-						  CONF_clients_output_max, CONF_log_level};
+	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_store_compact_rate,
+						  CONF_clients_max, CONF_clients_output_max,
+						  CONF_log_level};
 	size_t found = 0;
 	for (size_t i = 0; i < CONF_ITEM_COUNT; i++) {
 		if (conf_items[i].change != CONF_RELOAD)
@@ -132,18 +137,20 @@ START_TEST(set_overrides_every_setting)
 {
 	ck_assert_int_eq(
 	    LOAD_SETS("node.name=n_1", "node.data_dir=/tmp/a=b", "node.zone=z.2",
-		      "node.weight=10000", "cluster.name=c-3",
+		      "node.weight=10000", "cluster.name=c-3", "cluster.blocks=64",
 		      "listen.client=127.0.0.1:1,[::1]:2,db.example:65535", "listen.peer=0.0.0.0:3",
 		      "listen.admin=/tmp/s", "advertise.client=[::2]:4", "advertise.peer=host:5",
 		      "workers.count=1024", "workers.park_after=0", "workers.queue_max=16",
-		      "store.segment_size=1MiB", "store.max_value_size=1KiB", "clients.max=1",
-		      "clients.output_max=4GiB", "log.level=debug"),
+		      "store.fsync=interval", "store.segment_size=1MiB",
+		      "store.max_value_size=1KiB", "store.memory=64MiB", "store.compact_rate=1MiB",
+		      "clients.max=1", "clients.output_max=4GiB", "log.level=debug"),
 	    0);
 	assert_value(&conf, CONF_node_name, "n_1");
 	assert_value(&conf, CONF_node_data_dir, "/tmp/a=b");
 	assert_value(&conf, CONF_node_zone, "z.2");
 	ck_assert_uint_eq(conf.node_weight, 10000);
 	assert_value(&conf, CONF_cluster_name, "c-3");
+	ck_assert_uint_eq(conf.cluster_blocks, 64);
 	assert_value(&conf, CONF_listen_client, "127.0.0.1:1,[::1]:2,db.example:65535");
 	ck_assert_uint_eq(conf.listen_client.count, 3);
 	ck_assert_str_eq(conf.listen_client.items[1].host, "::1");
@@ -156,8 +163,11 @@ START_TEST(set_overrides_every_setting)
 	ck_assert_uint_eq(conf.workers_count, 1024);
 	ck_assert_uint_eq(conf.workers_park_after_ms, 0);
 	ck_assert_uint_eq(conf.workers_queue_max, 16);
+	ck_assert_int_eq(conf.store_fsync, CONF_FSYNC_INTERVAL);
 	ck_assert_uint_eq(conf.store_segment_size_bytes, CONF_MIB);
 	ck_assert_uint_eq(conf.store_max_value_size_bytes, CONF_KIB);
+	ck_assert_uint_eq(conf.store_memory_bytes, 64 * CONF_MIB);
+	ck_assert_uint_eq(conf.store_compact_rate_bytes_per_s, CONF_MIB);
 	ck_assert_uint_eq(conf.clients_max, 1);
 	ck_assert_uint_eq(conf.clients_output_max_bytes, 4 * CONF_GIB);
 	ck_assert_int_eq(conf.log_level, LOG_debug);
@@ -324,6 +334,8 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	    {"node.zone", "default", "z"},
 	    {"advertise.client", "the listen addresses", "a:1"},
 	    {"workers.park_after", "1s", "500ms"},
+	    {"store.fsync", "always", "never"},
+	    {"store.compact_rate", "64MiB", "1GiB"},
 	    {"clients.max", "100000", "7"},
 	    {"clients.output_max", "64MiB", "1GiB"},
 	    {"log.level", "info", "debug"},
@@ -331,7 +343,8 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	struct conf running;
 	ck_assert_int_eq(conf_clone(&running, &conf), 0);
 	ck_assert_int_eq(LOAD_SETS("node.zone=z", "advertise.client=a:1",
-				   "workers.park_after=500ms", "clients.max=7",
+				   "workers.park_after=500ms", "store.fsync=never",
+				   "store.compact_rate=1GiB", "clients.max=7",
 				   "clients.output_max=1GiB", "log.level=debug"),
 			 0);
 	struct changes changes = {.count = 0};
@@ -346,6 +359,8 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	ck_assert_str_eq(running.node_zone, "default");
 	ck_assert_uint_eq(running.advertise_client.count, 0);
 	ck_assert_uint_eq(running.workers_park_after_ms, 500);
+	ck_assert_int_eq(running.store_fsync, CONF_FSYNC_ALWAYS);
+	ck_assert_uint_eq(running.store_compact_rate_bytes_per_s, CONF_GIB);
 	ck_assert_uint_eq(running.clients_max, 7);
 	ck_assert_uint_eq(running.clients_output_max_bytes, CONF_GIB);
 	ck_assert_int_eq(running.log_level, LOG_debug);

@@ -14,6 +14,8 @@
 #define ADDRESS_ALLOWED  "host:port or [IPv6]:port, port 1 to 65535; or a list of 1 to 64"
 #define DURATION_ALLOWED "a number with ms, s, min or h, 0 to 1h"
 #define SEGMENT_ALLOWED  "a number with B, KiB, MiB or GiB, 1MiB to 64MiB"
+#define MEMORY_ALLOWED   "a number with B, KiB, MiB or GiB, 64MiB to 4096GiB"
+#define RATE_ALLOWED     "a number with B, KiB, MiB or GiB, 1MiB to 64GiB a second"
 #define OUTPUT_ALLOWED   "a number with B, KiB, MiB or GiB, 64KiB to 4GiB"
 
 #define TEN(text) text text text text text text text text text text
@@ -190,6 +192,20 @@ START_TEST(count_that_may_be_auto)
 }
 END_TEST
 
+START_TEST(powers_of_two)
+{
+	static const char blocks[] = "a power of two, 64 to 16384";
+	char out_of_range[64], not_one[64];
+	snprintf(out_of_range, sizeof(out_of_range), "out of range: %s", blocks);
+	snprintf(not_one, sizeof(not_one), "not a power of two: %s", blocks);
+	assert_accepts("cluster.blocks", "64", "64");
+	assert_accepts("cluster.blocks", "4096", "4096");
+	assert_accepts("cluster.blocks", "16384", "16384");
+	REFUSES_EACH("cluster.blocks", out_of_range, "0", "1", "32", "63", "16385", "32768");
+	REFUSES_EACH("cluster.blocks", not_one, "", "65", "1000", "16383", "1Ki", "2^10");
+}
+END_TEST
+
 START_TEST(sizes)
 {
 	assert_accepts("clients.output_max", "65536", "64KiB");
@@ -205,6 +221,30 @@ START_TEST(sizes)
 		       "\"1023KiB\" is out of range: " SEGMENT_ALLOWED);
 	assert_refuses("store.max_value_size", "1023",
 		       "\"1023\" is out of range: a number with B, KiB, MiB or GiB, 1KiB to 16MiB");
+}
+END_TEST
+
+START_TEST(size_that_may_be_auto)
+{
+	assert_accepts("store.memory", "auto", "auto");
+	assert_accepts("store.memory", "64MiB", "64MiB");
+	assert_accepts("store.memory", "4096GiB", "4096GiB");
+	REFUSES_EACH("store.memory", "out of range: auto or " MEMORY_ALLOWED, "0", "63MiB",
+		     "4097GiB");
+	REFUSES_EACH("store.memory", "not a size: auto or " MEMORY_ALLOWED, "", "Auto", "75%");
+	assert_refuses("store.memory", "1GB",
+		       "\"1GB\" is not a size: auto or " MEMORY_ALLOWED "; did you mean 1GiB?");
+}
+END_TEST
+
+START_TEST(rates)
+{
+	assert_accepts("store.compact_rate", "1048576", "1MiB");
+	assert_accepts("store.compact_rate", "64GiB", "64GiB");
+	REFUSES_EACH("store.compact_rate", "out of range: " RATE_ALLOWED, "0", "1023KiB", "65GiB");
+	REFUSES_EACH("store.compact_rate", "not a rate: " RATE_ALLOWED, "", "auto", "64MiB/s");
+	assert_refuses("store.compact_rate", "64M",
+		       "\"64M\" is not a rate: " RATE_ALLOWED "; did you mean 64MiB?");
 }
 END_TEST
 
@@ -252,6 +292,16 @@ START_TEST(log_levels)
 }
 END_TEST
 
+START_TEST(modes_of_fsync)
+{
+	assert_accepts("store.fsync", "always", "always");
+	assert_accepts("store.fsync", "interval", "interval");
+	assert_accepts("store.fsync", "never", "never");
+	REFUSES_EACH("store.fsync", "not a mode of fsync: always, interval or never", "", "Always",
+		     "everysec", "1s", "no", "0");
+}
+END_TEST
+
 START_TEST(messages_show_only_printable_text)
 {
 	assert_refuses("node.name", "\t\x7f", "\"\\x09\\x7f\" is not a name: " NAME_ALLOWED);
@@ -282,10 +332,14 @@ int main(void)
 	tcase_add_test(tcase, addresses_have_bounds);
 	tcase_add_test(tcase, counts);
 	tcase_add_test(tcase, count_that_may_be_auto);
+	tcase_add_test(tcase, powers_of_two);
 	tcase_add_test(tcase, sizes);
+	tcase_add_test(tcase, size_that_may_be_auto);
+	tcase_add_test(tcase, rates);
 	tcase_add_test(tcase, sizes_in_other_units_are_refused_with_a_hint);
 	tcase_add_test(tcase, durations);
 	tcase_add_test(tcase, log_levels);
+	tcase_add_test(tcase, modes_of_fsync);
 	tcase_add_test(tcase, messages_show_only_printable_text);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);

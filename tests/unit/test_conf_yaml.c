@@ -64,6 +64,7 @@ START_TEST(every_setting_is_read)
 	assert_good("node: {name: n1, data_dir: /d, zone: z1, weight: 7}\n"
 		    "cluster:\n"
 		    "  name: \"c1\"\n"
+		    "  blocks: 128\n"
 		    "listen:\n"
 		    "  client: [127.0.0.1:1, \"[::1]:2\"]\n"
 		    "  peer:\n"
@@ -72,7 +73,8 @@ START_TEST(every_setting_is_read)
 		    "  admin: '/run/a.sock'\n"
 		    "advertise: {client: c:5, peer: [d:6]}\n"
 		    "workers: {count: 3, park_after: 250ms, queue_max: \"1024\"}\n"
-		    "store: {segment_size: 32MiB, max_value_size: 1MiB}\n"
+		    "store: {fsync: never, segment_size: 32MiB, max_value_size: 1MiB,\n"
+		    "        memory: 1GiB, compact_rate: 8MiB}\n"
 		    "clients: {max: 10, output_max: 1MiB}\n"
 		    "log: {level: debug}\n");
 	ck_assert_str_eq(conf.node_name, "n1");
@@ -80,6 +82,7 @@ START_TEST(every_setting_is_read)
 	ck_assert_str_eq(conf.node_zone, "z1");
 	ck_assert_uint_eq(conf.node_weight, 7);
 	ck_assert_str_eq(conf.cluster_name, "c1");
+	ck_assert_uint_eq(conf.cluster_blocks, 128);
 	ck_assert_uint_eq(conf.listen_client.count, 2);
 	ck_assert_str_eq(conf.listen_client.items[0].text, "127.0.0.1:1");
 	ck_assert_str_eq(conf.listen_client.items[1].text, "[::1]:2");
@@ -93,6 +96,9 @@ START_TEST(every_setting_is_read)
 	ck_assert_uint_eq(conf.workers_queue_max, 1024);
 	ck_assert_uint_eq(conf.store_segment_size_bytes, 32 * CONF_MIB);
 	ck_assert_uint_eq(conf.store_max_value_size_bytes, CONF_MIB);
+	ck_assert_int_eq(conf.store_fsync, CONF_FSYNC_NEVER);
+	ck_assert_uint_eq(conf.store_memory_bytes, CONF_GIB);
+	ck_assert_uint_eq(conf.store_compact_rate_bytes_per_s, 8 * CONF_MIB);
 	ck_assert_uint_eq(conf.clients_max, 10);
 	ck_assert_uint_eq(conf.clients_output_max_bytes, CONF_MIB);
 	ck_assert_int_eq(conf.log_level, LOG_debug);
@@ -231,9 +237,9 @@ END_TEST
 START_TEST(unknown_keys)
 {
 	ASSERT_PROBLEMS(
-	    "store: {fsync: always}",
-	    "t.yaml:1:9: store.fsync: unknown key: the settings of store are segment_size, "
-	    "max_value_size");
+	    "store: {appendonly: yes}",
+	    "t.yaml:1:9: store.appendonly: unknown key: the settings of store are fsync, "
+	    "segment_size, max_value_size, memory, compact_rate");
 	ASSERT_PROBLEMS("cluster: {data_dir: /x}",
 			"t.yaml:1:11: cluster.data_dir: unknown key, did you mean node.data_dir?");
 	ASSERT_PROBLEMS("node: {nmae: x}",
