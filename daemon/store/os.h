@@ -7,7 +7,7 @@
  *         or break the other. The kernel's side is store/os_posix.h.
  * Owns    The implementation owns descriptors and files; memory belongs to the caller
  *         from segment_alloc to segment_free.
- * Thread  list: before any other call that names a file. write, sync: one thread, the
+ * Thread  list: before any call that names a segment or a hint. write, sync: one thread, the
  *         committer. create, remove: one background job, and remove while nothing else
  *         uses the slot. map: one thread at a time. read and the memory calls: any.
  *         file_*: one thread at a time for a name. All of these run side by side.
