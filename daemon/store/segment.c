@@ -24,7 +24,8 @@ enum {
 
 #define MAGIC     UINT32_C(0x53544844) /* "DHTS" */
 #define ONE_PIN   (UINT64_C(1) << 32)
-#define LIVE_MASK (ONE_PIN - 1)
+#define CLOSED    (UINT64_C(1) << 31) /* found dead with kept records: no pin any more */
+#define LIVE_MASK (CLOSED - 1)
 
 void segment_header_encode(uint8_t out[SEGMENT_HEADER_SIZE], uint64_t sequence, uint64_t size)
 {
@@ -158,8 +159,8 @@ int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
 		return DHT_ENOSPC;
 	}
 	segment_header_encode(memory, sequence, segs->size);
-	atomic_store_explicit(&segs->slots[i].holds, open_holds(segs), memory_order_relaxed);
 	atomic_store_explicit(&segs->memory[i], memory, memory_order_release);
+	atomic_store_explicit(&segs->slots[i].holds, open_holds(segs), memory_order_release);
 	*slot = i;
 	return 0;
 }
@@ -184,8 +185,10 @@ static uint8_t *occupy(struct segments *segs, uint32_t slot, uint64_t sequence, 
 		return NULL;
 	atomic_store_explicit(&segment->sequence, sequence, memory_order_relaxed);
 	atomic_store_explicit(&segment->used, 0, memory_order_relaxed);
-	atomic_store_explicit(&segment->holds, holds, memory_order_relaxed);
+	atomic_store_explicit(&segment->is_unverified, 0, memory_order_relaxed);
 	atomic_store_explicit(&segs->memory[slot], memory, memory_order_release);
+	/* Last: from here on segment_try_pin may succeed. */
+	atomic_store_explicit(&segment->holds, holds, memory_order_release);
 	raise_slots_used(segs, slot);
 	return memory;
 }
@@ -249,8 +252,24 @@ void segment_keep(struct segments *segs, uint64_t location, uint32_t size)
 void segment_release_kept(struct segments *segs, uint32_t slot)
 {
 	uint32_t kept = atomic_exchange_explicit(&segs->slots[slot].kept, 0, memory_order_relaxed);
-	if (kept > 0)
-		lower(segs, slot, kept);
+	if (kept == 0)
+		return;
+	uint64_t closed =
+	    atomic_load_explicit(&segs->slots[slot].holds, memory_order_relaxed) & CLOSED;
+	lower(segs, slot, kept | closed);
+}
+
+bool segment_is_dead(struct segments *segs, uint32_t slot)
+{
+	struct segment *segment = &segs->slots[slot];
+	uint32_t kept = atomic_load_explicit(&segment->kept, memory_order_acquire);
+	if (kept == 0)
+		return segment_is_drained(segs, slot);
+	uint64_t holds = kept;
+	return atomic_compare_exchange_strong_explicit(&segment->holds, &holds, kept | CLOSED,
+						       memory_order_acquire,
+						       memory_order_acquire) ||
+	       holds == (kept | CLOSED);
 }
 
 void segment_release_committer(struct segments *segs, uint32_t slot)
@@ -270,6 +289,34 @@ void segment_unpin(struct segments *segs, uint64_t location)
 	lower(segs, segment_slot_of(location), ONE_PIN);
 }
 
+bool segment_try_pin(struct segments *segs, uint32_t slot, uint64_t sequence)
+{
+	struct segment *segment = &segs->slots[slot];
+	uint64_t holds = atomic_load_explicit(&segment->holds, memory_order_relaxed);
+	do {
+		DHT_ASSERT(holds < UINT64_MAX - ONE_PIN);
+		if ((holds & LIVE_MASK) == 0 || (holds & CLOSED) != 0)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &segment->holds, &holds, holds + ONE_PIN, memory_order_acquire, memory_order_relaxed));
+	/* It cannot change while the pin is there. */
+	if (atomic_load_explicit(&segment->sequence, memory_order_relaxed) == sequence)
+		return true;
+	segment_unpin_slot(segs, slot);
+	return false;
+}
+
+void segment_unpin_slot(struct segments *segs, uint32_t slot)
+{
+	lower(segs, slot, ONE_PIN);
+}
+
+void segment_set_unverified(struct segments *segs, uint32_t slot, bool is_unverified)
+{
+	atomic_store_explicit(&segs->slots[slot].is_unverified, is_unverified,
+			      memory_order_relaxed);
+}
+
 void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes)
 {
 	*count = 0;
@@ -281,6 +328,8 @@ void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead
 		uint32_t used = atomic_load_explicit(&slot->used, memory_order_relaxed);
 		uint64_t holds = atomic_load_explicit(&slot->holds, memory_order_relaxed);
 		uint64_t live = holds & LIVE_MASK;
+		if (holds == 0)
+			continue; /* it is about to be opened, or to be given back */
 		uint64_t whole = used == 0 ? open_holds(segs) : used - SEGMENT_HEADER_SIZE;
 		*count += 1;
 		/* Sealing changes both numbers, one after the other. */

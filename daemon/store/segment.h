@@ -30,11 +30,12 @@
  * in the high half. While it is open every byte that records may still take counts as
  * live, and one more stands for the tail; sealing takes back what stayed unused, and
  * that one. So the count reaches 0 once only, for exactly one of the threads that lower
- * it, and that one gives the segment back. Nobody can raise it from 0 again, nor touch
- * it at all: whoever pins holds the lock of the group of a record that is live there,
- * and only the holder of that lock makes the record dead. A record that is still being
- * copied counts as live. The decrements are acquire-release, so all reads and copies
- * of the others happened before the memory goes.
+ * it, and that one gives the segment back. Nobody can raise it from 0 again: whoever pins
+ * holds the lock of the group of a record that is live there, and only the holder of that
+ * lock makes the record dead; or adds the pin by compare-and-swap to a count that is not 0
+ * (segment_try_pin), which stands in the table and not in the memory that goes. A record that is
+ * still being copied counts as live. The decrements are acquire-release, so all reads and copies of
+ * the others happened before the memory goes.
  *
  * In a log with files the count holds two things more. The committer's byte keeps the
  * memory until the sealed segment is written and mapped. The bytes of records that hide
@@ -75,6 +76,8 @@ struct segment {
 	_Atomic uint64_t holds; /* live bytes | pins << 32 */
 	_Atomic uint32_t used;  /* where the last record ends, header included; 0: open */
 	_Atomic uint32_t kept;  /* of the live bytes: those of records that hide older ones */
+	/* 1: its records come from disk and were not checked since. */
+	_Atomic uint8_t is_unverified;
 };
 
 enum { SEGMENT_DRAINED = UINT32_MAX }; /* `used` of a segment with a file that nothing needs */
@@ -179,16 +182,10 @@ static inline bool segment_has_kept(const struct segments *segs, uint32_t slot)
 	return atomic_load_explicit(&segs->slots[slot].kept, memory_order_relaxed) != 0;
 }
 
-/* True once a segment is drained, or only its kept records are needed. It stays so: the
- * count includes them, so only when all else is gone can it be as low. */
-static inline bool segment_is_dead(const struct segments *segs, uint32_t slot)
-{
-	const struct segment *segment = &segs->slots[slot];
-	uint32_t kept = atomic_load_explicit(&segment->kept, memory_order_acquire);
-	if (kept == 0)
-		return segment_is_drained(segs, slot);
-	return atomic_load_explicit(&segment->holds, memory_order_acquire) == kept;
-}
+/* True once a segment is drained, or only its kept records are needed and nobody has it
+ * pinned. It stays so: the count includes them, so only when all else is gone can it be as
+ * low, and from the first time on that this is said nobody can pin the segment. */
+bool segment_is_dead(struct segments *segs, uint32_t slot);
 
 /* Makes the slot of a drained segment free. */
 void segment_free_slot(struct segments *segs, uint32_t slot);
@@ -196,6 +193,21 @@ void segment_free_slot(struct segments *segs, uint32_t slot);
 /* Keeps the segment of a live record, whose group is locked, until the matching unpin. */
 void segment_pin(struct segments *segs, uint64_t location);
 void segment_unpin(struct segments *segs, uint64_t location);
+
+/* The same for any thread, without a lock and without a record: pins the segment of this
+ * sequence in the slot, unless it is dead (segment_is_dead), or the slot has another one.
+ * Only what held something can be pinned, so the count is never raised from 0. */
+bool segment_try_pin(struct segments *segs, uint32_t slot, uint64_t sequence) DHT_MUST_CHECK;
+void segment_unpin_slot(struct segments *segs, uint32_t slot);
+
+/* True while a record of the segment must be verified (record_decode) before it is used. */
+static inline bool segment_is_unverified(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->slots[slot].is_unverified, memory_order_relaxed) != 0;
+}
+
+/* Says so of a segment that the caller has loaded or pinned. */
+void segment_set_unverified(struct segments *segs, uint32_t slot, bool is_unverified);
 
 /* Adds up the segments there are, and the bytes of dead records in them. */
 void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes);
