@@ -32,6 +32,7 @@ struct admin {
 	struct protocol protocol; /* first: a session points to it */
 	struct admin_view view;
 	struct wire_limits limits;
+	_Atomic bool serves; /* there are workers; before, only counters are answered */
 };
 
 void admin_init(struct admin *admin, const struct admin_view *view, size_t value_max);

@@ -90,7 +90,7 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 	return rc;
 }
 
-static int load_slice(struct worker *w, struct admin_stream *stream,
+static int load_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		      const struct wire_limits *limits, uint64_t until_ns, bool *done,
 		      char why[WIRE_WHY_MAX])
 {
@@ -102,7 +102,9 @@ static int load_slice(struct worker *w, struct admin_stream *stream,
 						       &op, why);
 			if (rc != 0)
 				return rc;
-			exec_run(w, &op, &result);
+			rc = exec_run(w, s, &op, &result);
+			if (rc != 0)
+				return rc;
 			exec_done(w, &result);
 			if (result.status != 0)
 				return result.status;
@@ -120,7 +122,7 @@ int admin_stream_slice(struct worker *w, struct session *s, struct admin_stream 
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
 	*done = false;
 	if (stream->request.command == ADMIN_load)
-		return load_slice(w, stream, limits, until_ns, done, why);
+		return load_slice(w, s, stream, limits, until_ns, done, why);
 	return scan_slice(w, s, stream, until_ns, done);
 }
 

@@ -37,8 +37,10 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 static int run_op(struct admin_call *call)
 {
 	struct op_result result;
-	exec_run(call->worker, &call->request.op, &result);
-	int rc = result.status;
+	int rc = exec_run(call->worker, call->session, &call->request.op, &result);
+	if (rc != 0)
+		return rc;
+	rc = result.status;
 	if (rc == 0)
 		rc = wire_admin_result(call->out, call->request.call_id, call->request.command,
 				       &result);

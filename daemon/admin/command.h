@@ -33,7 +33,8 @@ struct admin_call {
 };
 
 /* A handler writes the response and returns 0; or starts a stream; or returns a
- * DHT_E*, which is answered with call->why or the code's own text. */
+ * DHT_E*, which is answered with call->why or the code's own text. DHT_EAGAIN with
+ * session->waits: the request comes again. */
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details)                            \
 	int admin_run_##id(struct admin_call *call) DHT_MUST_CHECK;
 #include "proto/commands.def"
@@ -41,7 +42,8 @@ struct admin_call {
 /* Starts a stream with call's request, which it takes over. DHT_ENOMEM. */
 int admin_stream_start(struct admin_call *call) DHT_MUST_CHECK;
 
-/* Runs one slice. Returns 0, or an error that ends the stream. *done is set at its end. */
+/* Runs one slice. Returns 0, or an error that ends the stream, unless that is DHT_EAGAIN
+ * with session->waits. *done is set at its end. */
 int admin_stream_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		       const struct wire_limits *limits, bool *done,
 		       char why[WIRE_WHY_MAX]) DHT_MUST_CHECK;

@@ -31,8 +31,15 @@ static void run(struct admin_call *call)
 {
 	uint64_t call_id = call->request.call_id;
 	int rc = rows[call->request.command].run(call);
-	if (rc != 0)
+	if (rc != 0 && !call->session->waits)
 		answer_error(call->out, call->session, call_id, rc, call->why);
+	wire_admin_release(&call->request);
+}
+
+static void refuse_starting(struct admin_call *call)
+{
+	answer_error(call->out, call->session, call->request.call_id, DHT_ESTARTING,
+		     dht_error_text(DHT_ESTARTING));
 	wire_admin_release(&call->request);
 }
 
@@ -91,6 +98,10 @@ static size_t admin_input(struct worker *w, struct session *s, const uint8_t *da
 		if (decode(&call, data + used + ADMIN_FRAME_HEADER,
 			   (size_t)frame - ADMIN_FRAME_HEADER))
 			run(&call);
+		if (s->waits) {
+			s->paused = true;
+			break;
+		}
 		used += (size_t)frame;
 		worker_count_requests(w, 1);
 		if (s->streaming) {
@@ -108,6 +119,8 @@ static void admin_resume(struct worker *w, struct session *s)
 	char why[WIRE_WHY_MAX] = "";
 	bool done = false;
 	int rc = admin_stream_slice(w, s, state->stream, &admin->limits, &done, why);
+	if (s->waits)
+		return;
 	if (rc != 0)
 		answer_error(worker_out(w), s, state->stream->request.call_id, rc, why);
 	if (rc != 0 || done) {
@@ -135,22 +148,32 @@ enum admin_verdict admin_serve_counters(struct admin *admin, struct session *s)
 	struct buffer *in = &s->conn.in;
 	struct admin_call call = {.admin = admin, .session = s, .out = &s->conn.out};
 	enum admin_verdict verdict = ADMIN_WAITS;
+	bool serves = atomic_load(&admin->serves);
 	while (in->len > 0 && !s->closing) {
 		int64_t frame = next_frame(s, call.out, buffer_head(in), in->len);
 		if (frame >= 0 && s->want > ADMIN_COUNTERS_FRAME_MAX) {
 			verdict = ADMIN_NEEDS_WORKER;
+			if (serves)
+				break;
+			/* Nobody reads the rest of it. */
+			answer_error(call.out, s, 0, DHT_ESTARTING, dht_error_text(DHT_ESTARTING));
+			s->closing = true;
 			break;
 		}
 		if (frame <= 0)
 			break;
 		if (decode(&call, buffer_head(in) + ADMIN_FRAME_HEADER,
 			   (size_t)frame - ADMIN_FRAME_HEADER)) {
-			if (rows[call.request.command].place == WORKER) {
+			bool needs_worker = rows[call.request.command].place == WORKER;
+			if (needs_worker && serves) {
 				wire_admin_release(&call.request);
 				verdict = ADMIN_NEEDS_WORKER;
 				break;
 			}
-			run(&call);
+			if (needs_worker)
+				refuse_starting(&call);
+			else
+				run(&call);
 		}
 		buffer_consume(in, (size_t)frame);
 	}

@@ -35,7 +35,8 @@
 	X(DHT_ECONF, 20, 2, "bad configuration")                                                   \
 	X(DHT_EUNAVAIL, 21, 4, "daemon not reachable")                                             \
 	X(DHT_ESTOPPING, 22, 1, "the node is stopping")                                            \
-	X(DHT_EDAMAGED, 23, 1, "the disk failed or lied")
+	X(DHT_EDAMAGED, 23, 1, "the disk failed or lied")                                          \
+	X(DHT_ESTARTING, 24, 1, "the node is starting: dhtctl status shows how far it is")
 
 enum dht_error {
 #define X(name, number, exit_code, text) name = -(number),

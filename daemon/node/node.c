@@ -22,13 +22,18 @@ void node_fini(struct node *node)
 	node->blocks = NULL;
 }
 
-struct store_key node_key(const struct node *node, struct bytes key)
+struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t blocks)
 {
 	return (struct store_key){
 	    .key = key,
-	    .hash = hash_bytes_seeded(key.data, key.len, node->hash_seed),
-	    .block = ring_block_of_slot(ring_slot_of_key(key), store_blocks(node->store)),
+	    .hash = hash_bytes_seeded(key.data, key.len, hash_seed),
+	    .block = ring_block_of_slot(ring_slot_of_key(key), blocks),
 	};
+}
+
+struct store_key node_key(const struct node *node, struct bytes key)
+{
+	return node_locate(key, node->hash_seed, store_blocks(node->store));
 }
 
 /* What a round starts from when no record is there (the register protocol, section
@@ -69,6 +74,7 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	if (op->kind == OP_GET && result->status == 0)
 		result->location = hit.location;
 	if (!change.changes) {
+		result->end = store_rests_on(node->store, op->key.block, &hit);
 		if (found == STORE_FOUND && base.kind == RECORD_TOMBSTONE)
 			erase_tombstone(node, appender, &op->key, &result->end);
 		return;

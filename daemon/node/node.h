@@ -35,6 +35,9 @@ void node_fini(struct node *node);
 /* Derives hash and block of a key. */
 struct store_key node_key(const struct node *node, struct bytes key);
 
+/* The same without a node: what a node with this seed and number of blocks derives. */
+struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t blocks);
+
 /* Runs one operation. appender is the calling worker's number. Nothing may be
  * answered before result->end is durable. */
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);

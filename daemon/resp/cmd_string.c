@@ -32,13 +32,20 @@ static bool is_key(struct resp_call *call, struct bytes key)
 	return false;
 }
 
+/* Runs an operation. False: it cannot run yet; the request will come again. */
+static bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result)
+{
+	return exec_run(call->worker, call->session, op, result) == 0;
+}
+
 void resp_run_get(struct resp_call *call)
 {
 	struct op op = {.kind = OP_GET, .key.key = call->args[1]};
 	struct op_result result;
 	if (!is_key(call, call->args[1]))
 		return;
-	exec_run(call->worker, &op, &result);
+	if (!resp_run_op(call, &op, &result))
+		return;
 	if (result.status == 0)
 		resp_write_bulk(call->out, result.value);
 	else if (result.status == DHT_ENOTFOUND)
@@ -63,7 +70,8 @@ void resp_run_set(struct resp_call *call)
 				 "ERR string exceeds maximum allowed size (store.max_value_size)");
 		return;
 	}
-	exec_run(call->worker, &op, &result);
+	if (!resp_run_op(call, &op, &result))
+		return;
 	if (result.status == 0)
 		resp_write_ok(call->out);
 	else
@@ -74,21 +82,25 @@ void resp_run_set(struct resp_call *call)
 /* Keys are deleted one after the other: several are not one atomic step. */
 void resp_run_del(struct resp_call *call)
 {
-	int64_t deleted = 0;
+	struct resp_progress *progress = &call->state->progress;
 	for (size_t i = 1; i < call->argc; i++) {
 		if (!is_key(call, call->args[i]))
 			return;
 	}
-	for (size_t i = 1; i < call->argc; i++) {
-		struct op op = {.kind = OP_DEL, .key.key = call->args[i]};
+	while (progress->done + 1 < call->argc) {
+		struct op op = {.kind = OP_DEL, .key.key = call->args[progress->done + 1]};
 		struct op_result result;
-		exec_run(call->worker, &op, &result);
+		if (!resp_run_op(call, &op, &result))
+			return;
 		exec_done(call->worker, &result);
 		if (result.status != 0 && result.status != DHT_ENOTFOUND) {
 			reply_status(call, result.status);
+			*progress = (struct resp_progress){0};
 			return;
 		}
-		deleted += result.status == 0;
+		progress->done++;
+		progress->count += result.status == 0;
 	}
-	resp_write_integer(call->out, deleted);
+	resp_write_integer(call->out, progress->count);
+	*progress = (struct resp_progress){0};
 }

@@ -108,6 +108,7 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 				break;
 			}
 		}
+		size_t begin = used;
 		int rc = resp_parser_next(&state->parser, bytes_of(data + used, len - used),
 					  &limits, &scratch->request);
 		used += scratch->request.consumed;
@@ -124,6 +125,11 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 		call.args = scratch->request.args;
 		call.argc = scratch->request.argc;
 		run(&call);
+		if (s->waits) {
+			s->paused = true;
+			used = begin;
+			break;
+		}
 		requests++;
 	}
 	hand_out(w, s, &scratch->out);

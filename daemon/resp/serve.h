@@ -11,8 +11,15 @@
 #include "resp/writer.h"
 #include "worker/worker.h"
 
+/* How far a command on several keys has come when it has to wait. */
+struct resp_progress {
+	uint32_t done;  /* keys */
+	uint32_t count; /* what the command counts */
+};
+
 /* The state of a client connection. */
 struct resp_session {
+	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
 	enum resp_version version; /* 0 until the first request: RESP2 */
 };
@@ -24,7 +31,7 @@ struct resp_call {
 	struct resp_session *state;
 	const struct bytes *args; /* args[0] is the command's name */
 	size_t argc;
-	struct resp_out *out; /* the handler writes exactly one reply */
+	struct resp_out *out; /* the handler writes exactly one reply, unless the session waits */
 };
 
 extern const struct protocol resp_protocol;

@@ -273,7 +273,8 @@ static bool take_event(struct dispatcher *d, const struct epoll_event *event, ui
 	struct watch *watch = event->data.ptr;
 	switch ((enum watch_kind)watch->kind) {
 	case WATCH_WAKE:
-		break; /* a queue has room again: looked at after every round */
+		/* That a queue has room again is looked at after every round. */
+		return d->events.wake(d->events.ctx);
 	case WATCH_SIGNAL:
 		return take_signals(d);
 	case WATCH_TIMER:

@@ -38,6 +38,8 @@ struct dispatcher_events {
 	void *ctx;
 	/* A signal arrived. Returns false to end dispatcher_run. */
 	bool (*signal)(void *ctx, int number);
+	/* The dispatcher's wake-up was signalled. Returns false to end dispatcher_run. */
+	bool (*wake)(void *ctx);
 	/* Once a period. */
 	void (*tick)(void *ctx, uint64_t now_ns);
 };

@@ -5,6 +5,8 @@
 
 #include "io/clock.h"
 
+#define START_EXTENSION_NS (30 * NS_PER_S)
+
 uint64_t notify_watchdog_ns(void)
 {
 	uint64_t interval_us = 0;
@@ -19,6 +21,12 @@ void notify_ready(const char *status)
 void notify_status(const char *status)
 {
 	sd_notifyf(0, "STATUS=%s", status);
+}
+
+void notify_starting(const char *status)
+{
+	sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%llu", status,
+		   (unsigned long long)(START_EXTENSION_NS / NS_PER_US));
 }
 
 void notify_reloading(void)

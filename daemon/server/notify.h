@@ -17,6 +17,10 @@ uint64_t notify_watchdog_ns(void);
 
 void notify_ready(const char *status);
 void notify_status(const char *status);
+
+/* The start goes on: shows how far it is and asks for more time. */
+void notify_starting(const char *status);
+
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_alive(void);

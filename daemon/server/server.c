@@ -15,10 +15,9 @@
 #include "io/clock.h"
 #include "resp/serve.h"
 #include "server/notify.h"
-#include "store/os.h"
+#include "store/os_posix.h"
 
 enum {
-	BLOCKS = 1024,           /* of the cluster that this node founds */
 	DESCRIPTORS_SPARE = 512, /* beyond the clients': listeners, epoll, files */
 };
 #define TICK_NS  NS_PER_S
@@ -161,25 +160,46 @@ static void probe(struct server *server, uint64_t now_ns)
 static void on_tick(void *ctx, uint64_t now_ns)
 {
 	struct server *server = ctx;
+	if (atomic_load(&server->phase) == SERVER_RECOVERING)
+		server_open_tell(server);
 	balance(server, now_ns);
 	probe(server, now_ns);
 }
 
+/* ---- The committer's ------------------------------------------------------------- */
+
+/* What was not durable was not answered, and never will be: nothing but the end is safe. */
+static void on_disk_failed(void *ctx, int error)
+{
+	(void)ctx;
+	LOG_ERROR("server",
+		  "msg=\"the disk failed, the node stops at once; what was acknowledged is in the "
+		  "log\" error=\"%s\"",
+		  dht_error_text(error));
+	_exit(1);
+}
+
+static void on_turned(void *ctx)
+{
+	struct server *server = ctx;
+	if (store_wants_segment(server->store))
+		housekeeper_ask(&server->housekeeper);
+}
+
+static enum committer_mode committer_mode_of(enum conf_fsync fsync)
+{
+	switch (fsync) {
+	case CONF_FSYNC_ALWAYS:
+		return COMMITTER_ALWAYS;
+	case CONF_FSYNC_INTERVAL:
+		return COMMITTER_INTERVAL;
+	case CONF_FSYNC_NEVER:
+		return COMMITTER_NEVER;
+	}
+	DHT_UNREACHABLE();
+}
+
 /* ---- Start ----------------------------------------------------------------------- */
-
-static void draw_random(void *out, size_t len)
-{
-	ssize_t n = getrandom(out, len, 0);
-	DHT_ASSERT(n == (ssize_t)len);
-}
-
-static void draw_id(char id[SERVER_ID_SIZE])
-{
-	uint8_t random[16];
-	draw_random(random, sizeof(random));
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(id + 2 * i, 3, "%02x", random[i]);
-}
 
 /* As many descriptors as the clients may need, if the system lets us. */
 static void raise_descriptors(const struct conf *conf)
@@ -206,7 +226,7 @@ static unsigned count_workers(const struct conf *conf)
 	return workers < WORKER_MAX ? (unsigned)workers : WORKER_MAX;
 }
 
-static int start_workers(struct server *server)
+static int make_workers(struct server *server)
 {
 	unsigned n = count_workers(&server->conf);
 	server->workers = aligned_alloc(_Alignof(struct worker), n * sizeof(*server->workers));
@@ -224,7 +244,12 @@ static int start_workers(struct server *server)
 		if (w->resp == NULL)
 			return DHT_ENOMEM;
 	}
-	for (unsigned i = 0; i < n; i++) {
+	return 0;
+}
+
+static int start_workers(struct server *server)
+{
+	for (unsigned i = 0; i < server->worker_count; i++) {
 		int rc = worker_start(&server->workers[i]);
 		if (rc != 0)
 			return rc;
@@ -233,21 +258,32 @@ static int start_workers(struct server *server)
 	return 0;
 }
 
-static int open_store(struct server *server)
+/* The parts that need the store. Returns 0 or logs the cause. */
+static int build(struct server *server)
 {
-	struct store_options options = {
-	    .blocks = BLOCKS,
-	    .segment_size_bytes = server->conf.store_segment_size_bytes,
-	};
-	int rc = store_open(&options, store_os_memory(), &server->store);
-	uint64_t hash_seed;
-	draw_random(&hash_seed, sizeof(hash_seed));
-	if (rc == 0)
-		rc = node_init(&server->node, server->store, 0, hash_seed);
-	groups_init(&server->exec.groups);
+	const struct conf *conf = &server->conf;
+	struct committer_events events = {
+	    .ctx = server, .failed = on_disk_failed, .turned = on_turned};
 	server->exec.node = &server->node;
 	server->exec.store = server->store;
-	server->exec.value_max = server->conf.store_max_value_size_bytes;
+	server->exec.value_max = conf->store_max_value_size_bytes;
+	groups_init(&server->exec.groups);
+	committer_init(&server->committer, server->store, committer_mode_of(conf->store_fsync),
+		       &events);
+	housekeeper_init(&server->housekeeper, &server->committer);
+	server->is_built = true;
+	server->shared.committer = &server->committer;
+	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed);
+	if (rc == 0)
+		rc = make_workers(server);
+	if (rc == 0)
+		rc = committer_start(&server->committer, server->workers, server->worker_count);
+	if (rc == 0)
+		rc = housekeeper_start(&server->housekeeper);
+	if (rc == 0)
+		rc = start_workers(server);
+	if (rc != 0)
+		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"", dht_error_text(rc));
 	return rc;
 }
 
@@ -256,35 +292,71 @@ static void wire_dispatcher(struct server *server)
 	struct dispatcher *d = &server->dispatcher;
 	struct admin_view view;
 	server_view_init(server, &view);
-	admin_init(&server->admin, &view, server->exec.value_max);
+	admin_init(&server->admin, &view, server->conf.store_max_value_size_bytes);
 	d->client_protocol = &resp_protocol;
 	d->admin = &server->admin;
 	d->sessions = &server->sessions;
 	d->shared = &server->shared;
-	d->workers = server->workers;
-	d->worker_count = server->worker_count;
 }
 
-/* Returns 0 or logs the cause. */
+/* Takes the data directory, opens the admin socket, and lets a thread of its own open the
+ * store meanwhile: `dhtctl status` answers from here on. Returns 0 or logs the cause. */
 static int start(struct server *server)
 {
 	char why[DATADIR_WHY_MAX] = "";
 	int rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
-	if (rc == 0)
-		rc = open_store(server);
-	if (rc == 0)
-		rc = start_workers(server);
 	if (rc == 0) {
 		wire_dispatcher(server);
 		rc = dispatcher_listen_admin(&server->dispatcher, server->conf.listen_admin, why);
 	}
 	if (rc == 0)
-		rc = dispatcher_listen_clients(&server->dispatcher, &server->conf.listen_client,
-					       why);
+		rc = server_open_begin(server);
 	if (rc != 0)
 		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
 			  why[0] != '\0' ? why : dht_error_text(rc));
 	return rc;
+}
+
+/* The store is open: the rest of the start, at the end of which the node serves. */
+static int serve(struct server *server)
+{
+	char why[LISTENER_WHY_MAX] = "";
+	struct dispatcher *d = &server->dispatcher;
+	int rc = server_open_end(server);
+	if (rc == 0)
+		rc = build(server);
+	if (rc != 0)
+		return rc;
+	d->workers = server->workers;
+	d->worker_count = server->worker_count;
+	rc = dispatcher_listen_clients(d, &server->conf.listen_client, why);
+	if (rc != 0) {
+		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
+			  why[0] != '\0' ? why : dht_error_text(rc));
+		return rc;
+	}
+	atomic_store(&server->admin.serves, true);
+	atomic_store(&server->phase, SERVER_SERVING);
+	LOG_INFO(
+	    "server",
+	    "msg=\"serving\" version=%s pid=%d id=%s starts=%llu workers=%u fsync=%s client=%s "
+	    "admin=%s",
+	    DHT_VERSION, (int)getpid(), server->identity.id,
+	    (unsigned long long)server->identity.starts, server->worker_count,
+	    conf_fsync_name(server->conf.store_fsync), server->conf.listen_client.items[0].text,
+	    server->conf.listen_admin);
+	notify_ready("serving");
+	return 0;
+}
+
+/* The dispatcher was woken: perhaps because the store is open. */
+static bool on_wake(void *ctx)
+{
+	struct server *server = ctx;
+	if (atomic_load(&server->phase) != SERVER_RECOVERED)
+		return true;
+	server->result = serve(server);
+	return server->result == 0;
 }
 
 /* ---- Stop ------------------------------------------------------------------------ */
@@ -306,6 +378,22 @@ static bool stop_workers(struct server *server)
 	return all;
 }
 
+/* Makes everything durable and says so in the identity. The workers have ended. */
+static int stop_store(struct server *server)
+{
+	char why[IDENTITY_WHY_MAX] = "";
+	if (!server->is_built)
+		return 0;
+	housekeeper_stop(&server->housekeeper);
+	int rc = committer_stop(&server->committer);
+	if (rc == 0)
+		rc = identity_stop(store_os_posix_view(server->disk), &server->identity, why);
+	if (rc != 0)
+		LOG_ERROR("server", "msg=\"the stop is not clean\" error=\"%s\"",
+			  why[0] != '\0' ? why : dht_error_text(rc));
+	return rc;
+}
+
 static void tear_down(struct server *server)
 {
 	LIST_FOREACH_SAFE(link, next, &server->dispatcher.kept_back)
@@ -320,28 +408,38 @@ static void tear_down(struct server *server)
 	free(server->workers);
 	free(server->busy_before);
 	node_fini(&server->node);
-	if (server->store != NULL) {
+	if (server->is_built) {
+		housekeeper_fini(&server->housekeeper);
+		committer_fini(&server->committer);
 		groups_fini(&server->exec.groups);
-		store_close(server->store);
 	}
+	store_close(server->store);
+	store_os_posix_close(server->disk);
 	sessions_fini(&server->sessions);
 	datadir_close(&server->datadir);
 	pthread_mutex_destroy(&server->conf_lock);
 	conf_fini(&server->conf);
 }
 
-static void serve(struct server *server)
+/* Ends a start that a signal interrupts. What the opener has done so far changes nothing of
+ * what the log holds, so it need not be waited for. */
+static _Noreturn void abandon_start(struct server *server)
 {
-	atomic_store(&server->serving, true);
-	LOG_INFO("server", "msg=\"serving\" version=%s pid=%d id=%s workers=%u client=%s admin=%s",
-		 DHT_VERSION, (int)getpid(), server->id, server->worker_count,
-		 server->conf.listen_client.items[0].text, server->conf.listen_admin);
-	notify_ready("serving");
+	LOG_INFO("server", "msg=\"stopped while starting\"");
+	dispatcher_fini(&server->dispatcher);
+	_exit(0);
+}
+
+static void run(struct server *server)
+{
 	dispatcher_run(&server->dispatcher);
 	notify_stopping();
-	atomic_store(&server->serving, false);
+	if (atomic_load(&server->phase) == SERVER_RECOVERING)
+		abandon_start(server);
+	atomic_store(&server->phase, SERVER_STOPPING);
 	server->stop_ns = clock_monotonic_ns();
-	dispatcher_close_ports(&server->dispatcher);
+	if (server->workers_running > 0)
+		dispatcher_close_ports(&server->dispatcher);
 }
 
 int server_run(struct conf *conf, const struct server_source *source)
@@ -359,7 +457,6 @@ int server_run(struct conf *conf, const struct server_source *source)
 	server->watchdog_ns = notify_watchdog_ns();
 	pthread_mutex_init(&server->conf_lock, NULL);
 	sessions_init(&server->sessions);
-	draw_id(server->id);
 	/* Index tables above this size get a mapping of their own, which grows in place
 	 * and leaves no holes. */
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
@@ -368,7 +465,8 @@ int server_run(struct conf *conf, const struct server_source *source)
 	uint64_t tick_ns = TICK_NS;
 	if (server->watchdog_ns > 0 && server->watchdog_ns / 4 < tick_ns)
 		tick_ns = server->watchdog_ns / 4;
-	struct dispatcher_events events = {.ctx = server, .signal = on_signal, .tick = on_tick};
+	struct dispatcher_events events = {
+	    .ctx = server, .signal = on_signal, .wake = on_wake, .tick = on_tick};
 	int rc = dispatcher_init(&server->dispatcher, tick_ns, &events);
 	server->shared = (struct worker_shared){
 	    .dispatcher_poller = &server->dispatcher.poller,
@@ -380,10 +478,15 @@ int server_run(struct conf *conf, const struct server_source *source)
 	raise_descriptors(&server->conf);
 	if (rc == 0)
 		rc = start(server);
-	if (rc == 0)
-		serve(server);
+	if (rc == 0) {
+		run(server);
+		rc = server->result;
+	}
 	if (!stop_workers(server))
 		_exit(1);
+	int stopped = stop_store(server);
+	if (rc == 0)
+		rc = stopped;
 	LOG_INFO("server", "msg=\"stopped\"");
 	tear_down(server);
 	free(server);

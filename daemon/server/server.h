@@ -16,7 +16,10 @@
 #include "node/node.h"
 #include "server/datadir.h"
 #include "server/dispatcher.h"
+#include "server/identity.h"
+#include "worker/committer.h"
 #include "worker/exec.h"
+#include "worker/housekeeper.h"
 #include "worker/worker.h"
 
 /* Where the configuration came from, to read it again. */
@@ -27,16 +30,34 @@ struct server_source {
 	const char *host_name;
 };
 
-enum { SERVER_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
+/* How far the start has come; what is built in a phase is there from the next one on. */
+enum server_phase {
+	SERVER_RECOVERING, /* a thread of its own opens the store */
+	SERVER_RECOVERED,  /* it has ended, well or not */
+	SERVER_SERVING,
+	SERVER_STOPPING,
+};
+
+enum { SERVER_WHY_MAX = 512 };
 
 struct server {
 	struct conf conf;
 	pthread_mutex_t conf_lock; /* the reloadable settings of conf */
 	struct server_source source;
 	struct datadir datadir;
-	struct store *store;
+	struct store_os_posix *disk;
+	struct identity identity;
+	struct store *store; /* the opener's until SERVER_RECOVERED */
+	struct store_report recovered;
+	pthread_t opener;
+	int open_result;
+	char open_why[SERVER_WHY_MAX];
+	_Atomic uint64_t open_done, open_total; /* bytes of the log that were replayed */
 	struct node node;
 	struct exec exec;
+	bool is_built; /* node, committer, housekeeper and groups are initialised */
+	struct committer committer;
+	struct housekeeper housekeeper;
 	struct sessions sessions;
 	struct worker_shared shared;
 	struct worker *workers;
@@ -44,10 +65,10 @@ struct server {
 	unsigned workers_running;
 	struct dispatcher dispatcher;
 	struct admin admin;
-	char id[SERVER_ID_SIZE];
 	uint64_t started_ns;
-	uint64_t stop_ns; /* when it was told to stop; 0 before */
-	_Atomic bool serving;
+	uint64_t stop_ns;              /* when it was told to stop; 0 before */
+	_Atomic unsigned phase;        /* enum server_phase */
+	int result;                    /* what ended the service */
 	uint64_t watchdog_ns;          /* systemd's bound between two signs of life; 0: none */
 	uint64_t sampled_ns;           /* when the busy shares were computed last */
 	_Atomic uint64_t *busy_before; /* per worker: busy time at sampled_ns */
@@ -59,6 +80,18 @@ struct server {
  * to stop. Returns the exit code of the process: 0 after a clean stop, 1 otherwise;
  * the cause was logged. */
 int server_run(struct conf *conf, const struct server_source *source);
+
+/* server/open.c: begins to open the store in a thread of its own, which wakes the
+ * dispatcher when it has ended; then server_open_end returns how, after logging it. Returns
+ * 0 or an error. */
+int server_open_begin(struct server *server) DHT_MUST_CHECK;
+int server_open_end(struct server *server) DHT_MUST_CHECK;
+
+/* Tells the log and systemd how far the opening has come. */
+void server_open_tell(struct server *server);
+
+/* Writes one sentence about that. */
+void server_open_describe(const struct server *server, char *out, size_t size);
 
 /* server/view.c: what the admin commands show. */
 void server_view_init(struct server *server, struct admin_view *view);

@@ -38,16 +38,24 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	struct buffer peer = BUFFER_EMPTY, client = BUFFER_EMPTY;
 	char stalled[REASON_MAX];
 	const char *reasons[1];
-	struct store_counts counts;
-	store_count(server->store, &counts);
+	struct store_counts counts = {0};
+	char startup[REASON_MAX] = "";
+	unsigned phase = atomic_load(&server->phase);
+	bool serving = phase == SERVER_SERVING;
+	if (phase != SERVER_RECOVERING && server->store != NULL)
+		store_count(server->store, &counts);
+	if (phase == SERVER_RECOVERING)
+		server_open_describe(server, startup, sizeof(startup));
+	else if (!serving)
+		snprintf(startup, sizeof(startup), "%s",
+			 phase == SERVER_STOPPING ? "stopping" : "opening the ports");
 	int rc = join_addresses(&peer, advertised(&conf->advertise_peer, &conf->listen_peer));
 	if (rc == 0)
 		rc = join_addresses(&client,
 				    advertised(&conf->advertise_client, &conf->listen_client));
 
-	bool serving = atomic_load_explicit(&server->serving, memory_order_relaxed);
 	struct admin_node_status self = {
-	    .id = server->id,
+	    .id = server->identity.id,
 	    .name = conf->node_name,
 	    .state = "up",
 	    .peer = (const char *)peer.data,
@@ -60,10 +68,10 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	struct admin_status status = {
 	    .cluster = conf->cluster_name,
 	    .node = conf->node_name,
-	    .id = server->id,
+	    .id = server->identity.id,
 	    .version = DHT_VERSION,
 	    .health = serving ? "ok" : "unavailable",
-	    .startup = serving ? "" : "opening the ports",
+	    .startup = startup,
 	    .pid = (uint32_t)getpid(),
 	    .uptime_s = (clock_monotonic_ns() - server->started_ns) / NS_PER_S,
 	    .keys = counts.keys,

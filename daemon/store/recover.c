@@ -13,6 +13,7 @@
 struct replay {
 	struct store *store;
 	store_locate_fn locate;
+	void *ctx;
 	struct store_report *report;
 	struct catalog catalog;
 	struct catalog_walk *walks; /* by place in the catalog */
@@ -137,11 +138,11 @@ static int replay_record(void *ctx, const uint8_t *data, uint32_t offset, const 
 	switch (rec->kind) {
 	case RECORD_VALUE:
 	case RECORD_TOMBSTONE:
-		replay->locate(&key, store->block_count);
+		replay->locate(replay->ctx, &key, store->block_count);
 		DHT_ASSERT(key.block < store->block_count);
 		return replay_latest(replay, &key, rec, location, size);
 	case RECORD_ERASE:
-		replay->locate(&key, store->block_count);
+		replay->locate(replay->ctx, &key, store->block_count);
 		DHT_ASSERT(key.block < store->block_count);
 		rc = replay_erase(replay, &key, rec, location);
 		break;
@@ -369,6 +370,7 @@ int recover_store(struct store *store, const struct store_options *options)
 	struct replay replay = {
 	    .store = store,
 	    .locate = options->locate,
+	    .ctx = options->ctx,
 	    .report = options->report != NULL ? options->report : &own,
 	};
 	DHT_ASSERT(options->locate != NULL);

@@ -24,6 +24,7 @@ struct block {
 	_Atomic uint32_t tombstones;
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t live_bytes;
+	uint64_t erased_end; /* behind the last ERASE: what an absent key rests on */
 };
 _Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
 

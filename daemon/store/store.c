@@ -136,6 +136,16 @@ enum store_found store_find(const struct store *store, const struct store_key *k
 	return STORE_ABSENT;
 }
 
+uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit)
+{
+	if (hit->location == 0)
+		return block_of(store, block)->erased_end;
+	const struct segment *segment = &store->segs.slots[segment_slot_of(hit->location)];
+	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
+	return (sequence << STORE_OFFSET_BITS) + segment_offset_of(hit->location) +
+	       record_size(&hit->record);
+}
+
 static void counter_add32(_Atomic uint32_t *counter, uint32_t n)
 {
 	uint32_t now = atomic_load_explicit(counter, memory_order_relaxed);
@@ -218,6 +228,7 @@ int store_erase(struct store *store, unsigned appender, const struct store_key *
 	int rc = tail_append(&store->tail, appender, &erase, &location, end);
 	if (rc != 0)
 		return rc;
+	block_of(store, key->block)->erased_end = *end;
 	index_remove(ix, hit->place, store->os);
 	/* It hides records from a recovery; without files there is none. */
 	if (store->segs.has_files)
@@ -334,6 +345,13 @@ int store_turn(struct store *store)
 int store_commit(struct store *store, enum store_sync how)
 {
 	return store->segs.has_files ? files_commit(&store->files, how) : 0;
+}
+
+bool store_has_room(const struct store *store)
+{
+	const struct tail *tail = &store->tail;
+	return !store->segs.has_files || atomic_load(&tail->is_full) ||
+	       tail_has_next(tail, tail_sequence_of(tail_position(tail)));
 }
 
 bool store_wants_segment(const struct store *store)

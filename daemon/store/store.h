@@ -66,7 +66,10 @@ struct store_key {
 };
 
 /* Fills in key->hash and key->block for key->key. */
-typedef void (*store_locate_fn)(struct store_key *key, uint32_t blocks);
+typedef void (*store_locate_fn)(void *ctx, struct store_key *key, uint32_t blocks);
+
+/* Told how much of the log was replayed; on any thread of a recovery. */
+typedef void (*store_progress_fn)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 
 /* What a recovery or a check met. */
 struct store_report {
@@ -92,6 +95,8 @@ struct store_options {
 	/* Only with files: where a recovered key belongs, and what is to be filled in by
 	 * store_open whether it succeeds or not (may be NULL). */
 	store_locate_fn locate;
+	store_progress_fn progress; /* may be NULL */
+	void *ctx;                  /* of these two */
 	struct store_report *report;
 };
 
@@ -160,6 +165,11 @@ void store_prefetch_record(const struct store *store, const struct store_key *ke
 enum store_found store_find(const struct store *store, const struct store_key *key,
 			    const struct store_fetched *fetched, struct store_hit *hit);
 
+/* Returns the position that must be durable before anything is answered that rests on what
+ * a look-up found: that of the record's end, or, for an absent key, of the latest erasure
+ * in its block. */
+uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit);
+
 /* Appends rec (VALUE or TOMBSTONE, rec->key equal to key->key) and makes it the
  * latest record of the key. hit is what store_find answered in the same critical
  * section; it describes the new record then, whose flags are clear. rec may point into
@@ -223,6 +233,9 @@ int store_turn(struct store *store) DHT_MUST_CHECK;
 
 /* All of these, as far as they are due; with STORE_SYNC it syncs. */
 int store_commit(struct store *store, enum store_sync how) DHT_MUST_CHECK;
+
+/* False while an append may be told DHT_EAGAIN. */
+bool store_has_room(const struct store *store);
 
 /* True if store_prepare has something to do. */
 bool store_wants_segment(const struct store *store);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void exec_run(struct worker *w, struct op *op, struct op_result *result)
+#include "base/error.h"
+
+int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
 	op->key = node_key(exec->node, op->key.key);
@@ -14,6 +16,11 @@ void exec_run(struct worker *w, struct op *op, struct op_result *result)
 	if (result->location != 0)
 		store_pin(exec->store, result->location);
 	groups_unlock(&exec->groups, op->key.block);
+	outbox_rest_on(w, result->end);
+	if (result->status != DHT_EAGAIN)
+		return 0;
+	outbox_stall(w, s, OUTBOX_ROOM);
+	return DHT_EAGAIN;
 }
 
 void exec_done(struct worker *w, const struct op_result *result)
@@ -24,6 +31,7 @@ void exec_done(struct worker *w, const struct op_result *result)
 
 struct scan {
 	struct exec *exec;
+	uint64_t end; /* what was seen rests on */
 	struct bytes prefix;
 	struct exec_entries *entries;
 };
@@ -48,6 +56,9 @@ static void collect(void *ctx, uint32_t block, enum store_found found, const str
 	struct scan *scan = ctx;
 	const struct record *r = &hit->record;
 	DHT_ASSERT(found == STORE_FOUND);
+	uint64_t end = store_rests_on(scan->exec->store, block, hit);
+	if (end > scan->end)
+		scan->end = end;
 	if (r->kind != RECORD_VALUE || r->key.len < scan->prefix.len ||
 	    (scan->prefix.len > 0 && memcmp(r->key.data, scan->prefix.data, scan->prefix.len) != 0))
 		return;
@@ -77,8 +88,10 @@ bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix
 	struct scan scan = {.exec = exec, .prefix = prefix, .entries = entries};
 	entries->store = exec->store;
 	groups_lock(&exec->groups, cursor->block);
+	scan.end = store_rests_on(exec->store, cursor->block, &(struct store_hit){0});
 	cursor->hash = store_scan(exec->store, cursor->block, cursor->hash, max, collect, &scan);
 	groups_unlock(&exec->groups, cursor->block);
+	outbox_rest_on(w, scan.end);
 	if (cursor->hash >= STORE_HASH_END) {
 		cursor->hash = 0;
 		cursor->block++;

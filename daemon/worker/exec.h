@@ -26,9 +26,14 @@ static inline struct exec *exec_of(const struct worker *w)
 	return w->shared->exec;
 }
 
-/* Runs op: derives its key's hash and block, locks the group, steps. Where the result
- * has a value, its segment is pinned: exec_done releases it. */
-void exec_run(struct worker *w, struct op *op, struct op_result *result);
+/* Runs op for a session: derives its key's hash and block, locks the group, steps. Where
+ * the result has a value, its segment is pinned: exec_done releases it. The replies being
+ * collected rest on what was done (worker/outbox).
+ * DHT_EAGAIN: nothing was done, and session->waits is set: the caller leaves the request
+ * where it is and gives it again when the session is served next. exec_done is not called
+ * then. */
+int exec_run(struct worker *w, struct session *s, struct op *op,
+	     struct op_result *result) DHT_MUST_CHECK;
 void exec_done(struct worker *w, const struct op_result *result);
 
 /* A visited entry, pinned until exec_entries_release. */

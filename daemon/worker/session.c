@@ -32,6 +32,8 @@ struct session *session_create(struct sessions *all, int fd, uint32_t watch_kind
 	s->sessions = all;
 	list_init(&s->hot_link);
 	list_init(&s->ready_link);
+	list_init(&s->held_link);
+	list_init(&s->wait_link);
 	pthread_mutex_lock(&all->lock);
 	s->id = all->next_id++;
 	list_push_tail(&all->all, &s->link);
@@ -44,7 +46,8 @@ struct session *session_create(struct sessions *all, int fd, uint32_t watch_kind
 void session_destroy(struct session *s)
 {
 	struct sessions *all = s->sessions;
-	DHT_ASSERT(list_is_empty(&s->hot_link) && list_is_empty(&s->ready_link));
+	DHT_ASSERT(list_is_empty(&s->hot_link) && list_is_empty(&s->ready_link) &&
+		   list_is_empty(&s->held_link) && list_is_empty(&s->wait_link));
 	if (s->protocol->closed != NULL)
 		s->protocol->closed(s);
 	conn_fini(&s->conn);

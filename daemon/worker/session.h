@@ -33,8 +33,10 @@ struct protocol {
 
 	/* Consumes complete requests from the head of data and writes the replies to
 	 * worker_out(). Returns the bytes consumed. It stops at an incomplete request
-	 * (and may set session->want), at session->closing, at session->streaming, and
-	 * when worker_should_pause() says so (then it sets session->paused). */
+	 * (and may set session->want), at session->closing, at session->streaming, at a
+	 * request that cannot run yet (session->waits: it is not consumed, but given again),
+	 * and when worker_should_pause() says so; in the last two cases it sets
+	 * session->paused. */
 	size_t (*input)(struct worker *w, struct session *s, const uint8_t *data, size_t len);
 
 	/* Produces the next slice of a stream while session->streaming; writes to
@@ -57,6 +59,9 @@ struct session {
 	struct list link;       /* registry of all sessions */
 	struct list hot_link;   /* the worker's hot sessions, least recently active first */
 	struct list ready_link; /* the worker's sessions with something to do */
+	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
+	struct list wait_link;  /* sessions whose next request has to wait */
+	uint64_t held_end;      /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t active_ns;
 	size_t want;       /* bytes of input before which another look is useless; 0: unknown */
@@ -64,6 +69,7 @@ struct session {
 	bool readable;     /* the socket may hold input */
 	bool peer_closing; /* EPOLLRDHUP was seen: read until the end */
 	bool paused;       /* complete requests wait in conn.in */
+	bool waits;        /* the next request, or the stream, cannot go on yet */
 	bool streaming;    /* resume() has more to write */
 	bool closing;      /* flush, then close */
 	_Alignas(8) uint8_t state[];

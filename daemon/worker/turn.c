@@ -13,7 +13,7 @@ enum {
  * or produced for it. A stream stops at the first unsent byte. */
 static bool output_is_full(const struct worker *w, const struct session *s)
 {
-	if (s->streaming)
+	if (s->streaming || outbox_holds(s))
 		return s->conn.out.len > 0;
 	return s->conn.out.len >=
 	       atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
@@ -22,10 +22,13 @@ static bool output_is_full(const struct worker *w, const struct session *s)
 bool worker_flush(struct worker *w, struct session *s)
 {
 	groups_assert_none();
+	bool holds = outbox_must_hold(w, s);
 	if (w->out.len > 0 && !s->conn.broken) {
 		size_t max = atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
-		if (conn_write(&s->conn, buffer_head(&w->out), w->out.len,
-			       max + WORKER_REPLY_MAX) != 0)
+		max += WORKER_REPLY_MAX;
+		int rc = holds ? buffer_append(&s->conn.out, buffer_head(&w->out), w->out.len, max)
+			       : conn_write(&s->conn, buffer_head(&w->out), w->out.len, max);
+		if (rc != 0)
 			s->conn.broken = true;
 	}
 	buffer_consume(&w->out, w->out.len);
@@ -122,9 +125,11 @@ static void take_input(struct worker *w, struct session *s)
 enum turn_result turn_serve(struct worker *w, struct session *s)
 {
 	groups_assert_none();
+	if (outbox_holds(s) && !s->conn.broken)
+		return TURN_IDLE;
 	if (conn_flush(&s->conn) != 0)
 		return TURN_CLOSE;
-	if (!s->closing && !output_is_full(w, s)) {
+	if (!s->closing && !s->waits && !output_is_full(w, s)) {
 		if (s->streaming)
 			s->protocol->resume(w, s);
 		else
@@ -140,6 +145,8 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 		return TURN_CLOSE;
 
 	bool has_work = s->streaming || s->paused;
+	if (outbox_holds(s) || s->waits)
+		return TURN_IDLE;
 	if (s->closing || (s->conn.input_ended && !has_work))
 		return s->conn.out.len == 0 ? TURN_CLOSE : TURN_IDLE;
 	if (output_is_full(w, s))
@@ -149,6 +156,7 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 
 bool turn_is_parkable(const struct session *s)
 {
-	return s->conn.out.len == 0 && !s->paused && !s->streaming && !s->closing &&
-	       !s->conn.input_ended && list_is_empty(&s->ready_link);
+	return s->conn.out.len == 0 && !outbox_holds(s) && !s->waits && !s->paused &&
+	       !s->streaming && !s->closing && !s->conn.input_ended &&
+	       list_is_empty(&s->ready_link);
 }

@@ -32,6 +32,7 @@ static void session_bury(struct worker *w, struct session *s)
 		count(&w->stats.hot, (uint64_t)-1);
 	}
 	list_remove(&s->ready_link);
+	outbox_drop(s);
 	/* An event of this round may still point to it. */
 	list_push_tail(&w->graveyard, &s->ready_link);
 }
@@ -326,7 +327,7 @@ static void *worker_main(void *arg)
 			break;
 		uint64_t timeout = loop_timeout(w);
 		uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_relaxed);
-		if (timeout != 0 && !queue_sleep(&w->queue))
+		if (timeout != 0 && (!outbox_sleep(w) || !queue_sleep(&w->queue)))
 			timeout = 0;
 		if (timeout != 0) {
 			/* Order matters to whoever adds the two up: never counted twice. */
@@ -341,10 +342,12 @@ static void *worker_main(void *arg)
 					      memory_order_relaxed);
 		}
 		uint64_t ready_ns = w->now_ns;
+		outbox_release(w);
 		for (int i = 0; i < n; i++)
 			take_event(w, &events[i]);
 		run_jobs(w);
 		serve_ready(w, ready_ns);
+		outbox_settle(w);
 		shed_one(w);
 	}
 	graveyard_empty(w);
@@ -360,6 +363,7 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct wor
 	list_init(&w->hot);
 	list_init(&w->ready);
 	list_init(&w->graveyard);
+	outbox_init(&w->outbox);
 	histogram_init(&w->stats.wait);
 	histogram_init(&w->stats.run);
 	queue_init(&w->queue, queue_max);

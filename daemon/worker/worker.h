@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "io/poller.h"
 #include "io/wake.h"
+#include "worker/outbox.h"
 #include "worker/queue.h"
 #include "worker/session.h"
 
@@ -36,6 +37,7 @@ enum {
 };
 #define WORKER_SLICE_NS 200000ull /* of background work, while clients may wait */
 
+struct committer;
 struct exec;
 
 /* What all workers share; constant while they run, but for the atomics. */
@@ -46,7 +48,8 @@ struct worker_shared {
 	_Atomic uint64_t park_after_ns; /* 0: a hand-over per event */
 	_Atomic uint64_t output_max;    /* unsent bytes at which a client is not read any more */
 	struct sessions *sessions;
-	struct exec *exec; /* what operations run on (worker/exec.h) */
+	struct exec *exec;           /* what operations run on (worker/exec.h) */
+	struct committer *committer; /* tells how far replies may go out */
 };
 
 /* Written by the worker alone, read by anybody. */
@@ -71,6 +74,7 @@ struct worker {
 	struct list ready;     /* sessions with something to do */
 	struct list graveyard; /* closed in this round of the loop */
 	struct buffer out;     /* replies of the session being served */
+	struct outbox outbox;  /* replies that wait for the log */
 	uint8_t *in;           /* WORKER_READ_MAX bytes of scratch */
 	void *resp;            /* the client protocol's scratch (resp/serve.h), the server's */
 	uint64_t now_ns;       /* when the running job or event was started */
@@ -121,7 +125,8 @@ static inline struct buffer *worker_out(struct worker *w)
 	return &w->out;
 }
 
-/* Writes the collected replies to the socket now. False: the session is broken. */
+/* Writes the collected replies to the socket now, or holds them back until what they rest
+ * on is durable. False: the session is broken. */
 bool worker_flush(struct worker *w, struct session *s);
 
 /* Flushes when much was collected. True when the protocol has to stop: the client

@@ -166,8 +166,9 @@ static void free_files(void)
 
 /* ---- The store ------------------------------------------------------------------------- */
 
-static void locate(struct store_key *key, uint32_t blocks)
+static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 {
+	(void)ctx;
 	key->hash = hash_bytes(key->key.data, key->key.len);
 	key->block = (uint32_t)(key->hash % blocks);
 }

@@ -33,8 +33,9 @@ static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_si
 }
 
 /* Keys of eight bytes, of which the first is the block: threads have blocks of their own. */
-static void locate(struct store_key *key, uint32_t blocks)
+static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 {
+	(void)ctx;
 	key->hash = hash_bytes(key->key.data, key->key.len);
 	key->block = key->key.data[0] % blocks;
 }
@@ -74,7 +75,7 @@ static enum store_found find(uint64_t id, struct store_key *key, uint8_t name[8]
 {
 	put_u64(name, id);
 	*key = (struct store_key){.key = bytes_of(name, 8)};
-	locate(key, BLOCKS);
+	locate(NULL, key, BLOCKS);
 	return store_find(store, key, NULL, hit);
 }
 

@@ -55,8 +55,9 @@ static uint32_t next_random(void)
 	return (uint32_t)(random_state >> 33);
 }
 
-static void locate(struct store_key *key, uint32_t blocks)
+static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 {
+	(void)ctx;
 	key->hash = hash_bytes(key->key.data, key->key.len);
 	key->block = (uint32_t)(key->hash % blocks);
 }
@@ -64,7 +65,7 @@ static void locate(struct store_key *key, uint32_t blocks)
 static struct store_key key_of(const uint8_t *id)
 {
 	struct store_key key = {.key = bytes_of(id, KEY_SIZE)};
-	locate(&key, BLOCKS);
+	locate(NULL, &key, BLOCKS);
 	return key;
 }
 

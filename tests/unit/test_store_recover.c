@@ -41,8 +41,9 @@ static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_si
 }
 
 /* The block is the first byte of the key. */
-static void locate(struct store_key *key, uint32_t blocks)
+static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 {
+	(void)ctx;
 	key->hash = hash_bytes(key->key.data, key->key.len);
 	key->block = key->key.len > 0 ? key->key.data[0] % blocks : 0;
 }
@@ -134,7 +135,7 @@ static int open_store(void)
 static enum store_found find(const char *name, struct store_hit *hit)
 {
 	struct store_key key = {.key = bytes_of(name, strlen(name))};
-	locate(&key, BLOCKS);
+	locate(NULL, &key, BLOCKS);
 	return store_find(store, &key, NULL, hit);
 }
 

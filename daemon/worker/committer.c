@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/committer.h"
+
+#include "base/error.h"
+#include "io/clock.h"
+#include "worker/worker.h"
+
+void committer_init(struct committer *c, struct store *store, enum committer_mode mode,
+		    const struct committer_events *events)
+{
+	*c = (struct committer){.store = store, .mode = mode, .events = *events};
+	histogram_init(&c->syncs);
+	pthread_mutex_init(&c->write_lock, NULL);
+	bell_init(&c->bell);
+}
+
+void committer_fini(struct committer *c)
+{
+	DHT_ASSERT(!c->is_running);
+	bell_fini(&c->bell);
+	pthread_mutex_destroy(&c->write_lock);
+}
+
+void committer_fail(struct committer *c, int error)
+{
+	if (!atomic_exchange(&c->has_failed, true))
+		c->events.failed(c->events.ctx, error);
+}
+
+static int write_log(struct committer *c)
+{
+	pthread_mutex_lock(&c->write_lock);
+	int rc = store_write(c->store);
+	pthread_mutex_unlock(&c->write_lock);
+	return rc;
+}
+
+static int sync_log(struct committer *c)
+{
+	uint64_t durable = store_durable(c->store), started = clock_monotonic_ns();
+	int rc = store_sync(c->store);
+	if (store_durable(c->store) != durable)
+		histogram_record(&c->syncs, clock_monotonic_ns() - started);
+	return rc;
+}
+
+/* Sequentially consistent against outbox_sleep and outbox_stall. */
+static bool take(_Atomic bool *flag)
+{
+	return atomic_load(flag) && atomic_exchange(flag, false);
+}
+
+/* Those who wait for the mark, and those who wait for room if there is some. */
+static void wake_workers(struct committer *c)
+{
+	bool has_room = store_has_room(c->store);
+	for (unsigned i = 0; i < c->worker_count; i++) {
+		struct worker *w = &c->workers[i];
+		bool has_waited = take(&w->outbox.awaits);
+		if (has_room && take(&w->outbox.awaits_room))
+			has_waited = true;
+		if (has_waited)
+			wake_signal(&w->wake);
+	}
+}
+
+/* One round: what was appended is written and, where the mode asks for it now, synced;
+ * those who wait are told before anything else is done. */
+static int commit(struct committer *c, bool syncs)
+{
+	int rc = write_log(c);
+	if (rc == 0 && syncs)
+		rc = sync_log(c);
+	if (rc != 0)
+		return rc;
+	wake_workers(c);
+	if (store_wants_turn(c->store)) {
+		rc = store_turn(c->store);
+		/* Some may wait for the room that came of it. */
+		if (rc == 0)
+			wake_workers(c);
+	}
+	if (rc == 0)
+		c->events.turned(c->events.ctx);
+	return rc;
+}
+
+static void *committer_main(void *arg)
+{
+	struct committer *c = arg;
+	pthread_setname_np(pthread_self(), "dhtd/commit");
+	uint64_t due_ns = clock_monotonic_ns() + COMMITTER_INTERVAL_NS;
+	while (bell_wait(&c->bell, due_ns)) {
+		uint64_t now_ns = clock_monotonic_ns();
+		bool is_due = now_ns >= due_ns;
+		if (is_due)
+			due_ns = now_ns + COMMITTER_INTERVAL_NS;
+		int rc = commit(c, c->mode == COMMITTER_ALWAYS ||
+				       (c->mode == COMMITTER_INTERVAL && is_due));
+		if (rc != 0) {
+			committer_fail(c, rc);
+			break;
+		}
+	}
+	return NULL;
+}
+
+int committer_start(struct committer *c, struct worker *workers, unsigned worker_count)
+{
+	c->workers = workers;
+	c->worker_count = worker_count;
+	int rc = pthread_create(&c->thread, NULL, committer_main, c);
+	if (rc != 0)
+		return dht_error_from_errno(rc);
+	c->is_running = true;
+	return 0;
+}
+
+int committer_stop(struct committer *c)
+{
+	if (c->is_running) {
+		bell_end(&c->bell);
+		pthread_join(c->thread, NULL);
+		c->is_running = false;
+	}
+	c->worker_count = 0;
+	return store_commit(c->store, STORE_SYNC);
+}
+
+void committer_advance(struct committer *c)
+{
+	if (c->mode == COMMITTER_ALWAYS) {
+		committer_ask(c);
+		return;
+	}
+	int rc = write_log(c);
+	if (rc != 0)
+		committer_fail(c, rc);
+	else if (store_wants_turn(c->store))
+		committer_ask(c);
+}
