@@ -8,10 +8,11 @@
 #include "node/change.h"
 #include "ring/slot.h"
 
-int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed)
+int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed,
+	      uint64_t ceiling)
 {
 	*node = (struct node){.store = store, .hash_seed = hash_seed};
-	counter_init(&node->counter, 0, member);
+	counter_init(&node->counter, ceiling, member);
 	node->blocks = calloc(store_blocks(store), sizeof(*node->blocks));
 	return node->blocks != NULL ? 0 : DHT_ENOMEM;
 }
@@ -80,7 +81,12 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 		return;
 	}
 
-	struct ballot drawn = counter_draw(&node->counter, block->version);
+	struct ballot drawn;
+	int rc = counter_draw(&node->counter, block->version, &drawn);
+	if (rc != 0) {
+		result->status = rc;
+		return;
+	}
 	struct record record = {
 	    .kind = change.kind,
 	    .acc = drawn,
@@ -90,7 +96,7 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	    .key = op->key.key,
 	    .value = change.value,
 	};
-	int rc = store_put(node->store, appender, &op->key, &hit, &record, &result->end);
+	rc = store_put(node->store, appender, &op->key, &hit, &record, &result->end);
 	if (rc != 0) {
 		result->status = rc;
 		return;

@@ -27,9 +27,11 @@ struct node {
 };
 
 /* The store outlives the node. hash_seed is random, and the same as long as the store's
- * index lives. DHT_ENOMEM. */
-int node_init(struct node *node, struct store *store, uint32_t member,
-	      uint64_t hash_seed) DHT_MUST_CHECK;
+ * data lives. ceiling is the counter's durable one that the last run left, 0 if there was
+ * none; until a higher one is durable (paxos/counter.h) nothing can be written.
+ * DHT_ENOMEM. */
+int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed,
+	      uint64_t ceiling) DHT_MUST_CHECK;
 void node_fini(struct node *node);
 
 /* Derives hash and block of a key. */
@@ -39,7 +41,9 @@ struct store_key node_key(const struct node *node, struct bytes key);
 struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t blocks);
 
 /* Runs one operation. appender is the calling worker's number. Nothing may be
- * answered before result->end is durable. */
+ * answered before result->end is durable. With result->status DHT_EAGAIN nothing was done:
+ * the operation is to be run again after the committer's next commit, which makes a higher
+ * ceiling of the counter durable, or room in the log. */
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
 
 #endif

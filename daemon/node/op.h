@@ -52,7 +52,8 @@ struct op {
 
 struct op_result {
 	/* 0; DHT_ENOTFOUND (GET, DEL); DHT_EPRECOND (PUT with a condition, CAS);
-	 * DHT_ETYPE (INCR); DHT_ENOMEM, DHT_ENOSPC: nothing was done. */
+	 * DHT_ETYPE (INCR); DHT_ENOMEM, DHT_ENOSPC: nothing was done; DHT_EAGAIN: nor was
+	 * then, run it again after the next commit. */
 	int status;
 	struct bytes value;    /* GET: the value; valid as said above */
 	uint64_t location;     /* of the record that value lies in; 0 if there is no value */

@@ -166,39 +166,6 @@ static void on_tick(void *ctx, uint64_t now_ns)
 	probe(server, now_ns);
 }
 
-/* ---- The committer's ------------------------------------------------------------- */
-
-/* What was not durable was not answered, and never will be: nothing but the end is safe. */
-static void on_disk_failed(void *ctx, int error)
-{
-	(void)ctx;
-	LOG_ERROR("server",
-		  "msg=\"the disk failed, the node stops at once; what was acknowledged is in the "
-		  "log\" error=\"%s\"",
-		  dht_error_text(error));
-	_exit(1);
-}
-
-static void on_turned(void *ctx)
-{
-	struct server *server = ctx;
-	if (store_wants_segment(server->store))
-		housekeeper_ask(&server->housekeeper);
-}
-
-static enum committer_mode committer_mode_of(enum conf_fsync fsync)
-{
-	switch (fsync) {
-	case CONF_FSYNC_ALWAYS:
-		return COMMITTER_ALWAYS;
-	case CONF_FSYNC_INTERVAL:
-		return COMMITTER_INTERVAL;
-	case CONF_FSYNC_NEVER:
-		return COMMITTER_NEVER;
-	}
-	DHT_UNREACHABLE();
-}
-
 /* ---- Start ----------------------------------------------------------------------- */
 
 /* As many descriptors as the clients may need, if the system lets us. */
@@ -262,18 +229,19 @@ static int start_workers(struct server *server)
 static int build(struct server *server)
 {
 	const struct conf *conf = &server->conf;
-	struct committer_events events = {
-	    .ctx = server, .failed = on_disk_failed, .turned = on_turned};
 	server->exec.node = &server->node;
 	server->exec.store = server->store;
 	server->exec.value_max = conf->store_max_value_size_bytes;
 	groups_init(&server->exec.groups);
-	committer_init(&server->committer, server->store, committer_mode_of(conf->store_fsync),
-		       &events);
+	server_commit_init(server);
 	housekeeper_init(&server->housekeeper, &server->committer);
 	server->is_built = true;
 	server->shared.committer = &server->committer;
-	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed);
+	uint64_t ceiling = identity_ceiling(&server->identity, server->recovered.ceiling,
+					    server->recovered.highest_counter);
+	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed, ceiling);
+	if (rc == 0)
+		rc = server_commit_first(server);
 	if (rc == 0)
 		rc = make_workers(server);
 	if (rc == 0)

@@ -40,6 +40,15 @@ enum server_phase {
 
 enum { SERVER_WHY_MAX = 512 };
 
+/* A ceiling of the counter that was appended to the log, and is not durable yet. */
+struct server_ceiling {
+	uint64_t ceiling; /* 0: none */
+	uint64_t end;     /* behind its record */
+	uint64_t value;   /* of the counter, at sampled_ns */
+	uint64_t sampled_ns;
+	uint64_t rate; /* draws a second, lately */
+};
+
 struct server {
 	struct conf conf;
 	pthread_mutex_t conf_lock; /* the reloadable settings of conf */
@@ -57,6 +66,7 @@ struct server {
 	struct exec exec;
 	bool is_built; /* node, committer, housekeeper and groups are initialised */
 	struct committer committer;
+	struct server_ceiling ceiling; /* the committer's */
 	struct housekeeper housekeeper;
 	struct sessions sessions;
 	struct worker_shared shared;
@@ -92,6 +102,11 @@ void server_open_tell(struct server *server);
 
 /* Writes one sentence about that. */
 void server_open_describe(const struct server *server, char *out, size_t size);
+
+/* server/commit.c: prepares the committer; then commits the counter's first ceiling, which
+ * every write of this run rests on, before any thread runs. Returns 0 or an error. */
+void server_commit_init(struct server *server);
+int server_commit_first(struct server *server) DHT_MUST_CHECK;
 
 /* server/view.c: what the admin commands show. */
 void server_view_init(struct server *server, struct admin_view *view);

@@ -68,6 +68,7 @@ static void wake_workers(struct committer *c)
  * those who wait are told before anything else is done. */
 static int commit(struct committer *c, bool syncs)
 {
+	c->events.committing(c->events.ctx);
 	int rc = write_log(c);
 	if (rc == 0 && syncs)
 		rc = sync_log(c);
@@ -89,9 +90,9 @@ static void *committer_main(void *arg)
 {
 	struct committer *c = arg;
 	pthread_setname_np(pthread_self(), "dhtd/commit");
-	uint64_t due_ns = clock_monotonic_ns() + COMMITTER_INTERVAL_NS;
-	while (bell_wait(&c->bell, due_ns)) {
-		uint64_t now_ns = clock_monotonic_ns();
+	uint64_t now_ns = clock_monotonic_ns(), due_ns = now_ns + COMMITTER_INTERVAL_NS;
+	while (bell_wait(&c->bell, now_ns + COMMITTER_PERIOD_NS)) {
+		now_ns = clock_monotonic_ns();
 		bool is_due = now_ns >= due_ns;
 		if (is_due)
 			due_ns = now_ns + COMMITTER_INTERVAL_NS;

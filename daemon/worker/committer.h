@@ -34,12 +34,20 @@ enum committer_mode {
 	COMMITTER_NEVER,    /* for the kernel; syncs as far as files are to be used again */
 };
 
+/* The committer's number as an appender of the store. */
+enum { COMMITTER_APPENDER = STORE_APPENDERS_MAX - 1 };
+
+/* It looks around as often when nobody asks. */
+#define COMMITTER_PERIOD_NS UINT64_C(100000000)
+
 #define COMMITTER_INTERVAL_NS UINT64_C(1000000000)
 
 /* What the committer tells of; called from its thread, or a worker's. */
 struct committer_events {
 	void *ctx;
 	void (*failed)(void *ctx, int error); /* does not return to normal service */
+	/* A commit begins: what is appended in here is part of it. */
+	void (*committing)(void *ctx);
 	/* The log was synced, or files came or went. Only from the committer's thread. */
 	void (*turned)(void *ctx);
 };

@@ -7,12 +7,15 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "worker/committer.h"
 #include "worker/turn.h"
 
 /* Sessions bring the kind that the dispatcher gave them; this one is none of those. */
 enum { WATCH_WAKE = UINT16_MAX };
 
 enum { PARK_BATCH_MAX = 256 }; /* sessions parked in one round of the loop */
+
+_Static_assert(WORKER_MAX <= COMMITTER_APPENDER, "every appender has a number of its own");
 
 /* One writer: no locked instruction. */
 static void count(_Atomic uint64_t *counter, uint64_t n)

@@ -20,7 +20,8 @@ static void open_node(long segments_max)
 	heap_os_init(&heap);
 	atomic_store(&heap.segments_max, segments_max);
 	ck_assert_int_eq(store_open(&options, &heap.os, &store), 0);
-	ck_assert_int_eq(node_init(&node, store, 0, 42), 0);
+	ck_assert_int_eq(node_init(&node, store, 0, 42, 0), 0);
+	counter_ceiling_durable(&node.counter, BALLOT_COUNTER_MAX);
 }
 
 static void close_node(void)
@@ -161,6 +162,32 @@ START_TEST(a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again)
 }
 END_TEST
 
+START_TEST(a_write_that_needs_a_higher_ceiling_is_not_done)
+{
+	open_node(10);
+	counter_init(&node.counter, 100, 0);
+	counter_ceiling_durable(&node.counter, 103);
+	ck_assert_int_eq(run(put("1"), "a").status, 0);
+	ck_assert_int_eq(run(put("2"), "a").status, 0);
+	struct op_result refused = run(put("3"), "a");
+	ck_assert_int_eq(refused.status, DHT_EAGAIN);
+	ck_assert_uint_eq(refused.end, 0);
+	ck_assert_int_eq(run((struct op){.kind = OP_DEL}, "a").status, DHT_EAGAIN);
+	struct op_result read = run(get(), "a");
+	ck_assert_int_eq(read.status, 0);
+	ck_assert(bytes_equal(read.value, bytes_of("2", 1)));
+	ck_assert(ballot_equal(read.version, ballot_make(0, 102, 0)));
+	/* What changes nothing needs no ballot. */
+	ck_assert_int_eq(run((struct op){.kind = OP_DEL}, "b").status, DHT_ENOTFOUND);
+
+	counter_ceiling_durable(&node.counter, 200);
+	struct op_result again = run(put("3"), "a");
+	ck_assert_int_eq(again.status, 0);
+	ck_assert(ballot_equal(again.version, ballot_make(0, 103, 0)));
+	close_node();
+}
+END_TEST
+
 START_TEST(keys_of_one_hash_tag_share_a_block)
 {
 	open_node(2);
@@ -180,4 +207,4 @@ UNIT_MAIN("node", 20, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  a_deleted_key_is_erased_and_comes_back_above_the_floor,
 	  an_operation_that_found_no_room_changed_nothing,
 	  a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again,
-	  keys_of_one_hash_tag_share_a_block)
+	  a_write_that_needs_a_higher_ceiling_is_not_done, keys_of_one_hash_tag_share_a_block)
