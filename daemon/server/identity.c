@@ -20,25 +20,29 @@ enum { FILE_MAX = 512, ID_BYTES = 16 };
 #define FORMAT_LINE "dhtd identity, format 1\n"
 #define NO_BOOT_ID  "unknown"
 
-/* What the file says besides the fields of struct identity that describe its run. */
-enum stop { STOP_CLEAN, STOP_UNCLEAN };
+/* How the run that the file tells of has ended, up to now. */
+struct stop {
+	bool is_clean;
+	uint64_t counter; /* 0 if it is not clean */
+};
 
-static const char *stop_word(enum stop stop)
+static const char *stop_word(bool is_clean)
 {
-	return stop == STOP_CLEAN ? "clean" : "unclean";
+	return is_clean ? "clean" : "unclean";
 }
 
 /* ---- The file's text ---------------------------------------------------------------- */
 
 /* Returns the length of the text. */
-static size_t encode(const struct identity *identity, enum stop stop, char out[FILE_MAX])
+static size_t encode(const struct identity *identity, struct stop stop, char out[FILE_MAX])
 {
 	const char *boot_id = identity->boot_id[0] != '\0' ? identity->boot_id : NO_BOOT_ID;
-	int body = snprintf(out, FILE_MAX,
-			    FORMAT_LINE "id %s\nhash_seed %016" PRIx64 "\nstarts %" PRIu64
-					"\nboot_id %s\nfsync %s\nstop %s\n",
-			    identity->id, identity->hash_seed, identity->starts, boot_id,
-			    conf_fsync_name(identity->fsync), stop_word(stop));
+	int body =
+	    snprintf(out, FILE_MAX,
+		     FORMAT_LINE "id %s\nhash_seed %016" PRIx64 "\nstarts %" PRIu64
+				 "\nboot_id %s\nfsync %s\nstop %s\ncounter %" PRIu64 "\n",
+		     identity->id, identity->hash_seed, identity->starts, boot_id,
+		     conf_fsync_name(identity->fsync), stop_word(stop.is_clean), stop.counter);
 	DHT_ASSERT(body > 0 && body < FILE_MAX);
 	uint64_t checksum = hash_bytes(out, (size_t)body);
 	int end =
@@ -75,9 +79,9 @@ static bool parse_fsync(const char *word, enum conf_fsync *fsync)
 
 /* Returns NULL, or what is wrong with the text. That the fields are written as they must
  * be is seen by writing them again. */
-static const char *decode(const char *text, size_t len, struct identity *out, enum stop *stop)
+static const char *decode(const char *text, size_t len, struct identity *out, struct stop *stop)
 {
-	char seed[24], starts[24], fsync[16], word[16], again[FILE_MAX];
+	char seed[24], starts[24], fsync[16], word[16], counter[24], again[FILE_MAX];
 	const char *at = text + strlen(FORMAT_LINE);
 	*out = (struct identity){0};
 	if (strncmp(text, FORMAT_LINE, strlen(FORMAT_LINE)) != 0)
@@ -87,11 +91,13 @@ static const char *decode(const char *text, size_t len, struct identity *out, en
 	    !take_line(&at, "starts", starts, sizeof(starts)) ||
 	    !take_line(&at, "boot_id", out->boot_id, sizeof(out->boot_id)) ||
 	    !take_line(&at, "fsync", fsync, sizeof(fsync)) || !parse_fsync(fsync, &out->fsync) ||
-	    !take_line(&at, "stop", word, sizeof(word)))
+	    !take_line(&at, "stop", word, sizeof(word)) ||
+	    !take_line(&at, "counter", counter, sizeof(counter)))
 		return "a line is missing or wrong";
 	out->hash_seed = strtoull(seed, NULL, 16);
 	out->starts = strtoull(starts, NULL, 10);
-	*stop = strcmp(word, stop_word(STOP_CLEAN)) == 0 ? STOP_CLEAN : STOP_UNCLEAN;
+	stop->is_clean = strcmp(word, stop_word(true)) == 0;
+	stop->counter = strtoull(counter, NULL, 10);
 	if (strcmp(out->boot_id, NO_BOOT_ID) == 0)
 		out->boot_id[0] = '\0';
 	if (encode(out, *stop, again) != len || memcmp(again, text, len) != 0)
@@ -119,7 +125,7 @@ static int damaged(char why[IDENTITY_WHY_MAX], const char *what)
 	return DHT_ECORRUPT;
 }
 
-static int replace(const struct store_os *os, const struct identity *identity, enum stop stop,
+static int replace(const struct store_os *os, const struct identity *identity, struct stop stop,
 		   char why[IDENTITY_WHY_MAX])
 {
 	char text[FILE_MAX];
@@ -184,7 +190,7 @@ static int create(const struct store_os *os, identity_random_fn random, struct i
 	for (size_t i = 0; i < sizeof(id); i++)
 		snprintf(out->id + 2 * i, 3, "%02x", id[i]);
 	random(&out->hash_seed, sizeof(out->hash_seed));
-	return replace(os, out, STOP_CLEAN, why);
+	return replace(os, out, (struct stop){.is_clean = true}, why);
 }
 
 /* ---- A run -------------------------------------------------------------------------- */
@@ -205,7 +211,7 @@ int identity_load(const struct store_os *os, identity_random_fn random, const ch
 {
 	char text[FILE_MAX];
 	size_t len = 0;
-	enum stop stop = STOP_CLEAN;
+	struct stop stop = {.is_clean = true};
 	*out = (struct identity){.fsync = fsync};
 	DHT_ASSERT(strlen(boot_id) < sizeof(out->boot_id));
 	int rc = os->file_read(os->ctx, IDENTITY_NAME, text, sizeof(text) - 1, &len);
@@ -226,7 +232,8 @@ int identity_load(const struct store_os *os, identity_random_fn random, const ch
 		return rc;
 	bool is_same_boot = boot_id[0] != '\0' && strcmp(boot_id, out->boot_id) == 0;
 	out->last_fsync = out->fsync;
-	out->has_stopped_cleanly = stop == STOP_CLEAN;
+	out->last_counter = stop.counter;
+	out->has_stopped_cleanly = stop.is_clean;
 	out->may_have_forgotten =
 	    !out->has_stopped_cleanly && out->last_fsync != CONF_FSYNC_ALWAYS && !is_same_boot;
 	out->fsync = fsync;
@@ -238,14 +245,21 @@ int identity_begin(const struct store_os *os, struct identity *identity, char wh
 {
 	struct identity begun = *identity;
 	begun.starts++;
-	int rc = replace(os, &begun, STOP_UNCLEAN, why);
+	int rc = replace(os, &begun, (struct stop){.is_clean = false}, why);
 	if (rc == 0)
 		*identity = begun;
 	return rc;
 }
 
-int identity_stop(const struct store_os *os, const struct identity *identity,
+int identity_stop(const struct store_os *os, const struct identity *identity, uint64_t counter,
 		  char why[IDENTITY_WHY_MAX])
 {
-	return replace(os, identity, STOP_CLEAN, why);
+	return replace(os, identity, (struct stop){.is_clean = true, .counter = counter}, why);
+}
+
+uint64_t identity_ceiling(const struct identity *identity, uint64_t log_ceiling,
+			  uint64_t highest_counter)
+{
+	uint64_t ceiling = identity->has_stopped_cleanly ? identity->last_counter : log_ceiling;
+	return ceiling > highest_counter ? ceiling : highest_counter;
 }

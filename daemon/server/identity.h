@@ -23,10 +23,12 @@
  *     boot_id 8e2f0c3e-4e4c-4d39-9d9c-0c9d2ab1c0de
  *     fsync always
  *     stop clean
+ *     counter 731204
  *     checksum 89abcdef01234567
  *
  * starts, boot_id and fsync are of the latest run; stop is clean or unclean, and unclean
- * while the node runs. The checksum is the XXH3 of all before its line.
+ * while the node runs. counter is where paxos/counter stood at a clean stop, 0 otherwise.
+ * The checksum is the XXH3 of all before its line.
  *
  * The order of a start: identity_load, store_open, identity_begin, the first message. The
  * run is written down only after recovery has made durable all that it found: otherwise a
@@ -67,6 +69,7 @@ struct identity {
 	/* Of the last run, as identity_load found it; a new node's ended cleanly. */
 	enum conf_fsync last_fsync;
 	bool has_stopped_cleanly;
+	uint64_t last_counter; /* at a clean stop, 0 otherwise */
 	/* It ended uncleanly, did not sync always, and the machine was booted since: what it
 	 * acknowledged last, or promised to other nodes, may be gone. */
 	bool may_have_forgotten;
@@ -86,8 +89,14 @@ int identity_begin(const struct store_os *os, struct identity *identity,
 		   char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
 
 /* Marks the run as ended cleanly, durably: the last act of a stop, after the whole log was
- * synced, whatever the mode. */
-int identity_stop(const struct store_os *os, const struct identity *identity,
+ * synced, whatever the mode, and the last message handled. counter is that of the node. */
+int identity_stop(const struct store_os *os, const struct identity *identity, uint64_t counter,
 		  char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Returns the durable ceiling of the counter for the next run: after a clean stop the exact
+ * counter, otherwise the ceiling that the log holds; never less than the highest counter
+ * of a record in it. */
+uint64_t identity_ceiling(const struct identity *identity, uint64_t log_ceiling,
+			  uint64_t highest_counter);
 
 #endif

@@ -111,12 +111,13 @@ START_TEST(the_file_is_text)
 				       "boot_id " BOOT_A "\n"
 				       "fsync interval\n"
 				       "stop unclean\n"
+				       "counter 0\n"
 				       "checksum ";
 	ck_assert_msg(strncmp(text, expected, strlen(expected)) == 0, "%s", text);
-	ck_assert_int_eq(identity_stop(&disk.os, &identity, why), 0);
+	ck_assert_int_eq(identity_stop(&disk.os, &identity, 4711, why), 0);
 	read_file(text);
 	ck_assert_ptr_nonnull(strstr(text, "\nstarts 1\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\nstop clean\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nstop clean\ncounter 4711\n"));
 }
 END_TEST
 
@@ -138,7 +139,7 @@ START_TEST(a_start_knows_how_the_last_run_ended)
 	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
 		begin(BOOT_A, cases[i].fsync);
 		if (cases[i].clean)
-			ck_assert_int_eq(identity_stop(&disk.os, &identity, why), 0);
+			ck_assert_int_eq(identity_stop(&disk.os, &identity, 4711, why), 0);
 		/* Whatever mode comes next. */
 		ck_assert_int_eq(load(cases[i].boot_id, CONF_FSYNC_ALWAYS), 0);
 		ck_assert_int_eq(identity.last_fsync, cases[i].fsync);
@@ -211,7 +212,8 @@ START_TEST(a_file_written_by_hand_needs_every_line_right)
 				   "starts 3\n"
 				   "boot_id unknown\n"
 				   "fsync never\n"
-				   "stop clean\n";
+				   "stop clean\n"
+				   "counter 9\n";
 	static const char *const changes[][2] = {
 	    {"format 1", "format 2"}, {"id 0", "id  0"},          {"abcdef\nhash", "ABCDEF\nhash"},
 	    {"seed 0", "seed "},      {"starts 3", "starts 03"},  {"starts 3", "starts -3"},
@@ -238,6 +240,23 @@ START_TEST(a_file_written_by_hand_needs_every_line_right)
 	ck_assert_str_eq(identity.id, "0123456789abcdef0123456789abcdef");
 	ck_assert_uint_eq(identity.hash_seed, 0x0123456789abcdef);
 	ck_assert_uint_eq(identity.starts, 3);
+	ck_assert_uint_eq(identity.last_counter, 9);
+}
+END_TEST
+
+START_TEST(a_clean_stop_makes_the_exact_counter_the_ceiling)
+{
+	begin(BOOT_A, CONF_FSYNC_ALWAYS);
+	ck_assert_uint_eq(identity_ceiling(&identity, 0, 0), 0);
+	ck_assert_int_eq(identity_stop(&disk.os, &identity, 700, why), 0);
+	ck_assert_int_eq(load(BOOT_A, CONF_FSYNC_ALWAYS), 0);
+	ck_assert_uint_eq(identity_ceiling(&identity, 66000, 650), 700);
+	/* The log knows of a higher one: the file is older than the log. */
+	ck_assert_uint_eq(identity_ceiling(&identity, 66000, 701), 701);
+
+	begin(BOOT_A, CONF_FSYNC_ALWAYS);
+	ck_assert_int_eq(load(BOOT_A, CONF_FSYNC_ALWAYS), 0);
+	ck_assert_uint_eq(identity_ceiling(&identity, 66000, 650), 66000);
 }
 END_TEST
 
@@ -299,7 +318,7 @@ START_TEST(a_full_disk_changes_nothing)
 	ck_assert_uint_eq(identity.starts, 1);
 	ck_assert_int_eq(identity_begin(&disk.os, &identity, why), 0);
 	helper_disk_fail(&disk, HELPER_DISK_FILE_REPLACE, 1, DHT_ENOSPC);
-	ck_assert_int_eq(identity_stop(&disk.os, &identity, why), DHT_ENOSPC);
+	ck_assert_int_eq(identity_stop(&disk.os, &identity, 4711, why), DHT_ENOSPC);
 	ck_assert_int_eq(load(BOOT_A, CONF_FSYNC_ALWAYS), 0);
 	ck_assert_uint_eq(identity.starts, 2);
 	ck_assert(!identity.has_stopped_cleanly);
@@ -326,7 +345,7 @@ static void crash_at(uint64_t change, enum helper_disk_loss loss)
 		if (rc == 0) {
 			begun = identity.starts;
 			is_running = true;
-			rc = identity_stop(&disk.os, &identity, why);
+			rc = identity_stop(&disk.os, &identity, 4711, why);
 		}
 		is_running = is_running && rc != 0;
 	}
@@ -406,6 +425,7 @@ int main(void)
 	tcase_add_test(tcase, every_flipped_bit_is_found);
 	tcase_add_test(tcase, a_file_of_another_length_is_damaged);
 	tcase_add_test(tcase, a_file_written_by_hand_needs_every_line_right);
+	tcase_add_test(tcase, a_clean_stop_makes_the_exact_counter_the_ceiling);
 	tcase_add_test(tcase, a_log_without_an_identity_is_refused);
 	tcase_add_test(tcase, a_node_that_has_run_needs_its_log);
 	tcase_add_test(tcase, errors_of_the_disk_are_passed_on);
