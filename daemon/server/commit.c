@@ -50,8 +50,9 @@ static int append_ceiling(struct server *server)
 	return 0;
 }
 
-static void note_ceiling(struct server *server)
+static void note_ceiling(void *ctx)
 {
+	struct server *server = ctx;
 	struct server_ceiling *pending = &server->ceiling;
 	if (pending->ceiling == 0 || pending->end > committer_mark(&server->committer))
 		return;
@@ -68,7 +69,6 @@ static void on_committing(void *ctx)
 static void on_turned(void *ctx)
 {
 	struct server *server = ctx;
-	note_ceiling(server);
 	if (store_wants_segment(server->store))
 		housekeeper_ask(&server->housekeeper);
 }
@@ -92,6 +92,7 @@ void server_commit_init(struct server *server)
 	    .ctx = server,
 	    .failed = on_failed,
 	    .committing = on_committing,
+	    .committed = note_ceiling,
 	    .turned = on_turned,
 	};
 	committer_init(&server->committer, server->store, mode_of(server->conf.store_fsync),

@@ -355,7 +355,8 @@ static int stop_store(struct server *server)
 	housekeeper_stop(&server->housekeeper);
 	int rc = committer_stop(&server->committer);
 	if (rc == 0)
-		rc = identity_stop(store_os_posix_view(server->disk), &server->identity, why);
+		rc = identity_stop(store_os_posix_view(server->disk), &server->identity,
+				   counter_value(&server->node.counter), why);
 	if (rc != 0)
 		LOG_ERROR("server", "msg=\"the stop is not clean\" error=\"%s\"",
 			  why[0] != '\0' ? why : dht_error_text(rc));

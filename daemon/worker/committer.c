@@ -74,6 +74,7 @@ static int commit(struct committer *c, bool syncs)
 		rc = sync_log(c);
 	if (rc != 0)
 		return rc;
+	c->events.committed(c->events.ctx);
 	wake_workers(c);
 	if (store_wants_turn(c->store)) {
 		rc = store_turn(c->store);

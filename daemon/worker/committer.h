@@ -42,13 +42,15 @@ enum { COMMITTER_APPENDER = STORE_APPENDERS_MAX - 1 };
 
 #define COMMITTER_INTERVAL_NS UINT64_C(1000000000)
 
-/* What the committer tells of; called from its thread, or a worker's. */
+/* What the committer tells of, from its thread; `failed` from any. */
 struct committer_events {
 	void *ctx;
 	void (*failed)(void *ctx, int error); /* does not return to normal service */
 	/* A commit begins: what is appended in here is part of it. */
 	void (*committing)(void *ctx);
-	/* The log was synced, or files came or went. Only from the committer's thread. */
+	/* The mark has moved; those who wait for it are told next. */
+	void (*committed)(void *ctx);
+	/* The commit is over, files may have come or gone. */
 	void (*turned)(void *ctx);
 };
 

@@ -15,7 +15,8 @@ enum { WATCH_WAKE = UINT16_MAX };
 
 enum { PARK_BATCH_MAX = 256 }; /* sessions parked in one round of the loop */
 
-_Static_assert(WORKER_MAX <= COMMITTER_APPENDER, "every appender has a number of its own");
+_Static_assert((int)WORKER_MAX <= (int)COMMITTER_APPENDER,
+	       "every appender has a number of its own");
 
 /* One writer: no locked instruction. */
 static void count(_Atomic uint64_t *counter, uint64_t n)
