@@ -25,6 +25,7 @@ struct block {
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t live_bytes;
 	uint64_t erased_end; /* behind the last ERASE: what an absent key rests on */
+	_Atomic uint32_t expiring;
 };
 _Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
 

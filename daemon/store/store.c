@@ -166,6 +166,8 @@ void store_count_record(struct block *block, const uint8_t *data, int sign)
 		uint64_t bytes = record_view_key(data).len + record_view_value(data).len;
 		counter_add32(&block->keys, (uint32_t)factor);
 		counter_add64(&block->bytes, factor * bytes);
+		if (data[RECORD_AT_FLAGS] & RECORD_FLAG_EXPIRY)
+			counter_add32(&block->expiring, (uint32_t)factor);
 	} else {
 		counter_add32(&block->tombstones, (uint32_t)factor);
 	}
@@ -371,9 +373,15 @@ void store_count(const struct store *store, struct store_counts *counts)
 		const struct block *b = &store->blocks[i];
 		counts->keys += atomic_load_explicit(&b->keys, memory_order_relaxed);
 		counts->tombstones += atomic_load_explicit(&b->tombstones, memory_order_relaxed);
+		counts->expiring += atomic_load_explicit(&b->expiring, memory_order_relaxed);
 		counts->bytes += atomic_load_explicit(&b->bytes, memory_order_relaxed);
 		counts->live_bytes += atomic_load_explicit(&b->live_bytes, memory_order_relaxed);
 		counts->index_bytes += index_size_bytes(&b->index);
 	}
 	segments_count(&store->segs, &counts->segments, &counts->dead_bytes);
+}
+
+uint32_t store_expiring(const struct store *store, uint32_t block)
+{
+	return atomic_load_explicit(&block_of(store, block)->expiring, memory_order_relaxed);
 }

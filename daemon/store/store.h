@@ -250,6 +250,7 @@ struct store_counts {
 	uint64_t
 	    keys; /* entries that hold a value (expired ones that were not yet removed included) */
 	uint64_t tombstones;
+	uint64_t expiring;   /* of `keys`: those with an expiry */
 	uint64_t bytes;      /* keys and values of `keys` */
 	uint64_t live_bytes; /* whole records that entries point to */
 	uint64_t dead_bytes; /* the rest of what the segments hold */
@@ -257,5 +258,8 @@ struct store_counts {
 	uint64_t segments;
 };
 void store_count(const struct store *store, struct store_counts *counts);
+
+/* The number of keys of a block that have an expiry; 0: none of them can expire. */
+uint32_t store_expiring(const struct store *store, uint32_t block);
 
 #endif

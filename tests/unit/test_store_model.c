@@ -22,6 +22,7 @@ struct expected {
 	uint32_t seed; /* of the value's bytes */
 	size_t len;
 	struct ballot acc;
+	uint64_t expires_ms;
 	bool promised, hot;
 };
 
@@ -90,6 +91,7 @@ static void check_hit(uint32_t id, const struct store_hit *hit)
 	UNIT_REQUIRE(rec->kind == e->kind && ballot_equal(rec->acc, e->acc));
 	UNIT_REQUIRE(bytes_equal(rec->key, bytes_of(names[id], KEY_SIZE)));
 	UNIT_REQUIRE(rec->value.len == e->len && is_filled(rec->value, e->seed));
+	UNIT_REQUIRE(rec->expires_ms == e->expires_ms);
 }
 
 static void find(uint32_t id, struct store_hit *hit)
@@ -116,6 +118,7 @@ static int put(unsigned appender, uint32_t id, struct expected to)
 	    .kind = to.kind,
 	    .acc = to.acc,
 	    .ver = to.acc,
+	    .expires_ms = to.expires_ms,
 	    .key = key.key,
 	    .value = bytes_of(value, to.len),
 	};
@@ -164,6 +167,7 @@ static struct expected draw(uint64_t *random, uint64_t counter)
 	    .kind = is_value ? RECORD_VALUE : RECORD_TOMBSTONE,
 	    .seed = next_random(random),
 	    .len = is_value ? next_random(random) % VALUE_MAX : 0,
+	    .expires_ms = is_value ? next_random(random) % 2 : 0,
 	    .acc = ballot_make(1, counter, 1),
 	};
 }
@@ -186,12 +190,18 @@ static int step(unsigned appender, uint32_t id, uint64_t *random, uint64_t count
 static void check_counts(void)
 {
 	struct store_counts counts, sum = {0};
+	uint32_t expiring[BLOCKS] = {0};
 	store_count(store, &counts);
 	for (uint32_t id = 0; id < KEYS; id++) {
 		const struct expected *e = &expected[id];
 		if (!e->present)
 			continue;
 		sum.live_bytes += RECORD_FIXED + KEY_SIZE + e->len;
+		if (e->expires_ms != 0) {
+			sum.live_bytes += RECORD_EXPIRY_SIZE;
+			sum.expiring++;
+			expiring[id % BLOCKS]++;
+		}
 		if (e->kind == RECORD_VALUE) {
 			sum.keys++;
 			sum.bytes += KEY_SIZE + e->len;
@@ -201,6 +211,9 @@ static void check_counts(void)
 	}
 	UNIT_REQUIRE(counts.keys == sum.keys && counts.tombstones == sum.tombstones);
 	UNIT_REQUIRE(counts.bytes == sum.bytes && counts.live_bytes == sum.live_bytes);
+	UNIT_REQUIRE(counts.expiring == sum.expiring);
+	for (uint32_t block = 0; block < BLOCKS; block++)
+		UNIT_REQUIRE(store_expiring(store, block) == expiring[block]);
 	UNIT_REQUIRE(counts.index_bytes == (uint64_t)atomic_load(&heap.table_bytes));
 	UNIT_REQUIRE(counts.segments == (uint64_t)atomic_load(&heap.segments));
 	uint64_t held = counts.live_bytes + counts.dead_bytes;

@@ -257,6 +257,28 @@ START_TEST(drop_hides_older_versions_of_its_block)
 }
 END_TEST
 
+START_TEST(keys_that_can_expire_are_counted)
+{
+	struct record expiring = value("a", 1, "old");
+	expiring.expires_ms = 1700000000000;
+	begin_segment(1);
+	add(expiring);
+	expiring.key = bytes_of("b", 1);
+	add(expiring);
+	add(value("c", 3, "never"));
+	add(value("a", 4, "never"));
+	write_log();
+	ck_assert_int_eq(open_store(), 0);
+	struct store_counts counts;
+	store_count(store, &counts);
+	ck_assert_uint_eq(counts.keys, 3);
+	ck_assert_uint_eq(counts.expiring, 1);
+	struct store_hit hit;
+	ck_assert_int_eq(find("b", &hit), STORE_FOUND);
+	ck_assert_uint_eq(hit.record.expires_ms, 1700000000000);
+}
+END_TEST
+
 START_TEST(highest_ceiling_counts)
 {
 	uint8_t bytes[RECORD_CEILING_SIZE] = {0};
@@ -434,6 +456,7 @@ int main(void)
 	tcase_add_test(tcase, vote_beats_copy_of_the_same_acc);
 	tcase_add_test(tcase, erase_hides_what_is_not_above_its_floor);
 	tcase_add_test(tcase, drop_hides_older_versions_of_its_block);
+	tcase_add_test(tcase, keys_that_can_expire_are_counted);
 	tcase_add_test(tcase, highest_ceiling_counts);
 	tcase_add_test(tcase, torn_end_is_cut_for_good);
 	tcase_add_test(tcase, torn_before_records_is_damage);
