@@ -28,6 +28,8 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 	case OP_GET:
 	case OP_DEL:
 	case OP_INCR:
+	case OP_EXPIRE:
+	case OP_TTL:
 		break;
 	}
 	if (text != NULL)

@@ -22,11 +22,21 @@ static inline uint64_t clock_monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* Milliseconds since 1970-01-01 UTC: for expiry and logs only. */
+/* Milliseconds since 1970-01-01 UTC: for logs only. */
 static inline uint64_t clock_wall_ms(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / NS_PER_MS;
+}
+
+/* The same as of the kernel's last tick, 1 to 10 ms ago, for a quarter of the cost (5 ns):
+ * for expiry, which every operation looks at. Times that are compared with each other all
+ * come from here. */
+static inline uint64_t clock_expiry_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / NS_PER_MS;
 }
 

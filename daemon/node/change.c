@@ -37,12 +37,49 @@ static void write_value(struct change *change, struct bytes value, uint64_t expi
 	change->expires_ms = expires_ms;
 }
 
-static int apply_put(const struct op *op, bool exists, struct change *change)
+static void write_tombstone(struct change *change)
+{
+	change->changes = true;
+	change->kind = RECORD_TOMBSTONE;
+	change->value = bytes_of(NULL, 0);
+	change->expires_ms = 0;
+}
+
+void change_expire(struct change *change)
+{
+	write_tombstone(change);
+	change->is_expiry = true;
+}
+
+/* Writes value with the expiry that op asks for; where that is over already, nothing is
+ * to be there. kept_ms is the expiry of what is there. */
+static void write_expiring(const struct op *op, struct bytes value, bool exists, uint64_t kept_ms,
+			   struct change *change)
+{
+	switch (op->expiry) {
+	case OP_EXPIRY_CLEAR:
+		write_value(change, value, 0);
+		return;
+	case OP_EXPIRY_KEEP:
+		write_value(change, value, exists ? kept_ms : 0);
+		return;
+	case OP_EXPIRY_AT:
+		if (op->expires_ms > op->now_ms)
+			write_value(change, value, op->expires_ms);
+		else if (exists)
+			write_tombstone(change);
+		return;
+	}
+	DHT_UNREACHABLE();
+}
+
+static int apply_put(const struct op *op, const struct record *base, bool exists,
+		     struct change *change)
 {
 	if ((op->condition == OP_IF_ABSENT && exists) ||
 	    (op->condition == OP_IF_PRESENT && !exists))
 		return DHT_EPRECOND;
-	write_value(change, op->value, 0);
+	write_expiring(op, op->value, exists, base->expires_ms, change);
 	return 0;
 }
 
@@ -50,10 +87,18 @@ static int apply_del(bool exists, struct change *change)
 {
 	if (!exists)
 		return DHT_ENOTFOUND;
-	change->changes = true;
-	change->kind = RECORD_TOMBSTONE;
-	change->value = bytes_of(NULL, 0);
-	change->expires_ms = 0;
+	write_tombstone(change);
+	return 0;
+}
+
+static int apply_expire(const struct op *op, const struct record *base, bool exists,
+			struct change *change)
+{
+	if (!exists)
+		return DHT_ENOTFOUND;
+	write_expiring(op, base->value, exists, base->expires_ms, change);
+	if (change->kind == RECORD_VALUE && change->expires_ms == base->expires_ms)
+		change->changes = false;
 	return 0;
 }
 
@@ -71,12 +116,10 @@ static int apply_incr(const struct op *op, const struct record *base, bool exist
 	return 0;
 }
 
-void change_apply(const struct op *op, const struct record *base, struct change *change,
-		  struct op_result *result)
+static void apply(const struct op *op, const struct record *base, bool exists,
+		  struct change *change, struct op_result *result)
 {
-	bool exists = base->kind == RECORD_VALUE;
 	struct ballot version = exists ? base->ver : BALLOT_ABSENT;
-	change->changes = false;
 	result->version = version;
 	result->expires_ms = exists ? base->expires_ms : 0;
 	switch (op->kind) {
@@ -85,7 +128,7 @@ void change_apply(const struct op *op, const struct record *base, struct change 
 		result->value = exists ? base->value : bytes_of(NULL, 0);
 		return;
 	case OP_PUT:
-		result->status = apply_put(op, exists, change);
+		result->status = apply_put(op, base, exists, change);
 		return;
 	case OP_DEL:
 		result->status = apply_del(exists, change);
@@ -107,6 +150,23 @@ void change_apply(const struct op *op, const struct record *base, struct change 
 	case OP_INCR:
 		result->status = apply_incr(op, base, exists, change, &result->number);
 		return;
+	case OP_EXPIRE:
+		result->status = apply_expire(op, base, exists, change);
+		return;
+	case OP_TTL:
+		result->status = exists ? 0 : DHT_ENOTFOUND;
+		return;
 	}
 	DHT_UNREACHABLE();
+}
+
+void change_apply(const struct op *op, const struct record *base, struct change *change,
+		  struct op_result *result)
+{
+	bool expired = change_is_expired(base, op->now_ms);
+	change->changes = false;
+	change->is_expiry = false;
+	apply(op, base, base->kind == RECORD_VALUE && !expired, change, result);
+	if (expired && !change->changes)
+		change_expire(change);
 }

@@ -49,27 +49,52 @@ static struct record absent_base(const struct node_block *block)
 }
 
 /* A tombstone that all replicas hold as a vote is erased (section 4). There is one
- * replica, and it holds it. Where there is no room for the erasure the tombstone stays
- * until the key is met again. */
+ * replica, and it holds it: hit describes it. Where there is no room for the erasure the
+ * tombstone stays until the key is met again. */
 static void erase_tombstone(struct node *node, unsigned appender, const struct store_key *key,
-			    uint64_t *end)
+			    struct store_hit *hit, uint64_t *end)
 {
-	struct store_hit hit;
-	enum store_found found = store_find(node->store, key, NULL, &hit);
-	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_TOMBSTONE);
+	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_TOMBSTONE);
 	struct node_block *block = &node->blocks[key->block];
-	struct ballot floor = ballot_max(block->floor, ballot_top(hit.record.acc));
-	if (store_erase(node->store, appender, key, &hit, floor, end) == 0)
+	struct ballot floor = ballot_max(block->floor, ballot_top(hit->record.acc));
+	if (store_erase(node->store, appender, key, hit, floor, end) == 0)
 		block->floor = floor;
+}
+
+/* Writes a change of the key's latest record, which has base_ver, at a new ballot; a
+ * tombstone is erased at once. The key's bytes may be those of that record. */
+static int write_change(struct node *node, unsigned appender, struct store_key key,
+			struct store_hit *hit, struct ballot base_ver, const struct change *change,
+			struct ballot *drawn, uint64_t *end)
+{
+	int rc = counter_draw(&node->counter, node->blocks[key.block].version, drawn);
+	if (rc != 0)
+		return rc;
+	struct record record = {
+	    .kind = change->kind,
+	    .acc = *drawn,
+	    .ver = *drawn,
+	    .pver = base_ver,
+	    .expires_ms = change->expires_ms,
+	    .key = key.key,
+	    .value = change->value,
+	};
+	rc = store_put(node->store, appender, &key, hit, &record, end);
+	if (rc != 0)
+		return rc;
+	key.key = hit->record.key; /* the record before may be gone */
+	if (change->kind == RECORD_TOMBSTONE)
+		erase_tombstone(node, appender, &key, hit, end);
+	return 0;
 }
 
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result)
 {
 	struct store_hit hit;
-	struct node_block *block = &node->blocks[op->key.block];
 	enum store_found found = store_find(node->store, &op->key, NULL, &hit);
 	DHT_ASSERT(found != STORE_COLD);
-	struct record base = found == STORE_FOUND ? hit.record : absent_base(block);
+	struct record base =
+	    found == STORE_FOUND ? hit.record : absent_base(&node->blocks[op->key.block]);
 	struct change change;
 	change_apply(op, &base, &change, result);
 	if (op->kind == OP_GET && result->status == 0)
@@ -77,32 +102,76 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	if (!change.changes) {
 		result->end = store_rests_on(node->store, op->key.block, &hit);
 		if (found == STORE_FOUND && base.kind == RECORD_TOMBSTONE)
-			erase_tombstone(node, appender, &op->key, &result->end);
+			erase_tombstone(node, appender, &op->key, &hit, &result->end);
 		return;
 	}
 
 	struct ballot drawn;
-	int rc = counter_draw(&node->counter, block->version, &drawn);
+	int rc =
+	    write_change(node, appender, op->key, &hit, base.ver, &change, &drawn, &result->end);
+	/* An expired key is absent, whether there is room to write that down or not. */
+	if (change.is_expiry && rc != DHT_EAGAIN)
+		return;
 	if (rc != 0) {
 		result->status = rc;
 		return;
 	}
-	struct record record = {
-	    .kind = change.kind,
-	    .acc = drawn,
-	    .ver = drawn,
-	    .pver = base.ver,
-	    .expires_ms = change.expires_ms,
-	    .key = op->key.key,
-	    .value = change.value,
-	};
-	rc = store_put(node->store, appender, &op->key, &hit, &record, &result->end);
-	if (rc != 0) {
-		result->status = rc;
-		return;
-	}
-	result->version = drawn;
+	result->version = change.kind == RECORD_VALUE ? drawn : BALLOT_ABSENT;
 	result->expires_ms = change.expires_ms;
-	if (change.kind == RECORD_TOMBSTONE)
-		erase_tombstone(node, appender, &op->key, &result->end);
+}
+
+/* ---- The background scan for expired keys ---------------------------------------- */
+
+struct expired_keys {
+	uint64_t now_ms;
+	unsigned count;
+	bool has_more; /* than fit: entries of one hash are visited together */
+	struct bytes keys[NODE_EXPIRE_MAX];
+};
+
+static void collect_expired(void *ctx, uint32_t block, enum store_found found,
+			    const struct store_hit *hit)
+{
+	struct expired_keys *expired = ctx;
+	(void)block;
+	DHT_ASSERT(found == STORE_FOUND);
+	if (!change_is_expired(&hit->record, expired->now_ms))
+		return;
+	if (expired->count < NODE_EXPIRE_MAX)
+		expired->keys[expired->count++] = hit->record.key;
+	else
+		expired->has_more = true;
+}
+
+static int expire_key(struct node *node, unsigned appender, struct bytes bytes, uint64_t *end)
+{
+	struct store_key key = node_key(node, bytes);
+	struct store_hit hit;
+	struct ballot drawn;
+	struct change change;
+	enum store_found found = store_find(node->store, &key, NULL, &hit);
+	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_VALUE);
+	change_expire(&change);
+	return write_change(node, appender, key, &hit, hit.record.ver, &change, &drawn, end);
+}
+
+int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
+		      unsigned max, struct node_expiry *expiry)
+{
+	struct expired_keys expired = {.now_ms = now_ms};
+	DHT_ASSERT(max > 0 && max <= NODE_EXPIRE_MAX);
+	uint32_t next = STORE_HASH_END;
+	if (store_expiring(node->store, block) > 0)
+		next = store_scan(node->store, block, expiry->hash, max, collect_expired, &expired);
+	/* The scan must not see its block change, so what it found is removed afterwards. Each
+	 * key's bytes lie in its own record, which is there until then. */
+	for (unsigned i = 0; i < expired.count; i++) {
+		int rc = expire_key(node, appender, expired.keys[i], &expiry->end);
+		if (rc != 0)
+			return rc;
+		expiry->expired++;
+	}
+	if (!expired.has_more)
+		expiry->hash = next;
+	return 0;
 }

@@ -46,4 +46,20 @@ struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t bloc
  * ceiling of the counter durable, or room in the log. */
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
 
+enum { NODE_EXPIRE_MAX = 128 }; /* entries that one step looks at */
+
+/* How far the background scan for expired keys is in a block. Starts as zeros. */
+struct node_expiry {
+	uint32_t hash;    /* where to go on; STORE_HASH_END: the block is done */
+	uint64_t expired; /* keys that were removed so far */
+	uint64_t end;     /* position of the log behind the last removal, 0 if there was none */
+};
+
+/* One step of that scan, under the lock of the block's group: looks at about max entries
+ * (1 to NODE_EXPIRE_MAX) and removes those that have expired by now_ms, as node_run does
+ * when it meets them. A block in which no key can expire is done at once. Returns 0, or
+ * the error of store_put (DHT_ENOSPC, DHT_EAGAIN): the step may be tried again later. */
+int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
+		      unsigned max, struct node_expiry *expiry) DHT_MUST_CHECK;
+
 #endif

@@ -24,7 +24,9 @@
 	X(DEL, 1)                                                                                  \
 	X(CAS_VALUE, 1)                                                                            \
 	X(CAS_VERSION, 1)                                                                          \
-	X(INCR, 1)
+	X(INCR, 1)                                                                                 \
+	X(EXPIRE, 1)                                                                               \
+	X(TTL, 0)
 
 enum op_kind {
 #define X(name, writes) OP_##name,
@@ -38,6 +40,13 @@ enum op_condition {
 	OP_IF_PRESENT,
 };
 
+/* What a PUT or an EXPIRE does to the expiry of its key. CAS and INCR keep it. */
+enum op_expiry {
+	OP_EXPIRY_CLEAR, /* never expires from now on */
+	OP_EXPIRY_KEEP,
+	OP_EXPIRY_AT, /* expires_ms; a time that has come already removes the key */
+};
+
 enum { OP_NUMBER_MAX = 24 }; /* characters of a decimal int64_t, and some */
 
 struct op {
@@ -48,19 +57,22 @@ struct op {
 	struct bytes expected;          /* CAS_VALUE */
 	struct ballot expected_version; /* CAS_VERSION; absent: there must be no value */
 	int64_t delta;                  /* INCR */
+	enum op_expiry expiry;          /* PUT, EXPIRE */
+	uint64_t expires_ms;            /* with OP_EXPIRY_AT: absolute, wall clock */
+	uint64_t now_ms; /* the coordinator's wall clock: what expires by then is absent */
 };
 
 struct op_result {
-	/* 0; DHT_ENOTFOUND (GET, DEL); DHT_EPRECOND (PUT with a condition, CAS);
+	/* 0; DHT_ENOTFOUND (GET, TTL, DEL, EXPIRE); DHT_EPRECOND (PUT with a condition, CAS);
 	 * DHT_ETYPE (INCR); DHT_ENOMEM, DHT_ENOSPC: nothing was done; DHT_EAGAIN: nor was
 	 * then, run it again after the next commit. */
 	int status;
 	struct bytes value;    /* GET: the value; valid as said above */
 	uint64_t location;     /* of the record that value lies in; 0 if there is no value */
 	struct ballot version; /* of the value that is there now; absent if none */
-	uint64_t expires_ms;
-	int64_t number; /* INCR: the sum */
-	uint64_t end;   /* position of the log that must be durable before this is answered */
+	uint64_t expires_ms;   /* of that value; 0: never, or there is none */
+	int64_t number;        /* INCR: the sum */
+	uint64_t end; /* position of the log that must be durable before this is answered */
 };
 
 #endif

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "io/clock.h"
+#include "node/change.h"
 
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
 	op->key = node_key(exec->node, op->key.key);
+	op->now_ms = clock_expiry_ms();
 	*result = (struct op_result){0};
 	groups_lock(&exec->groups, op->key.block);
 	node_run(exec->node, w->index, op, result);
@@ -33,6 +36,7 @@ struct scan {
 	struct exec *exec;
 	uint64_t end; /* what was seen rests on */
 	struct bytes prefix;
+	uint64_t now_ms;
 	struct exec_entries *entries;
 };
 
@@ -62,7 +66,7 @@ static void collect(void *ctx, uint32_t block, enum store_found found, const str
 	if (r->kind != RECORD_VALUE || r->key.len < scan->prefix.len ||
 	    (scan->prefix.len > 0 && memcmp(r->key.data, scan->prefix.data, scan->prefix.len) != 0))
 		return;
-	if (!has_room(scan->entries))
+	if (change_is_expired(r, scan->now_ms) || !has_room(scan->entries))
 		return;
 	store_pin(scan->exec->store, hit->location);
 	scan->entries->items[scan->entries->count++] = (struct exec_entry){
@@ -85,7 +89,12 @@ bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix
 	struct exec *exec = exec_of(w);
 	if (exec_scan_is_over(w, cursor))
 		return false;
-	struct scan scan = {.exec = exec, .prefix = prefix, .entries = entries};
+	struct scan scan = {
+	    .exec = exec,
+	    .prefix = prefix,
+	    .now_ms = clock_expiry_ms(),
+	    .entries = entries,
+	};
 	entries->store = exec->store;
 	groups_lock(&exec->groups, cursor->block);
 	scan.end = store_rests_on(exec->store, cursor->block, &(struct store_hit){0});

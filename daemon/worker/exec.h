@@ -26,7 +26,8 @@ static inline struct exec *exec_of(const struct worker *w)
 	return w->shared->exec;
 }
 
-/* Runs op for a session: derives its key's hash and block, locks the group, steps. Where
+/* Runs op for a session: derives its key's hash and block, reads the clock into
+ * now_ms, locks the group, steps. Where
  * the result has a value, its segment is pinned: exec_done releases it. The replies being
  * collected rest on what was done (worker/outbox).
  * DHT_EAGAIN: nothing was done, and session->waits is set: the caller leaves the request
@@ -57,9 +58,9 @@ struct exec_cursor {
 	uint32_t block, hash;
 };
 
-/* Collects the next values (no tombstones) whose keys begin with prefix, until about
- * max entries were looked at, all in one block. Returns false at the end of the node.
- * Entries that are there from the first call to the last are collected. */
+/* Collects the next values (no tombstones, nothing expired) whose keys begin with prefix,
+ * until about max entries were looked at, all in one block. Returns false at the end of
+ * the node. Entries that are there from the first call to the last are collected. */
 bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
 	       struct exec_entries *entries) DHT_MUST_CHECK;
 bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor);

@@ -103,7 +103,8 @@ START_TEST(a_deleted_key_is_erased_and_comes_back_above_the_floor)
 	ck_assert_uint_eq(counts.tombstones, 0);
 	struct store_key k = node_key(&node, bytes_of("a", 1));
 	struct ballot floor = node.blocks[k.block].floor;
-	ck_assert(ballot_equal(floor, ballot_top(deleted.version)));
+	ck_assert(ballot_is_absent(deleted.version));
+	ck_assert(ballot_equal(floor, ballot_top(ballot_make(0, 2, 0))));
 
 	struct op_result again = run(put("2"), "a");
 	struct record r = stored("a");
@@ -188,6 +189,210 @@ START_TEST(a_write_that_needs_a_higher_ceiling_is_not_done)
 }
 END_TEST
 
+/* ---- Expiry ---------------------------------------------------------------------- */
+
+enum { T = 1000 }; /* the time at which the tests put */
+
+static struct op put_until(const char *value, uint64_t expires_ms)
+{
+	struct op op = put(value);
+	op.expiry = OP_EXPIRY_AT;
+	op.expires_ms = expires_ms;
+	op.now_ms = T;
+	return op;
+}
+
+static struct op_result get_at(const char *key, uint64_t now_ms)
+{
+	return run((struct op){.kind = OP_GET, .now_ms = now_ms}, key);
+}
+
+static struct store_counts counted(void)
+{
+	struct store_counts counts;
+	store_count(store, &counts);
+	return counts;
+}
+
+START_TEST(an_expired_key_is_erased_by_the_first_look_at_it)
+{
+	open_node(10);
+	run(put_until("1", T + 5), "a");
+	ck_assert_uint_eq(stored("a").expires_ms, T + 5);
+	ck_assert_uint_eq(counted().expiring, 1);
+	struct op_result read = get_at("a", T + 4);
+	ck_assert(read.status == 0 && read.expires_ms == T + 5);
+	read = get_at("a", T + 5);
+	ck_assert_int_eq(read.status, DHT_ENOTFOUND);
+	ck_assert(read.location == 0 && ballot_is_absent(read.version) && read.expires_ms == 0);
+	ck_assert_uint_ne(read.end, 0); /* the tombstone is durable before the answer goes */
+	struct store_counts counts = counted();
+	ck_assert(counts.keys == 0 && counts.tombstones == 0 && counts.expiring == 0);
+	/* A clock that is behind does not bring it back. */
+	ck_assert_int_eq(get_at("a", T).status, DHT_ENOTFOUND);
+	/* Put, tombstone, put: the history goes on above the floor of the tombstone. */
+	struct op_result again = run(put("2"), "a");
+	ck_assert(ballot_equal(again.version, ballot_make(0, 3, 0)));
+	ck_assert(ballot_equal(stored("a").pver, ballot_top(ballot_make(0, 2, 0))));
+	close_node();
+}
+END_TEST
+
+START_TEST(a_write_over_an_expired_key_replaces_it_in_one_step)
+{
+	open_node(10);
+	struct op_result first = run(put_until("1", T + 5), "a");
+	struct op op = put("2");
+	op.now_ms = T + 5;
+	op.condition = OP_IF_ABSENT;
+	ck_assert_int_eq(run(op, "a").status, 0);
+	struct record r = stored("a");
+	ck_assert(ballot_equal(r.pver, first.version) && r.expires_ms == 0);
+	ck_assert_uint_eq(counter_value(&node.counter), 2);
+	ck_assert_uint_eq(counted().expiring, 0);
+	close_node();
+}
+END_TEST
+
+START_TEST(a_put_whose_time_has_come_leaves_nothing)
+{
+	open_node(10);
+	ck_assert_int_eq(run(put_until("1", T), "a").status, 0);
+	ck_assert_uint_eq(counter_value(&node.counter), 0);
+	run(put("1"), "a");
+	struct op_result result = run(put_until("2", T - 1), "a");
+	ck_assert(result.status == 0 && ballot_is_absent(result.version) && result.end != 0);
+	ck_assert_int_eq(get_at("a", 0).status, DHT_ENOTFOUND);
+	ck_assert(counted().keys == 0 && counted().tombstones == 0);
+	close_node();
+}
+END_TEST
+
+START_TEST(expire_and_persist_write_the_value_anew)
+{
+	open_node(10);
+	struct op_result first = run(put("value"), "a");
+	struct op op = {
+	    .kind = OP_EXPIRE, .expiry = OP_EXPIRY_AT, .expires_ms = T + 9, .now_ms = T};
+	struct op_result result = run(op, "a");
+	ck_assert(result.status == 0 && result.expires_ms == T + 9);
+	ck_assert_int_gt(ballot_compare(result.version, first.version), 0);
+	struct op_result ttl = run((struct op){.kind = OP_TTL, .now_ms = T}, "a");
+	ck_assert(ttl.status == 0 && ttl.expires_ms == T + 9 && ttl.location == 0);
+	ck_assert(ballot_equal(ttl.version, result.version));
+	op.expiry = OP_EXPIRY_CLEAR;
+	result = run(op, "a");
+	ck_assert(result.status == 0 && result.expires_ms == 0);
+	struct op_result read = get_at("a", UINT64_MAX);
+	ck_assert(read.status == 0 && bytes_equal(read.value, bytes_of("value", 5)));
+	/* Nothing to change: no new version. */
+	ck_assert(ballot_equal(run(op, "a").version, result.version));
+	op.expiry = OP_EXPIRY_AT;
+	op.expires_ms = T;
+	ck_assert_int_eq(run(op, "a").status, 0);
+	ck_assert_int_eq(get_at("a", 0).status, DHT_ENOTFOUND);
+	close_node();
+}
+END_TEST
+
+/* A log with no room at all: what has expired is absent all the same. */
+START_TEST(an_expired_key_is_absent_on_a_full_log)
+{
+	enum { ROOM = SEGMENT - SEGMENT_HEADER_SIZE - 1, LEFT = 8 };
+	static char value[ROOM];
+	open_node(1);
+	run(put_until("1", T + 5), "a");
+	struct op filler = put("");
+	filler.value = bytes_of(value, ROOM - (RECORD_FIXED + RECORD_EXPIRY_SIZE + 2) -
+					   (RECORD_FIXED + 1) - LEFT);
+	ck_assert_int_eq(run(filler, "f").status, 0);
+	struct op_result read = get_at("a", T + 5);
+	ck_assert_int_eq(read.status, DHT_ENOTFOUND);
+	ck_assert(ballot_is_absent(read.version) && read.location == 0);
+	ck_assert_uint_eq(counted().keys, 2);
+	struct op op = {.kind = OP_DEL, .now_ms = T + 5};
+	ck_assert_int_eq(run(op, "a").status, DHT_ENOTFOUND);
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	struct node_expiry expiry = {0};
+	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T + 5, 1, &expiry), DHT_ENOSPC);
+	ck_assert(expiry.hash == 0 && expiry.expired == 0 && expiry.end == 0);
+	atomic_fetch_add(&heap.segments_max, 1);
+	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T + 5, 1, &expiry), 0);
+	ck_assert(expiry.expired == 1 && expiry.end != 0);
+	ck_assert_uint_eq(counted().keys, 1);
+	close_node();
+}
+END_TEST
+
+/* Scans all blocks in steps, returns how many it took; *expired are the keys removed. */
+static unsigned expire_all(uint64_t now_ms, unsigned max, uint64_t *expired)
+{
+	unsigned steps = 0;
+	*expired = 0;
+	for (uint32_t block = 0; block < BLOCKS; block++) {
+		struct node_expiry expiry = {0};
+		while (expiry.hash != STORE_HASH_END) {
+			uint64_t before = expiry.expired;
+			int rc = node_expire_block(&node, 0, block, now_ms, max, &expiry);
+			UNIT_REQUIRE(rc == 0 && expiry.expired - before <= NODE_EXPIRE_MAX);
+			steps++;
+		}
+		*expired += expiry.expired;
+	}
+	return steps;
+}
+
+START_TEST(the_scan_removes_what_has_expired_and_nothing_else)
+{
+	enum { KEYS = 6000 };
+	char key[16];
+	uint64_t expired;
+	open_node(20);
+	/* A third each: never expires, expires at T + 5, at T + 10. */
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		struct op op = i % 3 == 0 ? put("v") : put_until("v", T + (uint64_t)(i % 3) * 5);
+		UNIT_REQUIRE(run(op, key).status == 0);
+	}
+	ck_assert_uint_eq(counted().expiring, KEYS / 3 * 2);
+	unsigned steps = expire_all(T + 4, 10, &expired);
+	ck_assert_uint_eq(expired, 0);
+	ck_assert_uint_ge(steps, KEYS / 10 / 2); /* bounded steps */
+	expire_all(T + 5, 10, &expired);
+	ck_assert_uint_eq(expired, KEYS / 3);
+	expire_all(T + 10, NODE_EXPIRE_MAX, &expired);
+	ck_assert_uint_eq(expired, KEYS / 3);
+	struct store_counts counts = counted();
+	ck_assert(counts.keys == KEYS / 3 && counts.tombstones == 0 && counts.expiring == 0);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		UNIT_REQUIRE(get_at(key, 0).status == (i % 3 == 0 ? 0 : DHT_ENOTFOUND));
+	}
+	/* No key can expire any more: one look at each block. */
+	ck_assert_uint_eq(expire_all(UINT64_MAX, 1, &expired), BLOCKS);
+	close_node();
+}
+END_TEST
+
+/* Hash tags put all keys into one block, so that among its 2^20 hashes some are shared:
+ * entries of one hash are visited together, and a full step may see more than it holds. */
+START_TEST(the_scan_misses_none_of_the_keys_that_share_a_hash)
+{
+	enum { KEYS = 40000 };
+	char key[24];
+	uint64_t expired;
+	open_node(20);
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof(key), "{t}%d", i);
+		UNIT_REQUIRE(run(put_until("", T + 1), key).status == 0);
+	}
+	expire_all(T + 1, NODE_EXPIRE_MAX, &expired);
+	ck_assert_uint_eq(expired, KEYS);
+	ck_assert_uint_eq(counted().keys, 0);
+	close_node();
+}
+END_TEST
+
 START_TEST(keys_of_one_hash_tag_share_a_block)
 {
 	open_node(2);
@@ -208,3 +413,13 @@ UNIT_MAIN("node", 20, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  an_operation_that_found_no_room_changed_nothing,
 	  a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again,
 	  a_write_that_needs_a_higher_ceiling_is_not_done, keys_of_one_hash_tag_share_a_block)
+	close_node();
+}
+END_TEST
+
+	  an_expired_key_is_erased_by_the_first_look_at_it,
+	  a_write_over_an_expired_key_replaces_it_in_one_step,
+	  a_put_whose_time_has_come_leaves_nothing, expire_and_persist_write_the_value_anew,
+	  an_expired_key_is_absent_on_a_full_log,
+	  the_scan_removes_what_has_expired_and_nothing_else,
+	  the_scan_misses_none_of_the_keys_that_share_a_hash, keys_of_one_hash_tag_share_a_block)
