@@ -120,6 +120,20 @@ int cli_argument_amount(const struct cli_options *options, const char *text, int
 	return CLI_EXIT_OK;
 }
 
+int cli_argument_ttl(const struct cli_options *options, const char *text, uint64_t *ttl_ms)
+{
+	int64_t duration_ms;
+	if (!cli_options_parse_duration(text, CLI_TTL_MAX_MS, &duration_ms)) {
+		char quoted[CLI_QUOTED_MAX];
+		return cli_command_misused(
+		    options->command,
+		    "TIME %s is not a time from 1ms on, such as 500ms, 10s, 5m, 12h or 30d",
+		    cli_text_quote(text_bytes(text), quoted));
+	}
+	*ttl_ms = (uint64_t)duration_ms;
+	return CLI_EXIT_OK;
+}
+
 int cli_argument_version(const struct cli_options *options, const char *text,
 			 Dhtd__Admin__Version *version)
 {

@@ -20,6 +20,7 @@ enum {
 	CLI_KEY_MAX = 65535, /* bytes, as proto/admin.proto says */
 	CLI_VERSION_MAX = 48 /* V.C.M as text, and its NUL */
 };
+#define CLI_TTL_MAX_MS (INT64_C(1) << 52) /* as proto/admin.proto says */
 
 /* Takes text as a key, or the beginning of one, in the encoding of --hex or --base64. */
 int cli_argument_key(const struct cli_options *options, const char *text,
@@ -36,6 +37,10 @@ int cli_argument_value_from_input(const struct cli_options *options,
 /* Parses a whole number of 64 bits with an optional sign. */
 int cli_argument_amount(const struct cli_options *options, const char *text,
 			int64_t *amount) DHT_MUST_CHECK;
+
+/* Parses how long a key lives, a duration from 1 ms on. */
+int cli_argument_ttl(const struct cli_options *options, const char *text,
+		     uint64_t *ttl_ms) DHT_MUST_CHECK;
 
 /* Parses a version, V.C.M. */
 int cli_argument_version(const struct cli_options *options, const char *text,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cli/cmd_data - the commands about one key: get, put, del, cas, incr.
+ * cli/cmd_data - the commands about one key: get, put, del, cas, incr, ttl.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -106,7 +106,7 @@ int cli_command_get(const struct cli_options *options)
 }
 
 static int put(const struct cli_options *options, const struct subject *subject,
-	       const struct buffer *value)
+	       const struct buffer *value, uint64_t ttl_ms)
 {
 	Dhtd__Admin__PutRequest put = DHTD__ADMIN__PUT_REQUEST__INIT;
 	Dhtd__Admin__AdminRequest request = DHTD__ADMIN__ADMIN_REQUEST__INIT;
@@ -117,6 +117,8 @@ static int put(const struct cli_options *options, const struct subject *subject,
 		put.condition = DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_ABSENT;
 	else if (options->is_if_present)
 		put.condition = DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_PRESENT;
+	put.ttl_ms = ttl_ms;
+	put.keep_ttl = options->is_keep_ttl;
 	request.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_PUT;
 	request.put = &put;
 	int code = cli_call(options, &request, CLI_CALL_CHANGE, subject->quoted, &response);
@@ -130,16 +132,22 @@ int cli_command_put(const struct cli_options *options)
 {
 	struct subject subject;
 	struct buffer value = BUFFER_EMPTY;
+	uint64_t ttl_ms = 0;
 	int code = subject_init(&subject, options, 2, 2);
 	if (code == CLI_EXIT_OK && options->is_if_absent && options->is_if_present)
 		code = cli_command_misused(options->command,
 					   "--if-absent and --if-present exclude each other");
+	if (code == CLI_EXIT_OK && options->ttl != NULL && options->is_keep_ttl)
+		code = cli_command_misused(options->command,
+					   "--ttl and --keep-ttl exclude each other");
+	if (code == CLI_EXIT_OK && options->ttl != NULL)
+		code = cli_argument_ttl(options, options->ttl, &ttl_ms);
 	if (code == CLI_EXIT_OK)
 		code = strcmp(options->operands[1], "-") == 0
 			   ? cli_argument_value_from_input(options, &value)
 			   : cli_argument_value(options, "value", options->operands[1], &value);
 	if (code == CLI_EXIT_OK)
-		code = put(options, &subject, &value);
+		code = put(options, &subject, &value, ttl_ms);
 	buffer_reset(&value);
 	subject_fini(&subject);
 	return code;
@@ -248,6 +256,65 @@ int cli_command_incr(const struct cli_options *options)
 		code = cli_call(options, &request, CLI_CALL_CHANGE, subject.quoted, &response);
 		if (code == CLI_EXIT_OK)
 			print_incr(options, &subject, response->incr);
+		cli_client_free(response);
+	}
+	subject_fini(&subject);
+	return code;
+}
+
+/* Seconds are rounded up: a key that is there never has 0 left. */
+static void print_ttl(const struct cli_options *options, const struct subject *subject,
+		      const Dhtd__Admin__TtlResponse *ttl)
+{
+	bool expires = ttl->expires_ms != 0;
+	if (options->format == CLI_JSON) {
+		json_t *result = result_of(subject);
+		cli_json_set(result, "ttl_ms", expires ? cli_json_u64(ttl->ttl_ms) : json_null());
+		cli_json_set(result, "expires_ms", cli_json_u64(ttl->expires_ms));
+		set_version(result, ttl->version);
+		cli_json_print(result);
+	} else if (expires) {
+		cli_print("%" PRIu64 "\n", ttl->ttl_ms / 1000 + (ttl->ttl_ms % 1000 != 0));
+	} else {
+		cli_print("none\n");
+	}
+}
+
+/* Takes the change, if there is one. */
+static int ttl_arguments(const struct cli_options *options, Dhtd__Admin__TtlRequest *ttl)
+{
+	if (options->operand_count == 2 && options->is_persist)
+		return cli_command_misused(options->command,
+					   "TIME and --persist exclude each other");
+	if (options->is_persist) {
+		ttl->change_case = DHTD__ADMIN__TTL_REQUEST__CHANGE_PERSIST;
+		ttl->persist = true;
+	}
+	if (options->operand_count < 2)
+		return CLI_EXIT_OK;
+	ttl->change_case = DHTD__ADMIN__TTL_REQUEST__CHANGE_TTL_MS;
+	return cli_argument_ttl(options, options->operands[1], &ttl->ttl_ms);
+}
+
+int cli_command_ttl(const struct cli_options *options)
+{
+	struct subject subject;
+	Dhtd__Admin__TtlRequest ttl;
+	dhtd__admin__ttl_request__init(&ttl);
+	int code = subject_init(&subject, options, 1, 2);
+	if (code == CLI_EXIT_OK)
+		code = ttl_arguments(options, &ttl);
+	if (code == CLI_EXIT_OK) {
+		Dhtd__Admin__AdminRequest request = DHTD__ADMIN__ADMIN_REQUEST__INIT;
+		Dhtd__Admin__AdminResponse *response;
+		bool reads = ttl.change_case == DHTD__ADMIN__TTL_REQUEST__CHANGE__NOT_SET;
+		ttl.key = cli_argument_binary(&subject.key);
+		request.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_TTL;
+		request.ttl = &ttl;
+		code = cli_call(options, &request, reads ? CLI_CALL_READ : CLI_CALL_CHANGE,
+				subject.quoted, &response);
+		if (code == CLI_EXIT_OK && (reads || options->format == CLI_JSON))
+			print_ttl(options, &subject, response->ttl);
 		cli_client_free(response);
 	}
 	subject_fini(&subject);

@@ -23,8 +23,10 @@ static const struct {
 	const char *typed;
 	const char *meant;
 } synonyms[] = {
-    {"set", "put"},   {"rm", "del"},    {"remove", "del"},  {"unlink", "del"},  {"ls", "scan"},
-    {"list", "scan"}, {"keys", "scan"}, {"export", "dump"}, {"import", "load"}, {"info", "status"},
+    {"set", "put"},     {"rm", "del"},      {"remove", "del"}, {"unlink", "del"},
+    {"ls", "scan"},     {"list", "scan"},   {"keys", "scan"},  {"export", "dump"},
+    {"import", "load"}, {"info", "status"}, {"expire", "ttl"}, {"pexpire", "ttl"},
+    {"persist", "ttl"}, {"pttl", "ttl"},
 };
 
 const struct cli_command *cli_command_table(size_t *count)

@@ -29,6 +29,9 @@ static const struct option table[] = {
     {"--verbose", 'v', NULL, FIELD(is_verbose), NULL},
     {"--if-absent", 0, NULL, FIELD(is_if_absent), NULL},
     {"--if-present", 0, NULL, FIELD(is_if_present), NULL},
+    {"--ttl", 0, "TIME", FIELD(ttl), NULL},
+    {"--keep-ttl", 0, NULL, FIELD(is_keep_ttl), NULL},
+    {"--persist", 0, NULL, FIELD(is_persist), NULL},
     {"--old", 0, "VALUE", FIELD(old_value), NULL},
     {"--version", 0, "V.C.M", FIELD(old_version), NULL},
     {"--new", 0, "VALUE", FIELD(new_value), NULL},
@@ -181,26 +184,28 @@ static int parse_words(struct cli_options *options, struct words *words)
 	return CLI_EXIT_OK;
 }
 
-bool cli_options_parse_duration(const char *text, int64_t *timeout_ms)
+bool cli_options_parse_duration(const char *text, int64_t max_ms, int64_t *duration_ms)
 {
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = {{"ms", 1},    {"s", 1000},    {"", 1000},
-		     {"m", 60000}, {"min", 60000}, {"h", 3600000}};
-	enum { DAY_MS = 24 * 3600 * 1000 };
+	} units[] = {{"ms", 1},      {"s", 1000},    {"", 1000},     {"m", 60000},
+		     {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
 	int64_t number = 0;
 	const char *at = text;
 	for (; *at >= '0' && *at <= '9'; at++) {
-		number = number * 10 + (*at - '0');
-		if (number > DAY_MS)
+		int64_t digit = *at - '0';
+		if (number > (max_ms - digit) / 10)
 			return false;
+		number = number * 10 + digit;
 	}
 	for (size_t i = 0; i < DHT_ARRAY_LEN(units); i++) {
 		if (strcmp(at, units[i].name) != 0)
 			continue;
-		*timeout_ms = number * units[i].ms;
-		return at > text && *timeout_ms >= 1 && *timeout_ms <= DAY_MS;
+		if (number < 1 || number > max_ms / units[i].ms)
+			return false;
+		*duration_ms = number * units[i].ms;
+		return true;
 	}
 	return false;
 }
@@ -216,7 +221,8 @@ static int check_values(struct cli_options *options)
 	else if (strcmp(options->format_text, "table") != 0)
 		return cli_command_misused(command, "unknown output format '%s': table or json",
 					   options->format_text);
-	if (!cli_options_parse_duration(options->timeout_text, &options->timeout_ms))
+	if (!cli_options_parse_duration(options->timeout_text, CLI_TIMEOUT_MAX_MS,
+					&options->timeout_ms))
 		return cli_command_misused(
 		    command, "timeout '%s' is not a time from 1ms to 24h, such as 500ms, 5s or 2m",
 		    options->timeout_text);

@@ -26,6 +26,8 @@ struct cli_command;
 
 enum cli_format { CLI_TABLE, CLI_JSON };
 
+enum { CLI_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
+
 enum { CLI_OPERANDS_MAX = 3 }; /* kept; no command takes as many, further ones are counted */
 
 struct cli_options {
@@ -44,6 +46,9 @@ struct cli_options {
 	bool is_verbose;
 	bool is_if_absent;
 	bool is_if_present;
+	bool is_keep_ttl;
+	bool is_persist;
+	const char *ttl;
 	const char *old_value;
 	const char *old_version;
 	const char *new_value;
@@ -59,9 +64,10 @@ int cli_options_parse(struct cli_options *options, int argc, char **argv) DHT_MU
 /* Checks the number of operands. Returns CLI_EXIT_OK or CLI_EXIT_USAGE. */
 int cli_options_expect(const struct cli_options *options, size_t min, size_t max) DHT_MUST_CHECK;
 
-/* Parses a duration: a number with ms, s, m or h, or of seconds without a unit; from
- * 1 ms to 24 h. Returns false, *timeout_ms unset, for anything else. */
-bool cli_options_parse_duration(const char *text, int64_t *timeout_ms) DHT_MUST_CHECK;
+/* Parses a duration: a number with ms, s, m (or min), h or d, or of seconds without a
+ * unit; from 1 ms to max_ms. Returns false, *duration_ms unset, for anything else. */
+bool cli_options_parse_duration(const char *text, int64_t max_ms,
+				int64_t *duration_ms) DHT_MUST_CHECK;
 
 /* Prints a line for each option of dhtctl itself, for the help page. */
 void cli_options_print_help(void);

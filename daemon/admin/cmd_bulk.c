@@ -90,6 +90,19 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 	return rc;
 }
 
+/* Stores an entry, unless its time has come already. */
+static int load_entry(struct worker *w, struct session *s, struct op *op)
+{
+	struct op_result result;
+	if (op->expiry == OP_EXPIRY_AT && op->expires_ms <= clock_expiry_ms())
+		return 0;
+	int rc = exec_run(w, s, op, &result);
+	if (rc != 0)
+		return rc;
+	exec_done(w, &result);
+	return result.status;
+}
+
 static int load_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		      const struct wire_limits *limits, uint64_t until_ns, bool *done,
 		      char why[WIRE_WHY_MAX])
@@ -97,17 +110,12 @@ static int load_slice(struct worker *w, struct session *s, struct admin_stream *
 	do {
 		for (int i = 0; i < LOAD_STEP && stream->loaded < stream->request.load_count; i++) {
 			struct op op;
-			struct op_result result;
 			int rc = wire_admin_load_entry(&stream->request, stream->loaded, limits,
 						       &op, why);
+			if (rc == 0)
+				rc = load_entry(w, s, &op);
 			if (rc != 0)
 				return rc;
-			rc = exec_run(w, s, &op, &result);
-			if (rc != 0)
-				return rc;
-			exec_done(w, &result);
-			if (result.status != 0)
-				return result.status;
 			stream->loaded++;
 		}
 	} while (stream->loaded < stream->request.load_count && clock_monotonic_ns() < until_ns);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Commands on one key: get, put, del, cas, incr.
+ * Commands on one key: get, put, del, cas, incr, ttl.
  */
 #include "admin/command.h"
 
 #include <stdio.h>
 
 #include "base/error.h"
+#include "io/clock.h"
 
 static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 {
@@ -38,16 +39,21 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 
 static int run_op(struct admin_call *call)
 {
+	struct admin_request *request = &call->request;
+	struct op *op = &request->op;
 	struct op_result result;
-	int rc = exec_run(call->worker, call->session, &call->request.op, &result);
+	if (op->expiry == OP_EXPIRY_AT)
+		op->expires_ms = clock_expiry_ms() + request->ttl_ms;
+	int rc = exec_run(call->worker, call->session, op, &result);
 	if (rc != 0)
 		return rc;
 	rc = result.status;
-	if (rc == 0)
-		rc = wire_admin_result(call->out, call->request.call_id, call->request.command,
-				       &result);
+	if (rc != 0)
+		explain(op, rc, call->why);
+	else if (request->command == ADMIN_ttl)
+		rc = wire_admin_ttl(call->out, request->call_id, &result, op->now_ms);
 	else
-		explain(&call->request.op, rc, call->why);
+		rc = wire_admin_result(call->out, request->call_id, request->command, &result);
 	exec_done(call->worker, &result);
 	return rc;
 }
@@ -73,6 +79,11 @@ int admin_run_cas(struct admin_call *call)
 }
 
 int admin_run_incr(struct admin_call *call)
+{
+	return run_op(call);
+}
+
+int admin_run_ttl(struct admin_call *call)
 {
 	return run_op(call);
 }

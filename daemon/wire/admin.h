@@ -26,6 +26,7 @@ enum {
 	WIRE_FILE_NAME_MAX = 4096,
 	WIRE_LOAD_MAX = 65536, /* entries of a load request: each costs memory while it runs */
 };
+#define WIRE_TTL_MAX_MS (UINT64_C(1) << 52)
 
 enum admin_command {
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details) ADMIN_##id,
@@ -36,9 +37,10 @@ enum admin_command {
 struct admin_request {
 	uint64_t call_id;
 	enum admin_command command;
-	void *message; /* the protobuf message; bytes and strings point into it */
+	void *message;   /* the protobuf message; bytes and strings point into it */
+	uint64_t ttl_ms; /* with OP_EXPIRY_AT: op.expires_ms is to be so long from now */
 	union {
-		struct op op;        /* get, put, del, cas, incr; hash and block not derived yet */
+		struct op op;        /* on one key; hash and block not derived yet */
 		struct bytes prefix; /* scan, dump */
 		size_t load_count;   /* load: see wire_admin_load_entry */
 		const char *level;   /* log_level; "" only asks */
@@ -132,6 +134,10 @@ int wire_admin_problems(struct buffer *out, uint64_t call_id, const char *const 
 /* The response to a get, put, del, cas or incr that succeeded. */
 int wire_admin_result(struct buffer *out, uint64_t call_id, enum admin_command command,
 		      const struct op_result *result) DHT_MUST_CHECK;
+
+/* The response to a ttl that succeeded; now_ms is the time at which it ran. */
+int wire_admin_ttl(struct buffer *out, uint64_t call_id, const struct op_result *result,
+		   uint64_t now_ms) DHT_MUST_CHECK;
 
 /* A part of a scan (keys only) or dump; with last, its end. */
 int wire_admin_entries(struct buffer *out, uint64_t call_id, enum admin_command command,

@@ -33,9 +33,34 @@ static int check_value(struct bytes value, const struct wire_limits *limits, cha
 	return DHT_ETOOBIG;
 }
 
-static int decode_put(const Dhtd__Admin__PutRequest *m, const struct wire_limits *limits,
-		      struct op *op, char why[WIRE_WHY_MAX])
+static int check_ttl(uint64_t ttl_ms, char why[WIRE_WHY_MAX])
 {
+	if (ttl_ms <= WIRE_TTL_MAX_MS)
+		return 0;
+	snprintf(why, WIRE_WHY_MAX, "ttl_ms is %" PRIu64 "; at most %" PRIu64 " is allowed", ttl_ms,
+		 WIRE_TTL_MAX_MS);
+	return DHT_EINVAL;
+}
+
+static int decode_put_expiry(const Dhtd__Admin__PutRequest *m, struct admin_request *request,
+			     char why[WIRE_WHY_MAX])
+{
+	if (m->keep_ttl && m->ttl_ms != 0) {
+		snprintf(why, WIRE_WHY_MAX, "ttl_ms and keep_ttl exclude each other");
+		return DHT_EINVAL;
+	}
+	if (m->keep_ttl)
+		request->op.expiry = OP_EXPIRY_KEEP;
+	else if (m->ttl_ms != 0)
+		request->op.expiry = OP_EXPIRY_AT;
+	request->ttl_ms = m->ttl_ms;
+	return check_ttl(m->ttl_ms, why);
+}
+
+static int decode_put(const Dhtd__Admin__PutRequest *m, const struct wire_limits *limits,
+		      struct admin_request *request, char why[WIRE_WHY_MAX])
+{
+	struct op *op = &request->op;
 	*op = (struct op){.kind = OP_PUT, .value = bytes_from(m->value)};
 	op->key.key = bytes_from(m->key);
 	switch (m->condition) {
@@ -52,7 +77,30 @@ static int decode_put(const Dhtd__Admin__PutRequest *m, const struct wire_limits
 		snprintf(why, WIRE_WHY_MAX, "condition %d is not known", (int)m->condition);
 		return DHT_EINVAL;
 	}
-	return check_value(op->value, limits, why);
+	int rc = decode_put_expiry(m, request, why);
+	return rc != 0 ? rc : check_value(op->value, limits, why);
+}
+
+static int decode_ttl(const Dhtd__Admin__TtlRequest *m, struct admin_request *request,
+		      char why[WIRE_WHY_MAX])
+{
+	struct op *op = &request->op;
+	*op = (struct op){.kind = OP_TTL, .key.key = bytes_from(m->key)};
+	switch (m->change_case) {
+	case DHTD__ADMIN__TTL_REQUEST__CHANGE_TTL_MS:
+		op->kind = OP_EXPIRE;
+		op->expiry = OP_EXPIRY_AT;
+		request->ttl_ms = m->ttl_ms;
+		return check_ttl(m->ttl_ms, why);
+	case DHTD__ADMIN__TTL_REQUEST__CHANGE_PERSIST:
+		if (m->persist) {
+			op->kind = OP_EXPIRE;
+			op->expiry = OP_EXPIRY_CLEAR;
+		}
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static int decode_cas(const Dhtd__Admin__CasRequest *m, const struct wire_limits *limits,
@@ -124,7 +172,7 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 		break;
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_PUT:
 		r->command = ADMIN_put;
-		rc = decode_put(m->put, limits, &r->op, why);
+		rc = decode_put(m->put, limits, r, why);
 		break;
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_DEL:
 		r->command = ADMIN_del;
@@ -138,6 +186,10 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 		r->command = ADMIN_incr;
 		r->op = (struct op){
 		    .kind = OP_INCR, .key.key = bytes_from(m->incr->key), .delta = m->incr->delta};
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_TTL:
+		r->command = ADMIN_ttl;
+		rc = decode_ttl(m->ttl, r, why);
 		break;
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_SCAN:
 		r->command = ADMIN_scan;
@@ -292,8 +344,8 @@ int wire_admin_load_entry(const struct admin_request *request, size_t i,
 	*op = (struct op){.kind = OP_PUT, .value = bytes_from(entry->value)};
 	op->key.key = bytes_from(entry->key);
 	if (entry->expires_ms != 0) {
-		snprintf(why, WIRE_WHY_MAX, "version %s does not keep expiry times", DHT_VERSION);
-		return DHT_EINVAL;
+		op->expiry = OP_EXPIRY_AT;
+		op->expires_ms = entry->expires_ms;
 	}
 	int rc = check_key(op->key.key, why);
 	return rc != 0 ? rc : check_value(op->value, limits, why);

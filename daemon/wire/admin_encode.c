@@ -261,6 +261,17 @@ int wire_admin_result(struct buffer *out, uint64_t call_id, enum admin_command c
 	}
 }
 
+int wire_admin_ttl(struct buffer *out, uint64_t call_id, const struct op_result *result,
+		   uint64_t now_ms)
+{
+	Dhtd__Admin__TtlResponse m = DHTD__ADMIN__TTL_RESPONSE__INIT;
+	Dhtd__Admin__Version version = version_message(result->version);
+	m.version = &version;
+	m.expires_ms = result->expires_ms;
+	m.ttl_ms = result->expires_ms > now_ms ? result->expires_ms - now_ms : 0;
+	return APPEND(out, call_id, TTL, &m);
+}
+
 static int append_keys(struct buffer *out, uint64_t call_id, const struct admin_entry *entries,
 		       size_t count, bool last)
 {

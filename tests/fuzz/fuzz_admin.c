@@ -68,7 +68,7 @@ static void check_load(const struct admin_request *request)
 		struct op op;
 		why[0] = '\0';
 		int rc = wire_admin_load_entry(request, i, &limits, &op, why);
-		DHT_ASSERT(rc == 0 || rc == DHT_ETOOBIG || rc == DHT_EINVAL);
+		DHT_ASSERT(rc == 0 || rc == DHT_ETOOBIG);
 		if (rc == 0)
 			check_op(&op);
 		else
@@ -85,7 +85,9 @@ static void check_accepted(const struct admin_request *request)
 	case ADMIN_del:
 	case ADMIN_cas:
 	case ADMIN_incr:
+	case ADMIN_ttl:
 		check_op(&request->op);
+		DHT_ASSERT(request->ttl_ms <= WIRE_TTL_MAX_MS);
 		return;
 	case ADMIN_scan:
 	case ADMIN_dump:

@@ -83,6 +83,10 @@ def test_every_command(make_node, admin_pb2):
         assert cas.version.counter > put.version.counter
         assert only(admin.call("cas", key=b"k", old_value=b"w", new_value=b"1")).HasField("cas")
         assert only(admin.call("incr", key=b"k", delta=-3)).incr.value == -2
+        ttl = only(admin.call("ttl", key=b"k", ttl_ms=60_000)).ttl
+        assert 59_000 < ttl.ttl_ms <= 60_000 and ttl.version.counter > cas.version.counter
+        assert only(admin.call("ttl", key=b"k")).ttl.expires_ms == ttl.expires_ms
+        assert only(admin.call("ttl", key=b"k", persist=True)).ttl.expires_ms == 0
         assert only(admin.call("load", entries=[{"key": b"l", "value": b"m"}])).load.loaded == 1
         # A stream comes in any number of parts; the last one may be empty.
         responses = admin.call("scan")
@@ -97,7 +101,7 @@ def test_every_command(make_node, admin_pb2):
         oneof = admin_pb2.AdminRequest.DESCRIPTOR.oneofs_by_name["command"]
         assert {field.name for field in oneof.fields} == {
             "status", "queues", "log_level", "config", "get", "put", "del", "cas", "incr", "scan",
-            "dump", "load"}
+            "dump", "load", "ttl"}
 
 
 @pytest.mark.parametrize("command, fields, code", [

@@ -327,11 +327,3 @@ def test_dump_into_a_program_that_stops_reading(shared_node):
         assert ctl.stderr.read() == b""
         assert ctl.wait(DEADLINE_S) != 0
     assert shared_node.ctl("get", "head1").stdout == b"v" * 1000
-
-
-def test_an_expiry_time_is_not_dropped_silently(node):
-    """This version keeps none: a key that was meant to expire must not stay for ever."""
-    done = node.ctl("load", input=b'{"key":"a","value":"1","expires_ms":5}\n')
-    assert done.returncode == 2
-    assert b"does not keep expiry times" in done.stderr
-    assert node.ctl("get", "a").returncode == 3

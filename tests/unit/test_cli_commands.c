@@ -170,6 +170,127 @@ START_TEST(put_stores_what_was_typed)
 }
 END_TEST
 
+START_TEST(put_takes_a_time_to_live)
+{
+	static const struct {
+		const char *words[3];
+		uint64_t ttl_ms;
+	} cases[] = {
+	    {{"--ttl", "500ms"}, 500}, {{"--ttl=10s"}, 10000},
+	    {{"--ttl", "10"}, 10000},  {{"--ttl", "30d"}, UINT64_C(30) * 24 * 3600 * 1000},
+	    {{"--keep-ttl"}, 0},
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		helper_cli_start(&t, "put", "key", "v", cases[i].words[0], cases[i].words[1], NULL);
+		answer_put("key", "v", 1, DHTD__ADMIN__PUT_REQUEST__CONDITION__ALWAYS);
+		ck_assert_uint_eq(request->put->ttl_ms, cases[i].ttl_ms);
+		ck_assert_int_eq(request->put->keep_ttl, cases[i].ttl_ms == 0);
+		helper_cli_assert(&t, CLI_EXIT_OK, "", "");
+	}
+	helper_cli_start(&t, "put", "key", "v", NULL);
+	answer_put("key", "v", 1, DHTD__ADMIN__PUT_REQUEST__CONDITION__ALWAYS);
+	ck_assert(request->put->ttl_ms == 0 && !request->put->keep_ttl);
+	helper_cli_assert(&t, CLI_EXIT_OK, "", "");
+}
+END_TEST
+
+START_TEST(put_and_ttl_refuse_times_that_are_none)
+{
+	static const char *const cases[][6] = {
+	    {"--ttl and --keep-ttl exclude each other", "put", "--ttl=1s", "--keep-ttl", "k", "v"},
+	    {"TIME \"0\" is not a time from 1ms on", "put", "--ttl=0", "k", "v"},
+	    {"TIME \"soon\" is not a time", "put", "--ttl=soon", "k", "v"},
+	    {"option --ttl needs a TIME", "put", "k", "v", "--ttl"},
+	    {"TIME \"-5\" is not a time", "ttl", "k", "-5"},
+	    {"TIME \"0s\" is not a time", "ttl", "k", "0s"},
+	    {"TIME \"142809y\" is not a time", "ttl", "k", "142809y"},
+	    {"TIME \"99999999d\" is not a time", "ttl", "k", "99999999d"},
+	    {"TIME and --persist exclude each other", "ttl", "k", "5s", "--persist"},
+	    {"unknown option --ttl", "get", "--ttl", "k"},
+	    {"an argument is missing", "ttl"},
+	    {"unexpected argument \"x\"", "ttl", "k", "5s", "x"},
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		const char *const *w = cases[i] + 1;
+		helper_cli_start(&t, w[0], w[1], w[2], w[3], w[4], NULL);
+		helper_cli_assert(&t, CLI_EXIT_USAGE, "", NULL);
+		ck_assert_msg(strstr(t.err, cases[i][0]) != NULL, "%s", t.err);
+	}
+}
+END_TEST
+
+static void answer_ttl(uint64_t ttl_ms, uint64_t expires_ms)
+{
+	Dhtd__Admin__TtlResponse ttl = DHTD__ADMIN__TTL_RESPONSE__INIT;
+	expect(REQUEST(TTL));
+	ck_assert(is_bytes(request->ttl->key, "k", 1));
+	ttl.ttl_ms = ttl_ms;
+	ttl.expires_ms = expires_ms;
+	ttl.version = &version;
+	response.ttl = &ttl;
+	helper_cli_answer(&t, &response);
+}
+
+START_TEST(ttl_prints_what_is_left)
+{
+	static const struct {
+		uint64_t ttl_ms;
+		const char *printed;
+	} cases[] = {{1, "1\n"},
+		     {1000, "1\n"},
+		     {1001, "2\n"},
+		     {UINT64_C(1) << 52, "4503599627371\n"},
+		     {UINT64_MAX, "18446744073709552\n"}};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		helper_cli_start(&t, "ttl", "k", NULL);
+		answer_ttl(cases[i].ttl_ms, 1700000000123);
+		ck_assert_int_eq(request->ttl->change_case,
+				 DHTD__ADMIN__TTL_REQUEST__CHANGE__NOT_SET);
+		helper_cli_assert(&t, CLI_EXIT_OK, cases[i].printed, "");
+	}
+	helper_cli_start(&t, "ttl", "--hex", "6b", NULL);
+	answer_ttl(0, 0);
+	helper_cli_assert(&t, CLI_EXIT_OK, "none\n", "");
+	helper_cli_start(&t, "ttl", "-o", "json", "k", NULL);
+	answer_ttl(2500, 1700000000123);
+	helper_cli_assert(&t, CLI_EXIT_OK,
+			  "{\"schema\":1,\"key\":\"k\",\"ttl_ms\":2500,\"expires_ms\":"
+			  "1700000000123,\"version\":\"3.17.1\"}\n",
+			  "");
+	helper_cli_start(&t, "ttl", "-o", "json", "k", NULL);
+	answer_ttl(0, 0);
+	helper_cli_assert(&t, CLI_EXIT_OK,
+			  "{\"schema\":1,\"key\":\"k\",\"ttl_ms\":null,\"expires_ms\":0,"
+			  "\"version\":\"3.17.1\"}\n",
+			  "");
+	helper_cli_start(&t, "ttl", "k", NULL);
+	expect(REQUEST(TTL));
+	helper_cli_answer_error(&t, request->call_id, 4, "");
+	helper_cli_assert(&t, CLI_EXIT_NOT_FOUND, "", "dhtctl: ttl \"k\": key not found\n");
+}
+END_TEST
+
+START_TEST(ttl_sets_silently)
+{
+	helper_cli_start(&t, "ttl", "k", "5m", NULL);
+	answer_ttl(300000, 1700000000123);
+	ck_assert_int_eq(request->ttl->change_case, DHTD__ADMIN__TTL_REQUEST__CHANGE_TTL_MS);
+	ck_assert_uint_eq(request->ttl->ttl_ms, 300000);
+	helper_cli_assert(&t, CLI_EXIT_OK, "", "");
+	helper_cli_start(&t, "ttl", "k", "--persist", NULL);
+	answer_ttl(0, 0);
+	ck_assert_int_eq(request->ttl->change_case, DHTD__ADMIN__TTL_REQUEST__CHANGE_PERSIST);
+	ck_assert(request->ttl->persist);
+	helper_cli_assert(&t, CLI_EXIT_OK, "", "");
+	helper_cli_start(&t, "ttl", "-ojson", "k", "2500ms", NULL);
+	answer_ttl(2500, 1700000000123);
+	helper_cli_assert(&t, CLI_EXIT_OK,
+			  "{\"schema\":1,\"key\":\"k\",\"ttl_ms\":2500,\"expires_ms\":"
+			  "1700000000123,\"version\":\"3.17.1\"}\n",
+			  "");
+}
+END_TEST
+
 START_TEST(put_reads_standard_input)
 {
 	static const char value[] = "line\nline\0\xff";
@@ -855,6 +976,10 @@ int main(void)
 	tcase_add_test(tcase, get_as_json);
 	tcase_add_test(tcase, get_of_a_missing_key);
 	tcase_add_test(tcase, put_stores_what_was_typed);
+	tcase_add_test(tcase, put_takes_a_time_to_live);
+	tcase_add_test(tcase, put_and_ttl_refuse_times_that_are_none);
+	tcase_add_test(tcase, ttl_prints_what_is_left);
+	tcase_add_test(tcase, ttl_sets_silently);
 	tcase_add_test(tcase, put_reads_standard_input);
 	tcase_add_test(tcase, put_sends_16_mib_and_refuses_what_no_frame_holds);
 	tcase_add_test(tcase, put_reports_what_it_cannot_read);

@@ -201,19 +201,45 @@ START_TEST(durations)
 		const char *text;
 		int64_t ms; /* 0: refused */
 	} cases[] = {
-	    {"1ms", 1},     {"500ms", 500},    {"5s", 5000},         {"5", 5000},
-	    {"2m", 120000}, {"24h", 86400000}, {"86400s", 86400000}, {"0", 0},
-	    {"0s", 0},      {"25h", 0},        {"86400001ms", 0},    {"", 0},
-	    {"s", 0},       {"-1s", 0},        {"5 s", 0},           {"5sec", 0},
-	    {"1.5s", 0},    {"5S", 0},         {" 5s", 0},           {"99999999999999999999s", 0},
+	    {"1ms", 1},
+	    {"500ms", 500},
+	    {"5s", 5000},
+	    {"5", 5000},
+	    {"2m", 120000},
+	    {"24h", 86400000},
+	    {"86400s", 86400000},
+	    {"0", 0},
+	    {"1d", 86400000},
+	    {"2d", 0},
+	    {"0s", 0},
+	    {"25h", 0},
+	    {"86400001ms", 0},
+	    {"", 0},
+	    {"s", 0},
+	    {"-1s", 0},
+	    {"5 s", 0},
+	    {"5sec", 0},
+	    {"1.5s", 0},
+	    {"5S", 0},
+	    {" 5s", 0},
+	    {"99999999999999999999s", 0},
 	};
 	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
 		int64_t ms = 0;
-		bool is_good = cli_options_parse_duration(cases[i].text, &ms);
+		bool is_good = cli_options_parse_duration(cases[i].text, CLI_TIMEOUT_MAX_MS, &ms);
 		ck_assert_msg(is_good == (cases[i].ms != 0), "%s", cases[i].text);
 		if (is_good)
 			ck_assert_int_eq(ms, cases[i].ms);
 	}
+	int64_t ms = 0;
+	ck_assert(cli_options_parse_duration("30d", CLI_TTL_MAX_MS, &ms));
+	ck_assert_int_eq(ms, INT64_C(30) * 24 * 3600 * 1000);
+	ck_assert(cli_options_parse_duration("4503599627370496ms", CLI_TTL_MAX_MS, &ms));
+	ck_assert_int_eq(ms, INT64_C(1) << 52);
+	ck_assert(!cli_options_parse_duration("4503599627370497ms", CLI_TTL_MAX_MS, &ms));
+	ck_assert(!cli_options_parse_duration("4503599627371s", CLI_TTL_MAX_MS, &ms));
+	ck_assert(!cli_options_parse_duration("9223372036854775808ms", INT64_MAX, &ms));
+	ck_assert(cli_options_parse_duration("9223372036854775807ms", INT64_MAX, &ms));
 }
 END_TEST
 

@@ -108,6 +108,138 @@ START_TEST(cas_needs_something_to_compare_within_range)
 }
 END_TEST
 
+START_TEST(a_put_has_a_ttl_or_keeps_one)
+{
+	char why[WIRE_WHY_MAX];
+	struct admin_request request;
+	Dhtd__Admin__AdminRequest m = DHTD__ADMIN__ADMIN_REQUEST__INIT;
+	Dhtd__Admin__PutRequest put = DHTD__ADMIN__PUT_REQUEST__INIT;
+	m.call_id = 1;
+	m.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_PUT;
+	m.put = &put;
+	struct {
+		uint64_t ttl_ms;
+		bool keep_ttl;
+		int rc;
+		enum op_expiry expiry;
+	} cases[] = {
+	    {0, false, 0, OP_EXPIRY_CLEAR},
+	    {1, false, 0, OP_EXPIRY_AT},
+	    {WIRE_TTL_MAX_MS, false, 0, OP_EXPIRY_AT},
+	    {0, true, 0, OP_EXPIRY_KEEP},
+	    {1, true, DHT_EINVAL, OP_EXPIRY_CLEAR},
+	    {WIRE_TTL_MAX_MS + 1, false, DHT_EINVAL, OP_EXPIRY_CLEAR},
+	    {UINT64_MAX, false, DHT_EINVAL, OP_EXPIRY_CLEAR},
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		put.ttl_ms = cases[i].ttl_ms;
+		put.keep_ttl = cases[i].keep_ttl;
+		ck_assert_int_eq(decode(&m, &request, why), cases[i].rc);
+		if (cases[i].rc != 0) {
+			ck_assert_ptr_nonnull(strstr(why, "ttl_ms"));
+			continue;
+		}
+		ck_assert_int_eq(request.op.expiry, cases[i].expiry);
+		ck_assert_uint_eq(request.ttl_ms, cases[i].ttl_ms);
+		wire_admin_release(&request);
+	}
+}
+END_TEST
+
+START_TEST(a_ttl_reads_or_sets)
+{
+	char why[WIRE_WHY_MAX];
+	struct admin_request request;
+	Dhtd__Admin__AdminRequest m = DHTD__ADMIN__ADMIN_REQUEST__INIT;
+	Dhtd__Admin__TtlRequest ttl = DHTD__ADMIN__TTL_REQUEST__INIT;
+	m.call_id = 1;
+	m.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_TTL;
+	m.ttl = &ttl;
+	ttl.key = blob(3);
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert(request.command == ADMIN_ttl && request.op.kind == OP_TTL);
+	ck_assert_uint_eq(request.op.key.key.len, 3);
+	wire_admin_release(&request);
+	uint64_t good[] = {0, 1, WIRE_TTL_MAX_MS};
+	ttl.change_case = DHTD__ADMIN__TTL_REQUEST__CHANGE_TTL_MS;
+	for (size_t i = 0; i < DHT_ARRAY_LEN(good); i++) {
+		ttl.ttl_ms = good[i];
+		ck_assert_int_eq(decode(&m, &request, why), 0);
+		ck_assert(request.op.kind == OP_EXPIRE && request.op.expiry == OP_EXPIRY_AT);
+		ck_assert_uint_eq(request.ttl_ms, good[i]);
+		wire_admin_release(&request);
+	}
+	ttl.ttl_ms = WIRE_TTL_MAX_MS + 1;
+	ck_assert_int_eq(decode(&m, &request, why), DHT_EINVAL);
+	ttl.change_case = DHTD__ADMIN__TTL_REQUEST__CHANGE_PERSIST;
+	ttl.persist = true;
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert(request.op.kind == OP_EXPIRE && request.op.expiry == OP_EXPIRY_CLEAR);
+	wire_admin_release(&request);
+	ttl.persist = false;
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert_int_eq(request.op.kind, OP_TTL);
+	wire_admin_release(&request);
+	ttl.key = blob(RECORD_KEY_MAX + 1);
+	ck_assert_int_eq(decode(&m, &request, why), DHT_ETOOBIG);
+}
+END_TEST
+
+START_TEST(loaded_entries_bring_their_expiry)
+{
+	char why[WIRE_WHY_MAX];
+	struct admin_request request;
+	struct op op;
+	Dhtd__Admin__AdminRequest m = DHTD__ADMIN__ADMIN_REQUEST__INIT;
+	Dhtd__Admin__LoadRequest load = DHTD__ADMIN__LOAD_REQUEST__INIT;
+	Dhtd__Admin__Entry entry = DHTD__ADMIN__ENTRY__INIT;
+	Dhtd__Admin__Entry *entries[] = {&entry, &entry};
+	m.call_id = 1;
+	m.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD;
+	m.load = &load;
+	load.entries = entries;
+	load.n_entries = 2;
+	entry.expires_ms = 1700000000123;
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert_int_eq(wire_admin_load_entry(&request, 1, &limits, &op, why), 0);
+	ck_assert(op.kind == OP_PUT && op.expiry == OP_EXPIRY_AT);
+	ck_assert_uint_eq(op.expires_ms, 1700000000123);
+	wire_admin_release(&request);
+	entry.expires_ms = 0;
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert_int_eq(wire_admin_load_entry(&request, 0, &limits, &op, why), 0);
+	ck_assert_int_eq(op.expiry, OP_EXPIRY_CLEAR);
+	wire_admin_release(&request);
+}
+END_TEST
+
+static void assert_ttl(uint64_t expires_ms, uint64_t now_ms, uint64_t ttl_ms)
+{
+	struct buffer out = BUFFER_EMPTY;
+	struct op_result result = {.expires_ms = expires_ms, .version = ballot_make(1, 2, 3)};
+	size_t len;
+	ck_assert_int_eq(wire_admin_ttl(&out, 5, &result, now_ms), 0);
+	ck_assert_int_eq(admin_frame_get_header(buffer_head(&out), out.len, &len), 1);
+	Dhtd__Admin__AdminResponse *m =
+	    dhtd__admin__admin_response__unpack(NULL, len, buffer_head(&out) + ADMIN_FRAME_HEADER);
+	ck_assert_ptr_nonnull(m);
+	ck_assert(m->call_id == 5 && m->last);
+	ck_assert_int_eq(m->result_case, DHTD__ADMIN__ADMIN_RESPONSE__RESULT_TTL);
+	ck_assert_uint_eq(m->ttl->expires_ms, expires_ms);
+	ck_assert_uint_eq(m->ttl->ttl_ms, ttl_ms);
+	ck_assert_uint_eq(m->ttl->version->counter, 2);
+	dhtd__admin__admin_response__free_unpacked(m, NULL);
+	buffer_reset(&out);
+}
+
+START_TEST(a_ttl_is_answered_with_what_is_left)
+{
+	assert_ttl(1700000000500, 1700000000000, 500);
+	assert_ttl(0, 1700000000000, 0);
+	assert_ttl(UINT64_MAX, 0, UINT64_MAX);
+}
+END_TEST
+
 START_TEST(responses_are_whole_frames_that_unpack)
 {
 	struct buffer out = BUFFER_EMPTY;
@@ -157,4 +289,6 @@ END_TEST
 
 UNIT_MAIN("wire_admin", 10, requests_without_call_id_or_command_are_refused,
 	  keys_and_values_are_bounded, cas_needs_something_to_compare_within_range,
-	  responses_are_whole_frames_that_unpack, frame_headers_are_checked)
+	  a_put_has_a_ttl_or_keeps_one, a_ttl_reads_or_sets, loaded_entries_bring_their_expiry,
+	  a_ttl_is_answered_with_what_is_left, responses_are_whole_frames_that_unpack,
+	  frame_headers_are_checked)
