@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cli/cmd_status - the command that shows the node, its cluster and its health.
+ * cli/cmd_status - the command that shows the node, its store, its cluster and its health.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -34,6 +34,26 @@ static const struct state *find_state(const char *name)
 			return &states[i];
 	}
 	return &unknown;
+}
+
+/* The protocol allows a message to be absent: then it is all zeros. */
+static const Dhtd__Admin__Quantiles no_quantiles = DHTD__ADMIN__QUANTILES__INIT;
+static const Dhtd__Admin__CompactionStatus no_compaction = DHTD__ADMIN__COMPACTION_STATUS__INIT;
+static const Dhtd__Admin__RecoveryStatus no_recovery = DHTD__ADMIN__RECOVERY_STATUS__INIT;
+
+static const Dhtd__Admin__Quantiles *fsync_of(const Dhtd__Admin__StoreStatus *store)
+{
+	return store->fsync_us != NULL ? store->fsync_us : &no_quantiles;
+}
+
+static const Dhtd__Admin__CompactionStatus *compaction_of(const Dhtd__Admin__StoreStatus *store)
+{
+	return store->compaction != NULL ? store->compaction : &no_compaction;
+}
+
+static const Dhtd__Admin__RecoveryStatus *recovery_of(const Dhtd__Admin__StoreStatus *store)
+{
+	return store->recovery != NULL ? store->recovery : &no_recovery;
 }
 
 static enum cli_colour health_colour(const char *health)
@@ -70,6 +90,60 @@ static void print_summary(const Dhtd__Admin__StatusResponse *status)
 	cli_print("  keys %s, size %s, workers %" PRIu32 ", connections %s\n",
 		  cli_text_count(status->keys, number), cli_text_size(status->bytes, size),
 		  status->workers, cli_text_count(status->connections, connections));
+}
+
+/* A share of the whole in whole percent. */
+static unsigned percent_of(double share)
+{
+	if (!(share > 0))
+		return 0;
+	return share < 1 ? (unsigned)(share * 100) : 100;
+}
+
+static void print_compaction(const Dhtd__Admin__CompactionStatus *compaction)
+{
+	char copied[CLI_NUMBER_MAX], rate[CLI_NUMBER_MAX];
+	if (!compaction->running)
+		return;
+	cli_print("  compaction at %u%% of a segment, copied %s, now %s/s\n",
+		  percent_of(compaction->progress), cli_text_size(compaction->bytes_copied, copied),
+		  cli_text_size(compaction->bytes_per_s, rate));
+}
+
+static void print_recovery(const Dhtd__Admin__RecoveryStatus *recovery)
+{
+	char done[CLI_NUMBER_MAX], total[CLI_NUMBER_MAX];
+	if (recovery->bytes_done >= recovery->bytes_total)
+		return;
+	cli_print("  recovery at %u%%: %s of %s\n",
+		  percent_of((double)recovery->bytes_done / (double)recovery->bytes_total),
+		  cli_text_size(recovery->bytes_done, done),
+		  cli_text_size(recovery->bytes_total, total));
+}
+
+static void print_store(const Dhtd__Admin__StoreStatus *store)
+{
+	char live[CLI_NUMBER_MAX], dead[CLI_NUMBER_MAX], disk[CLI_NUMBER_MAX];
+	char index[CLI_NUMBER_MAX], mapped[CLI_NUMBER_MAX];
+	const Dhtd__Admin__Quantiles *fsync = fsync_of(store);
+	cli_print("  store live %s, dead %s, index %s, mapped %s\n",
+		  cli_text_size(store->live_bytes, live), cli_text_size(store->dead_bytes, dead),
+		  cli_text_size(store->index_bytes, index),
+		  cli_text_size(store->mapped_bytes, mapped));
+	cli_print("  segments %" PRIu64 ", of these cold %" PRIu64 ", spare %" PRIu64 ", disk %s\n",
+		  store->segments, store->cold_segments, store->spare_segments,
+		  cli_text_size(store->disk_bytes, disk));
+	cli_print("  fsync ");
+	cli_print_clean(CLI_NO_COLOUR, store->fsync);
+	cli_print(", p50 %" PRIu64 " us, p99 %" PRIu64 " us, max %" PRIu64 " us\n", fsync->p50,
+		  fsync->p99, fsync->max);
+	print_compaction(compaction_of(store));
+	print_recovery(recovery_of(store));
+	if (store->read_only) {
+		cli_print("  read-only: ");
+		cli_print_clean(CLI_YELLOW, store->read_only_reason);
+		cli_print("\n");
+	}
 }
 
 /* Explains the letters that the table shows. */
@@ -137,6 +211,43 @@ static json_t *node_json(const Dhtd__Admin__NodeStatus *node)
 	return object;
 }
 
+static json_t *store_json(const Dhtd__Admin__StoreStatus *store)
+{
+	const Dhtd__Admin__Quantiles *fsync = fsync_of(store);
+	const Dhtd__Admin__CompactionStatus *compaction = compaction_of(store);
+	const Dhtd__Admin__RecoveryStatus *recovery = recovery_of(store);
+	json_t *object = cli_json_object(), *part;
+	cli_json_set(object, "fsync", cli_json_text(store->fsync));
+	cli_json_set(object, "segments", cli_json_u64(store->segments));
+	cli_json_set(object, "cold_segments", cli_json_u64(store->cold_segments));
+	cli_json_set(object, "spare_segments", cli_json_u64(store->spare_segments));
+	cli_json_set(object, "live_bytes", cli_json_u64(store->live_bytes));
+	cli_json_set(object, "dead_bytes", cli_json_u64(store->dead_bytes));
+	cli_json_set(object, "disk_bytes", cli_json_u64(store->disk_bytes));
+	cli_json_set(object, "index_bytes", cli_json_u64(store->index_bytes));
+	cli_json_set(object, "mapped_bytes", cli_json_u64(store->mapped_bytes));
+	cli_json_set(object, "keys", cli_json_u64(store->keys));
+	cli_json_set(object, "tombstones", cli_json_u64(store->tombstones));
+	part = cli_json_object();
+	cli_json_set(part, "p50", cli_json_u64(fsync->p50));
+	cli_json_set(part, "p99", cli_json_u64(fsync->p99));
+	cli_json_set(part, "max", cli_json_u64(fsync->max));
+	cli_json_set(object, "fsync_us", part);
+	part = cli_json_object();
+	cli_json_set(part, "running", json_boolean(compaction->running));
+	cli_json_set(part, "progress", cli_json_double(compaction->progress));
+	cli_json_set(part, "bytes_copied", cli_json_u64(compaction->bytes_copied));
+	cli_json_set(part, "bytes_per_s", cli_json_u64(compaction->bytes_per_s));
+	cli_json_set(object, "compaction", part);
+	part = cli_json_object();
+	cli_json_set(part, "bytes_done", cli_json_u64(recovery->bytes_done));
+	cli_json_set(part, "bytes_total", cli_json_u64(recovery->bytes_total));
+	cli_json_set(object, "recovery", part);
+	cli_json_set(object, "read_only", json_boolean(store->read_only));
+	cli_json_set(object, "read_only_reason", cli_json_text(store->read_only_reason));
+	return object;
+}
+
 static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 {
 	json_t *result = cli_json_result();
@@ -163,6 +274,8 @@ static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 	for (size_t i = 0; i < status->n_nodes; i++)
 		cli_json_append(nodes, node_json(status->nodes[i]));
 	cli_json_set(result, "nodes", nodes);
+	if (status->store != NULL)
+		cli_json_set(result, "store", store_json(status->store));
 	cli_json_print(result);
 }
 
@@ -184,6 +297,8 @@ int cli_command_status(const struct cli_options *options)
 		print_status_json(status);
 	} else {
 		print_summary(status);
+		if (status->store != NULL)
+			print_store(status->store);
 		if (status->n_nodes > 0)
 			print_nodes(status);
 	}

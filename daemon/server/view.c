@@ -65,6 +65,16 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .keys = counts.keys,
 	    .bytes = counts.bytes,
 	};
+	struct admin_store_status store = {
+	    .fsync = conf_fsync_name(conf->store_fsync),
+	    .segments = counts.segments,
+	    .live_bytes = counts.live_bytes,
+	    .dead_bytes = counts.dead_bytes,
+	    .index_bytes = counts.index_bytes,
+	    .mapped_bytes = counts.segments * conf->store_segment_size_bytes,
+	    .keys = counts.keys,
+	    .tombstones = counts.tombstones,
+	};
 	struct admin_status status = {
 	    .cluster = conf->cluster_name,
 	    .node = conf->node_name,
@@ -82,6 +92,7 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .reasons = reasons,
 	    .nodes = &self,
 	    .node_count = 1,
+	    .store = &store,
 	};
 	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
 	if (stalled_ns > 0) {

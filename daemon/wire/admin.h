@@ -75,6 +75,26 @@ struct admin_node_status {
 	uint64_t weight, keys, bytes;
 };
 
+struct admin_quantiles {
+	uint64_t p50, p99, max; /* microseconds */
+};
+
+struct admin_store_status {
+	const char *fsync;
+	uint64_t segments, live_bytes, dead_bytes, disk_bytes, index_bytes, mapped_bytes;
+	uint64_t cold_segments, spare_segments, keys, tombstones;
+	struct admin_quantiles fsync_us;
+	struct {
+		bool running;
+		double progress; /* of the segment in work, 0 to 1 */
+		uint64_t bytes_copied, bytes_per_s;
+	} compaction;
+	struct {
+		uint64_t bytes_done, bytes_total;
+	} recovery;
+	const char *read_only_reason; /* NULL: it is not read-only */
+};
+
 struct admin_status {
 	const char *cluster, *node, *id, *version, *health, *startup;
 	uint32_t pid;
@@ -84,10 +104,7 @@ struct admin_status {
 	size_t reason_count;
 	const struct admin_node_status *nodes;
 	size_t node_count;
-};
-
-struct admin_quantiles {
-	uint64_t p50, p99, max; /* microseconds */
+	const struct admin_store_status *store;
 };
 
 struct admin_worker_queue {

@@ -54,11 +54,59 @@ int wire_admin_error(struct buffer *out, uint64_t call_id, int error, const char
 	return APPEND(out, call_id, ERROR, &m);
 }
 
+static void fill_quantiles(Dhtd__Admin__Quantiles *m, const struct admin_quantiles *from)
+{
+	dhtd__admin__quantiles__init(m);
+	m->p50 = from->p50;
+	m->p99 = from->p99;
+	m->max = from->max;
+}
+
+/* What the message of the store points to. */
+struct store_parts {
+	Dhtd__Admin__Quantiles fsync_us;
+	Dhtd__Admin__CompactionStatus compaction;
+	Dhtd__Admin__RecoveryStatus recovery;
+};
+
+static void fill_store(Dhtd__Admin__StoreStatus *m, struct store_parts *parts,
+		       const struct admin_store_status *from)
+{
+	dhtd__admin__store_status__init(m);
+	m->fsync = UNCONST(from->fsync);
+	m->segments = from->segments;
+	m->live_bytes = from->live_bytes;
+	m->dead_bytes = from->dead_bytes;
+	m->disk_bytes = from->disk_bytes;
+	m->index_bytes = from->index_bytes;
+	m->mapped_bytes = from->mapped_bytes;
+	m->cold_segments = from->cold_segments;
+	m->spare_segments = from->spare_segments;
+	m->keys = from->keys;
+	m->tombstones = from->tombstones;
+	fill_quantiles(&parts->fsync_us, &from->fsync_us);
+	m->fsync_us = &parts->fsync_us;
+	dhtd__admin__compaction_status__init(&parts->compaction);
+	parts->compaction.running = from->compaction.running;
+	parts->compaction.progress = from->compaction.progress;
+	parts->compaction.bytes_copied = from->compaction.bytes_copied;
+	parts->compaction.bytes_per_s = from->compaction.bytes_per_s;
+	m->compaction = &parts->compaction;
+	dhtd__admin__recovery_status__init(&parts->recovery);
+	parts->recovery.bytes_done = from->recovery.bytes_done;
+	parts->recovery.bytes_total = from->recovery.bytes_total;
+	m->recovery = &parts->recovery;
+	m->read_only = from->read_only_reason != NULL;
+	m->read_only_reason = UNCONST(m->read_only ? from->read_only_reason : "");
+}
+
 int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_status *status)
 {
 	Dhtd__Admin__StatusResponse m = DHTD__ADMIN__STATUS_RESPONSE__INIT;
 	Dhtd__Admin__NodeStatus *nodes = calloc(status->node_count + 1, sizeof(*nodes));
 	Dhtd__Admin__NodeStatus **list = calloc(status->node_count + 1, sizeof(*list));
+	Dhtd__Admin__StoreStatus store;
+	struct store_parts parts;
 	int rc = DHT_ENOMEM;
 	if (nodes == NULL || list == NULL)
 		goto out;
@@ -94,19 +142,13 @@ int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_s
 	m.startup = UNCONST(status->startup);
 	m.nodes = list;
 	m.n_nodes = status->node_count;
+	fill_store(&store, &parts, status->store);
+	m.store = &store;
 	rc = APPEND(out, call_id, STATUS, &m);
 out:
 	free(nodes);
 	free(list);
 	return rc;
-}
-
-static void fill_quantiles(Dhtd__Admin__Quantiles *m, const struct admin_quantiles *from)
-{
-	dhtd__admin__quantiles__init(m);
-	m->p50 = from->p50;
-	m->p99 = from->p99;
-	m->max = from->max;
 }
 
 /* One worker's message with everything that it points to. */

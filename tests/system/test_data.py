@@ -272,6 +272,31 @@ def test_values_much_above_the_limit(shared_node):
     assert shared_node.ctl("get", "huge").returncode == 3
 
 
+def test_status_shows_the_store(make_node):
+    node = make_node("store.fsync=interval")
+    value = b"x" * 1000
+    with node.admin() as admin:
+        for number in range(300):
+            admin.call("put", key=b"key%d" % number, value=value)
+        for number in range(100):
+            admin.call("del", key=b"key%d" % number)
+
+    store = node.status()["store"]
+    assert store["fsync"] == "interval" and store["keys"] == 200 and store["segments"] >= 1
+    assert 200 * 1000 < store["live_bytes"] < 200 * 1100
+    assert 100 * 1000 < store["dead_bytes"] < 100 * 1300
+    assert store["index_bytes"] > 0 and store["mapped_bytes"] > 0
+    assert set(store["fsync_us"]) == {"p50", "p99", "max"}
+    assert store["compaction"]["running"] is False
+    assert store["recovery"]["bytes_done"] == store["recovery"]["bytes_total"]
+    assert (store["read_only"], store["read_only_reason"]) == (False, "")
+    for name in ("segments", "cold_segments", "spare_segments", "live_bytes", "dead_bytes",
+                 "disk_bytes", "index_bytes", "mapped_bytes", "keys", "tombstones"):
+        assert isinstance(store[name], int), name
+    shown = node.ctl("status", check=True).stdout.decode()
+    assert "  fsync interval, p50 " in shown and "  segments " in shown
+
+
 def test_status_counts_the_live_keys(make_node):
     node = make_node()
     assert (node.status()["keys"], node.status()["bytes"]) == (0, 0)

@@ -654,6 +654,109 @@ START_TEST(status_of_an_empty_answer)
 }
 END_TEST
 
+static void answer_store(Dhtd__Admin__StoreStatus *store)
+{
+	Dhtd__Admin__StatusResponse status;
+	dhtd__admin__status_response__init(&status);
+	expect(REQUEST(STATUS));
+	status.serving = true;
+	status.store = store;
+	response.status = &status;
+	helper_cli_answer(&t, &response);
+}
+
+#define SUMMARY_OF_NOTHING                                                                         \
+	"  node  of cluster , nodes 0, epoch 0\n"                                                  \
+	"  dhtd , pid 0, up 0s\n"                                                                  \
+	"  keys 0, size 0 B, workers 0, connections 0\n"
+
+START_TEST(status_of_a_store)
+{
+	Dhtd__Admin__StoreStatus store = DHTD__ADMIN__STORE_STATUS__INIT;
+	Dhtd__Admin__Quantiles fsync_us = DHTD__ADMIN__QUANTILES__INIT;
+	Dhtd__Admin__CompactionStatus compaction = DHTD__ADMIN__COMPACTION_STATUS__INIT;
+	Dhtd__Admin__RecoveryStatus recovery = DHTD__ADMIN__RECOVERY_STATUS__INIT;
+	store.fsync = text("always");
+	store.segments = 31;
+	store.cold_segments = 3;
+	store.spare_segments = 2;
+	store.live_bytes = UINT64_C(1) << 30;
+	store.dead_bytes = 300 << 20;
+	store.disk_bytes = UINT64_C(2) << 30;
+	store.index_bytes = 12 << 20;
+	store.mapped_bytes = UINT64_C(28) * 64 << 20;
+	store.keys = 1234;
+	store.tombstones = 5;
+	store.fsync_us = &fsync_us;
+	fsync_us.p50 = 90;
+	fsync_us.p99 = 300;
+	fsync_us.max = 12000;
+	store.compaction = &compaction;
+	compaction.running = true;
+	compaction.progress = 0.25;
+	compaction.bytes_copied = UINT64_C(1) << 31;
+	compaction.bytes_per_s = 64 << 20;
+	store.recovery = &recovery;
+	recovery.bytes_done = 1 << 20;
+	recovery.bytes_total = 4 << 20;
+	store.read_only = true;
+	store.read_only_reason = text("the disk\nis full");
+	helper_cli_start(&t, "status", NULL);
+	answer_store(&store);
+	helper_cli_assert(&t, CLI_EXIT_OK,
+			  SUMMARY_OF_NOTHING
+			  "  store live 1.0 GiB, dead 300 MiB, index 12 MiB, mapped 1.8 GiB\n"
+			  "  segments 31, of these cold 3, spare 2, disk 2.0 GiB\n"
+			  "  fsync always, p50 90 us, p99 300 us, max 12000 us\n"
+			  "  compaction at 25% of a segment, copied 2.0 GiB, now 64 MiB/s\n"
+			  "  recovery at 25%: 1.0 MiB of 4.0 MiB\n"
+			  "  read-only: the disk?is full\n",
+			  "");
+	helper_cli_start(&t, "status", "-o", "json", NULL);
+	answer_store(&store);
+	helper_cli_assert(&t, CLI_EXIT_OK, NULL, "");
+	const char *found = strstr(t.out, "\"store\":");
+	ck_assert_msg(found != NULL, "%s", t.out);
+	ck_assert_str_eq(
+	    found, "\"store\":{\"fsync\":\"always\",\"segments\":31,\"cold_segments\":3,"
+		   "\"spare_segments\":2,\"live_bytes\":1073741824,\"dead_bytes\":314572800,"
+		   "\"disk_bytes\":2147483648,\"index_bytes\":12582912,\"mapped_bytes\":1879048192,"
+		   "\"keys\":1234,\"tombstones\":5,\"fsync_us\":{\"p50\":90,\"p99\":300,"
+		   "\"max\":12000},\"compaction\":{\"running\":true,\"progress\":0.25,"
+		   "\"bytes_copied\":2147483648,\"bytes_per_s\":67108864},"
+		   "\"recovery\":{\"bytes_done\":1048576,\"bytes_total\":4194304},"
+		   "\"read_only\":true,\"read_only_reason\":\"the disk\\nis full\"}}\n");
+}
+END_TEST
+
+START_TEST(status_of_an_idle_store)
+{
+	Dhtd__Admin__StoreStatus store = DHTD__ADMIN__STORE_STATUS__INIT;
+	Dhtd__Admin__CompactionStatus compaction = DHTD__ADMIN__COMPACTION_STATUS__INIT;
+	helper_cli_start(&t, "status", NULL);
+	answer_store(&store);
+	static const char idle[] =
+	    SUMMARY_OF_NOTHING "  store live 0 B, dead 0 B, index 0 B, mapped 0 B\n"
+			       "  segments 0, of these cold 0, spare 0, disk 0 B\n"
+			       "  fsync , p50 0 us, p99 0 us, max 0 us\n";
+	helper_cli_assert(&t, CLI_EXIT_OK, idle, "");
+	/* A share that is none is shown as one all the same. */
+	static const struct {
+		double progress;
+		const char *shown;
+	} shares[] = {{-1, " 0% "}, {NAN, " 0% "}, {0.999, " 99% "}, {1e300, " 100% "}};
+	store.compaction = &compaction;
+	compaction.running = true;
+	for (size_t i = 0; i < DHT_ARRAY_LEN(shares); i++) {
+		compaction.progress = shares[i].progress;
+		helper_cli_start(&t, "status", NULL);
+		answer_store(&store);
+		helper_cli_assert(&t, CLI_EXIT_OK, NULL, "");
+		ck_assert_msg(strstr(t.out, shares[i].shown) != NULL, "%s", t.out);
+	}
+}
+END_TEST
+
 /* ---- queues ---------------------------------------------------------------------- */
 
 static void answer_queues(void)
@@ -994,6 +1097,8 @@ int main(void)
 	tcase_add_test(tcase, status_fails_while_the_node_starts);
 	tcase_add_test(tcase, status_as_json);
 	tcase_add_test(tcase, status_of_an_empty_answer);
+	tcase_add_test(tcase, status_of_a_store);
+	tcase_add_test(tcase, status_of_an_idle_store);
 	tcase_add_test(tcase, queues_as_tables);
 	tcase_add_test(tcase, queues_as_json);
 	tcase_add_test(tcase, queues_of_an_empty_answer);

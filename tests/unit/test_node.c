@@ -407,16 +407,12 @@ START_TEST(keys_of_one_hash_tag_share_a_block)
 }
 END_TEST
 
-UNIT_MAIN("node", 20, a_write_draws_a_ballot_of_version_0_and_number_0,
+UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  a_read_gives_the_version_that_was_written_and_changes_nothing,
 	  a_deleted_key_is_erased_and_comes_back_above_the_floor,
 	  an_operation_that_found_no_room_changed_nothing,
 	  a_tombstone_that_could_not_be_erased_goes_when_the_key_is_met_again,
-	  a_write_that_needs_a_higher_ceiling_is_not_done, keys_of_one_hash_tag_share_a_block)
-	close_node();
-}
-END_TEST
-
+	  a_write_that_needs_a_higher_ceiling_is_not_done,
 	  an_expired_key_is_erased_by_the_first_look_at_it,
 	  a_write_over_an_expired_key_replaces_it_in_one_step,
 	  a_put_whose_time_has_come_leaves_nothing, expire_and_persist_write_the_value_anew,

@@ -271,6 +271,77 @@ START_TEST(responses_are_whole_frames_that_unpack)
 }
 END_TEST
 
+START_TEST(status_carries_the_store)
+{
+	struct buffer out = BUFFER_EMPTY;
+	struct admin_store_status store = {
+	    .fsync = "interval",
+	    .segments = 1,
+	    .live_bytes = 2,
+	    .dead_bytes = 3,
+	    .disk_bytes = 4,
+	    .index_bytes = 5,
+	    .mapped_bytes = 6,
+	    .cold_segments = 7,
+	    .spare_segments = 8,
+	    .keys = 9,
+	    .tombstones = 10,
+	    .fsync_us = {11, 12, 13},
+	    .compaction = {true, 0.5, 14, 15},
+	    .recovery = {16, 17},
+	    .read_only_reason = "full",
+	};
+	struct admin_status status = {
+	    .cluster = "",
+	    .node = "",
+	    .id = "",
+	    .version = "",
+	    .health = "ok",
+	    .startup = "",
+	    .store = &store,
+	};
+	for (int i = 0; i < 2; i++) {
+		size_t len = 0;
+		ck_assert_int_eq(wire_admin_status(&out, 5, &status), 0);
+		ck_assert_int_eq(admin_frame_get_header(buffer_head(&out), out.len, &len), 1);
+		Dhtd__Admin__AdminResponse *m = dhtd__admin__admin_response__unpack(
+		    NULL, len, buffer_head(&out) + ADMIN_FRAME_HEADER);
+		ck_assert_ptr_nonnull(m);
+		const Dhtd__Admin__StoreStatus *found = m->status->store;
+		ck_assert_ptr_nonnull(found);
+		ck_assert_str_eq(found->fsync, "interval");
+		const uint64_t numbers[] = {
+		    found->segments,
+		    found->live_bytes,
+		    found->dead_bytes,
+		    found->disk_bytes,
+		    found->index_bytes,
+		    found->mapped_bytes,
+		    found->cold_segments,
+		    found->spare_segments,
+		    found->keys,
+		    found->tombstones,
+		    found->fsync_us->p50,
+		    found->fsync_us->p99,
+		    found->fsync_us->max,
+		    found->compaction->bytes_copied,
+		    found->compaction->bytes_per_s,
+		    found->recovery->bytes_done,
+		    found->recovery->bytes_total,
+		};
+		for (size_t n = 0; n < DHT_ARRAY_LEN(numbers); n++)
+			ck_assert_uint_eq(numbers[n], n + 1);
+		ck_assert(found->compaction->running && found->compaction->progress == 0.5);
+		ck_assert_int_eq(found->read_only, i == 0);
+		ck_assert_str_eq(found->read_only_reason, i == 0 ? "full" : "");
+		dhtd__admin__admin_response__free_unpacked(m, NULL);
+		buffer_consume(&out, out.len);
+		store.read_only_reason = NULL;
+	}
+	buffer_reset(&out);
+}
+END_TEST
+
 START_TEST(frame_headers_are_checked)
 {
 	size_t len;
@@ -291,4 +362,4 @@ UNIT_MAIN("wire_admin", 10, requests_without_call_id_or_command_are_refused,
 	  keys_and_values_are_bounded, cas_needs_something_to_compare_within_range,
 	  a_put_has_a_ttl_or_keeps_one, a_ttl_reads_or_sets, loaded_entries_bring_their_expiry,
 	  a_ttl_is_answered_with_what_is_left, responses_are_whole_frames_that_unpack,
-	  frame_headers_are_checked)
+	  status_carries_the_store, frame_headers_are_checked)
