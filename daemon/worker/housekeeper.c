@@ -16,30 +16,45 @@ void housekeeper_fini(struct housekeeper *h)
 	bell_fini(&h->bell);
 }
 
-/* Does what is due, one thing after the other. Returns an error of the disk, but for its
- * being full. */
+/* Does what is due, one thing after the other, and tells the committer, which may wait for
+ * it. Returns an error of the disk. */
 static int keep_house(struct housekeeper *h)
 {
 	struct store *store = h->committer->store;
 	int rc = 0;
+	bool has_done = false;
 	while (rc == 0 && store_wants_segment(store) && !atomic_load(&h->bell.is_over)) {
 		rc = store_prepare(store);
-		/* It may wait for the segment, or for the news that there is no room. */
-		committer_ask(h->committer);
+		has_done = has_done || rc != DHT_ENOMEM;
 	}
-	return rc == DHT_ENOSPC || rc == DHT_ENOMEM ? 0 : rc;
+	if (has_done)
+		committer_ask(h->committer);
+	return rc;
+}
+
+static bool is_passing(int error)
+{
+	return error == DHT_ENOSPC || error == DHT_ENOMEM;
 }
 
 static void *housekeeper_main(void *arg)
 {
 	struct housekeeper *h = arg;
 	pthread_setname_np(pthread_self(), "dhtd/house");
-	while (bell_wait(&h->bell, clock_monotonic_ns() + HOUSEKEEPER_PERIOD_NS)) {
-		int rc = keep_house(h);
-		if (rc != 0) {
-			committer_fail(h->committer, rc);
+	uint64_t rest_until_ns = 0;
+	for (;;) {
+		uint64_t now_ns = clock_monotonic_ns();
+		if (!bell_wait(&h->bell, now_ns + HOUSEKEEPER_PERIOD_NS))
 			break;
-		}
+		/* What has just failed fails again: however often it is asked for. */
+		now_ns = clock_monotonic_ns();
+		if (now_ns < rest_until_ns)
+			continue;
+		int rc = keep_house(h);
+		if (is_passing(rc))
+			rest_until_ns = now_ns + HOUSEKEEPER_PERIOD_NS / 2;
+		else if (rc != 0)
+			committer_fail(h->committer, rc);
 	}
 	return NULL;
 }

@@ -70,9 +70,7 @@ static void release(struct worker *w, struct session *s)
 {
 	list_remove(&s->held_link);
 	s->held_end = 0;
-	if (conn_flush(&s->conn) != 0 || s->readable || s->paused || s->streaming || s->closing ||
-	    s->conn.input_ended)
-		make_ready(w, s);
+	worker_released(w, s);
 }
 
 static void resume_stalled(struct worker *w)

@@ -98,12 +98,23 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 	case TURN_IDLE:
 		break;
 	}
+	if (park_after == 0 && outbox_holds(s))
+		return; /* it comes here again when its replies are out */
 	if (w->draining && turn_is_parkable(s) && s->conn.in.len == 0)
 		session_bury(w, s);
 	else if (park_after == 0 && turn_is_parkable(s))
 		session_park(w, s);
 	else if (!s->hot && session_heat(w, s) != 0)
 		session_bury(w, s);
+}
+
+void worker_released(struct worker *w, struct session *s)
+{
+	if (conn_flush(&s->conn) == 0 && !s->readable && !s->paused && !s->streaming &&
+	    !s->closing && !s->conn.input_ended)
+		session_settle(w, s, TURN_IDLE);
+	else if (list_is_empty(&s->ready_link))
+		list_push_tail(&w->ready, &s->ready_link);
 }
 
 /* Serves one session; kind is what the turn is counted as. */
@@ -295,7 +306,13 @@ static bool drain(struct worker *w)
 		if (late || (turn_is_parkable(s) && !s->readable))
 			session_bury(w, s);
 	}
-	return (late || list_is_empty(&w->hot)) && queue_depth(&w->queue) == 0;
+	LIST_FOREACH_SAFE(link, next, &w->outbox.held)
+	{
+		if (late)
+			session_bury(w, LIST_ENTRY(link, struct session, held_link));
+	}
+	return (late || (list_is_empty(&w->hot) && list_is_empty(&w->outbox.held))) &&
+	       queue_depth(&w->queue) == 0;
 }
 
 static uint64_t loop_timeout(struct worker *w)

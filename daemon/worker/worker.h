@@ -125,6 +125,9 @@ static inline struct buffer *worker_out(struct worker *w)
 	return &w->out;
 }
 
+/* Goes on with a session whose replies were held back, and may go out now. */
+void worker_released(struct worker *w, struct session *s);
+
 /* Writes the collected replies to the socket now, or holds them back until what they rest
  * on is durable. False: the session is broken. */
 bool worker_flush(struct worker *w, struct session *s);
