@@ -44,10 +44,14 @@ static int read_manifest(const struct store_os *os, struct store_report *report,
 	return 0;
 }
 
-static void found_file(void *arg, uint32_t slot, uint64_t size)
+static void found_file(void *arg, enum store_os_file kind, uint32_t slot, uint64_t size)
 {
 	struct catalog *catalog = arg;
 	DHT_ASSERT(slot < STORE_SEGMENTS_MAX);
+	if (kind == STORE_OS_HINT) {
+		catalog->hint_size[slot] = size;
+		return;
+	}
 	catalog->file_size[slot] = size > 0 ? size : UINT64_MAX;
 	if (slot >= catalog->slots_used)
 		catalog->slots_used = slot + 1;
@@ -103,7 +107,8 @@ int catalog_read(struct catalog *catalog, const struct store_os *os, struct stor
 	uint8_t *data = NULL;
 	*catalog = (struct catalog){0};
 	catalog->file_size = calloc(STORE_SEGMENTS_MAX, sizeof(*catalog->file_size));
-	if (catalog->file_size == NULL)
+	catalog->hint_size = calloc(STORE_SEGMENTS_MAX, sizeof(*catalog->hint_size));
+	if (catalog->file_size == NULL || catalog->hint_size == NULL)
 		return DHT_ENOMEM;
 	int rc = os->list(os->ctx, found_file, catalog);
 	if (rc != 0)
@@ -122,6 +127,7 @@ void catalog_free(struct catalog *catalog)
 {
 	free(catalog->segments);
 	free(catalog->file_size);
+	free(catalog->hint_size);
 }
 
 int catalog_walk(const uint8_t *data, size_t size, uint64_t sequence, catalog_visit_fn visit,

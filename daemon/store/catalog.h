@@ -29,6 +29,7 @@ struct catalog {
 	struct manifest manifest;         /* blocks 0: there is none, and no file */
 	struct catalog_segment *segments; /* manifest.count of them, by sequence */
 	uint64_t *file_size;              /* by slot; 0: no file */
+	uint64_t *hint_size;              /* the same of hint files */
 	uint32_t slots_used;
 };
 

@@ -424,7 +424,8 @@ static int settle(struct files *files, uint32_t slot)
 	uint64_t following = tail_begin_of(files->file[slot].sequence + 1);
 	int rc = files_durable(files) < following ? sync_slot(files, slot, following) : 0;
 	if (rc == 0)
-		rc = files->os->map(files->os->ctx, slot, segment_memory(segs, slot), segs->size);
+		rc = files->os->map(files->os->ctx, slot, segment_memory(segs, slot), segs->size,
+				    STORE_OS_MAP_READ);
 	if (rc != 0 && rc != DHT_ENOMEM)
 		return rc;
 	atomic_store_explicit(&files->file[slot].is_finished, false, memory_order_relaxed);

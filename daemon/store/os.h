@@ -9,8 +9,9 @@
  *         from segment_alloc to segment_free.
  * Thread  list: before any call that names a segment or a hint. write, sync: one thread, the
  *         committer. create, remove: one background job, and remove while nothing else
- *         uses the slot. map: one thread at a time. read and the memory calls: any.
- *         file_*: one thread at a time for a name. All of these run side by side.
+ *         uses the slot. map: one thread at a time for a memory. read, parallel and the
+ *         memory calls: any. file_*: one thread at a time for a name. All of these run
+ *         side by side.
  * Errors  0 or a negative DHT_E*, with the cause in the log unless it is DHT_ENOSPC or
  *         DHT_ENOTFOUND, which the caller expects and reports:
  *           DHT_ENOSPC     the disk is full
@@ -42,8 +43,22 @@
 
 #include "base/assert.h"
 
-/* Receives a segment file: its slot and its size in bytes. Calls nothing of the table. */
-typedef void (*store_os_found_fn)(void *arg, uint32_t slot, uint64_t size);
+enum store_os_file {
+	STORE_OS_SEGMENT,
+	STORE_OS_HINT, /* a named file, "segments/%08x.hint" with the slot (store/hint.h) */
+};
+
+/* Receives a file: the slot it belongs to and its size in bytes. Calls nothing of the
+ * table. */
+typedef void (*store_os_found_fn)(void *arg, enum store_os_file kind, uint32_t slot, uint64_t size);
+
+enum store_os_map {
+	STORE_OS_MAP_READ, /* all of it is read now: no access to it waits for the disk */
+	STORE_OS_MAP_LAZY, /* a page is read when it is first touched */
+};
+
+/* One of the tasks that store_os.parallel runs. */
+typedef void (*store_os_task_fn)(void *arg, uint32_t task);
 
 struct store_os {
 	void *ctx;
@@ -58,8 +73,8 @@ struct store_os {
 	 * it is freed, and NULL returned. */
 	void *(*table_resize)(void *ctx, void *table, size_t old_size, size_t new_size);
 
-	/* Names every segment file, in no order. Removes what interrupted calls left behind
-	 * among them; reports other names to the log and ignores them. */
+	/* Names every segment and hint file, in no order. Removes what interrupted calls left
+	 * behind among them; reports other names to the log and ignores them. */
 	int (*list)(void *ctx, store_os_found_fn found, void *arg) DHT_MUST_CHECK;
 
 	/* Makes the slot's file: `size` zeros that were written, not merely reserved, for
@@ -82,7 +97,8 @@ struct store_os {
 	 * slot's file, read-only. Threads that read meanwhile see the one or the other. After
 	 * a failure each page of the memory is still one of the two. The file may be removed
 	 * and its slot used anew while the mapping lives. */
-	int (*map)(void *ctx, uint32_t slot, uint8_t *memory, size_t size) DHT_MUST_CHECK;
+	int (*map)(void *ctx, uint32_t slot, uint8_t *memory, size_t size,
+		   enum store_os_map how) DHT_MUST_CHECK;
 
 	/* Makes everything durable that was written to the slot's file. Fails with
 	 * DHT_ENOTFOUND, DHT_ENOMEM or DHT_EDENIED when the file could not be opened, with
@@ -104,6 +120,10 @@ struct store_os {
 
 	/* Removes a named file, durably. After DHT_EIO it may be gone or not. */
 	int (*file_remove)(void *ctx, const char *name) DHT_MUST_CHECK;
+
+	/* Runs run(arg, task) for every task below tasks, in any order, several at a time
+	 * where there are threads for it; returns when all of them are done. */
+	void (*parallel)(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg);
 };
 
 enum { STORE_OS_UNSYNCED_MAX = 64 };

@@ -33,12 +33,20 @@ static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_si
 	return realloc(table, new_size);
 }
 
+static void parallel(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg)
+{
+	(void)ctx;
+	for (uint32_t task = 0; task < tasks; task++)
+		run(arg, task);
+}
+
 const struct store_os *store_os_memory(void)
 {
 	static const struct store_os os = {
 	    .segment_alloc = segment_alloc,
 	    .segment_free = segment_free,
 	    .table_resize = table_resize,
+	    .parallel = parallel,
 	};
 	return &os;
 }

@@ -17,9 +17,11 @@
 #include "store/os.h"
 #include "store/os_posix_files.h"
 #include "store/os_posix_io.h"
+#include "store/os_posix_parallel.h"
 #include "store/store.h"
 
 #define SEGMENTS "segments"
+#define SEGMENT  ".seg"
 #define HINT     ".hint"
 
 enum {
@@ -67,9 +69,10 @@ static int move_mapping(uint8_t *mapping, uint8_t *memory, size_t size)
 	return 0;
 }
 
-/* The file is mapped elsewhere first: that can fail, and reads what is not yet in the
+/* The file is mapped elsewhere first: that can fail, and may read what is not yet in the
  * page cache, while the memory is still there. */
-static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
+static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size,
+		       enum store_os_map how)
 {
 	struct store_os_posix *posix = ctx;
 	const struct os_posix_file *file;
@@ -83,8 +86,8 @@ static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
 			  file->size, size);
 		rc = DHT_ECORRUPT;
 	} else {
-		uint8_t *mapping =
-		    mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, file->fd, 0);
+		int populate = how == STORE_OS_MAP_READ ? MAP_POPULATE : 0;
+		uint8_t *mapping = mmap(NULL, size, PROT_READ, MAP_SHARED | populate, file->fd, 0);
 		rc = mapping != MAP_FAILED ? move_mapping(mapping, memory, size)
 					   : os_posix_fail("map", name, errno);
 	}
@@ -94,15 +97,15 @@ static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
 
 /* ---- Segments ---------------------------------------------------------------------- */
 
-/* True for eight lower-case hex digits below STORE_SEGMENTS_MAX and ".seg". */
-static bool parse_segment_name(const char *name, uint32_t *slot)
+/* True for eight lower-case hex digits below STORE_SEGMENTS_MAX and the ending. */
+static bool parse_name(const char *name, const char *ending, uint32_t *slot)
 {
 	char again[OS_POSIX_SEGMENT_NAME];
 	unsigned long number = strtoul(name, NULL, 16);
 	if (number >= STORE_SEGMENTS_MAX)
 		return false;
 	*slot = (uint32_t)number;
-	os_posix_files_name(*slot, again);
+	snprintf(again, sizeof(again), "%08x%s", *slot, ending);
 	return strcmp(name, again) == 0;
 }
 
@@ -123,8 +126,10 @@ static int list_entry(struct store_os_posix *posix, const char *name, store_os_f
 	if (fstatat(posix->segments, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
 		return os_posix_fail("examine", name, errno);
 	bool is_file = S_ISREG(status.st_mode);
-	if (is_file && parse_segment_name(name, &slot)) {
-		found(arg, slot, (uint64_t)status.st_size);
+	if (is_file && parse_name(name, SEGMENT, &slot)) {
+		found(arg, STORE_OS_SEGMENT, slot, (uint64_t)status.st_size);
+	} else if (is_file && parse_name(name, HINT, &slot)) {
+		found(arg, STORE_OS_HINT, slot, (uint64_t)status.st_size);
 	} else if (is_file && ends_in(name, OS_POSIX_UNFINISHED)) {
 		if (unlinkat(posix->segments, name, 0) != 0)
 			return os_posix_fail("remove", name, errno);
@@ -244,6 +249,11 @@ static int file_remove(void *ctx, const char *name)
 	return os_posix_file_remove(directory, name);
 }
 
+static void parallel(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg)
+{
+	os_posix_parallel(tasks, run, arg);
+}
+
 /* ---- Open and close ---------------------------------------------------------------- */
 
 static int open_directories(struct store_os_posix *posix, const char *data_dir)
@@ -285,6 +295,7 @@ int store_os_posix_open(const char *data_dir, struct store_os_posix **out)
 	    .file_read = file_read,
 	    .file_replace = file_replace,
 	    .file_remove = file_remove,
+	    .parallel = parallel,
 	};
 	int rc = open_directories(posix, data_dir);
 	if (rc == 0)

@@ -199,7 +199,7 @@ static int replay_segment(struct replay *replay, uint32_t i)
 	struct store *store = replay->store;
 	const struct catalog_segment *segment = &replay->catalog.segments[i];
 	size_t size = store->segs.size;
-	int rc = segment_load(&store->segs, segment->slot, segment->sequence);
+	int rc = segment_load(&store->segs, segment->slot, segment->sequence, STORE_OS_MAP_READ);
 	if (rc != 0)
 		return rc;
 	files_add_segment(&store->files, segment->slot, segment->sequence);
@@ -416,7 +416,7 @@ static int check_segment(const struct store_os *os, size_t size,
 	uint8_t *memory = os->segment_alloc(os->ctx, size);
 	if (memory == NULL)
 		return DHT_ENOMEM;
-	int rc = os->map(os->ctx, segment->slot, memory, size);
+	int rc = os->map(os->ctx, segment->slot, memory, size, STORE_OS_MAP_READ);
 	if (rc == 0)
 		rc = catalog_walk(memory, size, segment->sequence, check_record, report, walk);
 	if (rc == 0) {

@@ -202,12 +202,12 @@ int segment_open_at(struct segments *segs, uint32_t slot, uint64_t sequence)
 	return 0;
 }
 
-int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence)
+int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence, enum store_os_map how)
 {
 	uint8_t *memory = occupy(segs, slot, sequence, 1);
 	if (memory == NULL)
 		return DHT_ENOMEM;
-	return segs->os->map(segs->os->ctx, slot, memory, segs->size);
+	return segs->os->map(segs->os->ctx, slot, memory, segs->size, how);
 }
 
 void segment_add_live(struct segments *segs, uint64_t location, size_t size)

@@ -116,7 +116,8 @@ int segment_open_at(struct segments *segs, uint32_t slot, uint64_t sequence) DHT
 
 /* Maps a segment that is on disk into memory; it holds one byte until segment_loaded, and
  * what segment_add_live says. Returns 0, DHT_ENOMEM or an error of store/os.h. */
-int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence) DHT_MUST_CHECK;
+int segment_load(struct segments *segs, uint32_t slot, uint64_t sequence,
+		 enum store_os_map how) DHT_MUST_CHECK;
 void segment_add_live(struct segments *segs, uint64_t location, size_t size);
 
 /* Ends the loading of a segment whose records end at used. */

@@ -53,7 +53,7 @@ static int list(void *ctx, store_os_found_fn found, void *arg)
 {
 	for (uint32_t i = 0; i < FILES; i++) {
 		if (disk.files[i] != NULL)
-			found(arg, i, SIZE);
+			found(arg, STORE_OS_SEGMENT, i, SIZE);
 	}
 	return 0;
 }
@@ -74,11 +74,17 @@ static int write_at(void *ctx, uint32_t slot, size_t offset, const void *data, s
 	return 0;
 }
 
-static int map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
+static int map(void *ctx, uint32_t slot, uint8_t *memory, size_t size, enum store_os_map how)
 {
 	DHT_ASSERT(slot < FILES && disk.files[slot] != NULL && size == SIZE);
 	memcpy(memory, disk.files[slot], size);
 	return 0;
+}
+
+static void parallel(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg)
+{
+	while (tasks-- > 0)
+		run(arg, tasks);
 }
 
 static int sync_slot(void *ctx, uint32_t slot)
@@ -115,6 +121,7 @@ static const struct store_os os = {
     .sync = sync_slot,
     .file_read = file_read,
     .file_replace = file_replace,
+    .parallel = parallel,
 };
 
 /* ---- The files ------------------------------------------------------------------------- */

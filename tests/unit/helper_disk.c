@@ -197,8 +197,10 @@ static void take_over(uint8_t *memory, const uint8_t *data, size_t size)
 	}
 }
 
-static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size)
+static int segment_map(void *ctx, uint32_t slot, uint8_t *memory, size_t size,
+		       enum store_os_map how)
 {
+	(void)how;
 	struct helper_disk *disk = ctx;
 	int rc = begin(disk, HELPER_DISK_MAP).error;
 	if (rc != 0)
@@ -227,10 +229,14 @@ static int segment_list(void *ctx, store_os_found_fn found, void *arg)
 	for (unsigned i = 0; verdict.error == 0 && i < disk->file_count; i++) {
 		const struct helper_disk_file *file = disk->files[i];
 		unsigned slot;
-		int used = 0;
-		if (file->now.exists &&
-		    sscanf(file->name, "segments/%8x.seg%n", &slot, &used) == 1 && used > 0)
-			found(arg, slot, file->now.size);
+		int is_segment = 0, is_hint = 0;
+		if (!file->now.exists)
+			continue;
+		if (sscanf(file->name, "segments/%8x.seg%n", &slot, &is_segment) == 1 &&
+		    is_segment > 0)
+			found(arg, STORE_OS_SEGMENT, slot, file->now.size);
+		if (sscanf(file->name, "segments/%8x.hint%n", &slot, &is_hint) == 1 && is_hint > 0)
+			found(arg, STORE_OS_HINT, slot, file->now.size);
 	}
 	return end(disk, verdict.error);
 }
@@ -387,12 +393,31 @@ static int file_replace(void *ctx, const char *name, const void *data, size_t le
 	return decide(disk, file, verdict);
 }
 
+/* ---- Tasks ------------------------------------------------------------------------- */
+
+/* One after the other, in an order of the seed's own: a task may not rest on another. */
+static void parallel(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg)
+{
+	struct helper_disk *disk = ctx;
+	uint32_t *order = calloc((size_t)tasks + 1, sizeof(*order));
+	DHT_ASSERT(order != NULL);
+	for (uint32_t i = 0; i < tasks; i++) {
+		uint32_t j = (uint32_t)(helper_disk_draw(&disk->task_random) % (i + 1));
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (uint32_t i = 0; i < tasks; i++)
+		run(arg, order[i]);
+	free(order);
+}
+
 /* ---- The disk ---------------------------------------------------------------------- */
 
 void helper_disk_init(struct helper_disk *disk, uint64_t seed)
 {
 	*disk = (struct helper_disk){
 	    .random = seed,
+	    .task_random = seed,
 	    .capacity = UINT64_MAX,
 	    .os =
 		{
@@ -409,6 +434,7 @@ void helper_disk_init(struct helper_disk *disk, uint64_t seed)
 		    .file_read = file_read,
 		    .file_replace = file_replace,
 		    .file_remove = file_remove,
+		    .parallel = parallel,
 		},
 	};
 	pthread_mutex_init(&disk->lock, NULL);
@@ -435,6 +461,7 @@ void helper_disk_copy(struct helper_disk *disk, const struct helper_disk *from, 
 void helper_disk_seed(struct helper_disk *disk, uint64_t seed)
 {
 	disk->random = seed;
+	disk->task_random = seed;
 }
 
 void helper_disk_set_capacity(struct helper_disk *disk, uint64_t bytes)

@@ -13,7 +13,8 @@
  * the writes since the last sync, and by a directory entry (created, removed, replaced)
  * that a failed or crashed call has left undecided. Power_back settles both.
  *
- * Segment memory lies between guard pages. What was mapped is read-only.
+ * Segment memory lies between guard pages. What was mapped is read-only. Parallel tasks
+ * run one after the other, in an order that the seed shuffles.
  */
 #ifndef DHT_TESTS_HELPER_DISK_H
 #define DHT_TESTS_HELPER_DISK_H
@@ -73,6 +74,7 @@ struct helper_disk {
 	/* Private. */
 	pthread_mutex_t lock;
 	uint64_t random;
+	uint64_t task_random; /* of parallel alone */
 	uint64_t capacity;
 	uint64_t crash_at; /* value of `changes` at the crash; 0: none is planned */
 	struct helper_disk_failure {

@@ -50,13 +50,18 @@ static void on_both(void (*check)(const struct store_os *os))
 
 struct found {
 	unsigned count;
+	unsigned hints;
 	uint64_t sizes[64]; /* by slot */
 };
 
-static void note(void *arg, uint32_t slot, uint64_t size)
+static void note(void *arg, enum store_os_file kind, uint32_t slot, uint64_t size)
 {
 	struct found *found = arg;
 	ck_assert_uint_lt(slot, DHT_ARRAY_LEN(found->sizes));
+	if (kind == STORE_OS_HINT) {
+		found->hints++;
+		return;
+	}
 	ck_assert_uint_eq(found->sizes[slot], 0);
 	found->sizes[slot] = size;
 	found->count++;
@@ -94,7 +99,7 @@ static void expect_no_file(const struct store_os *os, uint32_t slot)
 	ck_assert_int_eq(os->write(os->ctx, slot, 0, &byte, 1), DHT_ENOTFOUND);
 	ck_assert_int_eq(os->sync(os->ctx, slot), DHT_ENOTFOUND);
 	ck_assert_int_eq(os->remove(os->ctx, slot), DHT_ENOTFOUND);
-	ck_assert_int_eq(os->map(os->ctx, slot, memory, SIZE), DHT_ENOTFOUND);
+	ck_assert_int_eq(os->map(os->ctx, slot, memory, SIZE, STORE_OS_MAP_READ), DHT_ENOTFOUND);
 	os->segment_free(os->ctx, memory, SIZE);
 }
 
@@ -197,15 +202,15 @@ static void check_mapping_replaces_memory(const struct store_os *os)
 
 	ck_assert_int_eq(os->create(os->ctx, 2, SIZE), 0);
 	ck_assert_int_eq(os->create(os->ctx, 3, SIZE - PAGE), 0);
-	ck_assert_int_eq(os->map(os->ctx, 3, memory, SIZE), DHT_ECORRUPT);
-	ck_assert_int_eq(os->map(os->ctx, 4, memory, SIZE), DHT_ENOTFOUND);
+	ck_assert_int_eq(os->map(os->ctx, 3, memory, SIZE, STORE_OS_MAP_READ), DHT_ECORRUPT);
+	ck_assert_int_eq(os->map(os->ctx, 4, memory, SIZE, STORE_OS_MAP_READ), DHT_ENOTFOUND);
 	ck_assert_mem_eq(memory, data, SIZE);
 	ck_assert(!is_write_fatal(memory));
 
 	/* What was never copied to memory comes from the file. */
 	data[SIZE - 1] ^= 1;
 	ck_assert_int_eq(os->write(os->ctx, 2, 0, data, SIZE), 0);
-	ck_assert_int_eq(os->map(os->ctx, 2, memory, SIZE), 0);
+	ck_assert_int_eq(os->map(os->ctx, 2, memory, SIZE, STORE_OS_MAP_READ), 0);
 	ck_assert_mem_eq(memory, data, SIZE);
 	ck_assert(is_write_fatal(memory));
 	ck_assert(is_write_fatal(memory + SIZE - 1));
@@ -217,11 +222,11 @@ static void check_mapping_replaces_memory(const struct store_os *os)
 	ck_assert_mem_eq(memory, data, SIZE);
 
 	/* Mapped again, and only a part of a file. */
-	ck_assert_int_eq(os->map(os->ctx, 2, memory, SIZE), 0);
+	ck_assert_int_eq(os->map(os->ctx, 2, memory, SIZE, STORE_OS_MAP_READ), 0);
 	ck_assert_mem_eq(memory, "new", 3);
 	os->segment_free(os->ctx, memory, SIZE);
 	memory = os->segment_alloc(os->ctx, PAGE);
-	ck_assert_int_eq(os->map(os->ctx, 2, memory, PAGE), 0);
+	ck_assert_int_eq(os->map(os->ctx, 2, memory, PAGE, STORE_OS_MAP_READ), 0);
 	ck_assert_mem_eq(memory, "new", 3);
 	os->segment_free(os->ctx, memory, PAGE);
 }
@@ -268,7 +273,9 @@ static void check_named_files_are_replaced(const struct store_os *os)
 	ck_assert_int_eq(os->file_replace(os->ctx, "segments/00000001.hint", "hint", 4), 0);
 	expect_file(os, "segments/00000001.hint", "hint", 4);
 	ck_assert_uint_eq(list(os).count, 0);
+	ck_assert_uint_eq(list(os).hints, 1);
 	ck_assert_int_eq(os->file_remove(os->ctx, "segments/00000001.hint"), 0);
+	ck_assert_uint_eq(list(os).hints, 0);
 	ck_assert_int_eq(os->file_read(os->ctx, "segments/00000001.hint", small, 4, &len),
 			 DHT_ENOTFOUND);
 	expect_file(os, "identity", "12", 2);
@@ -304,7 +311,7 @@ START_TEST(the_planned_call_fails)
 	ck_assert_ptr_null(os->segment_alloc(os->ctx, PAGE));
 	uint8_t *memory = os->segment_alloc(os->ctx, PAGE);
 	helper_disk_fail(&disk, HELPER_DISK_MAP, 1, DHT_EIO);
-	ck_assert_int_eq(os->map(os->ctx, 1, memory, PAGE), DHT_EIO);
+	ck_assert_int_eq(os->map(os->ctx, 1, memory, PAGE, STORE_OS_MAP_READ), DHT_EIO);
 	memory[0] = 1;
 	os->segment_free(os->ctx, memory, PAGE);
 	helper_disk_fail(&disk, HELPER_DISK_LIST, 1, DHT_EIO);

@@ -182,10 +182,10 @@ static int count_descriptors(void)
 
 /* ---- Names ------------------------------------------------------------------------- */
 
-static void note(void *arg, uint32_t slot, uint64_t size)
+static void note(void *arg, enum store_os_file kind, uint32_t slot, uint64_t size)
 {
 	uint64_t *sum = arg;
-	*sum += slot + size * 1000;
+	*sum += (slot + size * 1000) * (kind == STORE_OS_HINT ? 1000000 : 1);
 }
 
 START_TEST(list_tells_segments_from_the_rest)
@@ -194,9 +194,9 @@ START_TEST(list_tells_segments_from_the_rest)
 	make_file("segments/00000000.seg", 1);
 	make_file("segments/0000ffff.seg", 2);
 	make_file("segments/00000007.seg.new", 3); /* removed */
-	make_file("segments/00000007.hint", 4);    /* silent */
-	make_file("segments/00010000.seg", 5);     /* no such slot */
-	make_file("segments/0000000A.seg", 6);     /* and other names that are none */
+	make_file("segments/00000007.hint", 4);
+	make_file("segments/00010000.seg", 5); /* no such slot */
+	make_file("segments/0000000A.seg", 6); /* and other names that are none */
 	make_file("segments/000000b.seg", 7);
 	make_file("segments/ 000000c.seg", 8);
 	make_file("segments/00000001.segs", 9);
@@ -206,7 +206,7 @@ START_TEST(list_tells_segments_from_the_rest)
 	ck_assert_int_eq(symlink("00000000.seg", path_of("segments/00000004.seg")), 0);
 	uint64_t sum = 0;
 	ck_assert_int_eq(os->list(os->ctx, note, &sum), 0);
-	ck_assert_uint_eq(sum, 0xffff + 3000);
+	ck_assert_uint_eq(sum, 0xffff + 3000 + UINT64_C(4007) * 1000000);
 	ck_assert_int_eq(logged.warnings, 9);
 	ck_assert_int_eq(logged.errors, 0);
 	ck_assert_int_eq(access(path_of("segments/00000007.seg.new"), F_OK), -1);
@@ -319,7 +319,7 @@ START_TEST(a_short_file_is_damage)
 	ck_assert_int_eq(os->read(os->ctx, 1, PAGE, data, 10), 0);
 	ck_assert_int_eq(os->read(os->ctx, 1, PAGE, data, 11), DHT_ECORRUPT);
 	ck_assert_ptr_nonnull(strstr(logged.last, "file=00000001.seg end=4106"));
-	ck_assert_int_eq(os->map(os->ctx, 1, memory, 2 * PAGE), DHT_ECORRUPT);
+	ck_assert_int_eq(os->map(os->ctx, 1, memory, 2 * PAGE, STORE_OS_MAP_READ), DHT_ECORRUPT);
 	ck_assert_int_eq(memory[PAGE], 1);
 	ck_assert_int_eq(os->write(os->ctx, 1, PAGE + 9, data, 2), DHT_EINVAL);
 	os->segment_free(os->ctx, memory, 2 * PAGE);
@@ -681,7 +681,7 @@ START_TEST(readers_do_not_notice_the_exchange)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, read_memory, &reading), 0);
 	wait_for_passes(&reading);
 	for (int round = 0; round < ROUNDS; round++) {
-		ck_assert_int_eq(os->map(os->ctx, 1, memory, MAPPED), 0);
+		ck_assert_int_eq(os->map(os->ctx, 1, memory, MAPPED, STORE_OS_MAP_READ), 0);
 		wait_for_passes(&reading);
 	}
 	atomic_store(&reading.stop, true);
@@ -689,6 +689,63 @@ START_TEST(readers_do_not_notice_the_exchange)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 	ck_assert_uint_eq(reading.wrong, 0);
 	os->segment_free(os->ctx, memory, MAPPED);
+	close_disk();
+}
+END_TEST
+
+/* Tasks 0 and 1 of the first run wait for each other, where there are two processors. */
+struct meeting {
+	_Atomic unsigned runs[100];
+	_Atomic unsigned waiting;
+	bool must_meet;
+};
+
+static void meet(void *arg, uint32_t task)
+{
+	struct meeting *meeting = arg;
+	atomic_fetch_add(&meeting->runs[task], 1);
+	if (!meeting->must_meet || task > 1)
+		return;
+	atomic_fetch_add(&meeting->waiting, 1);
+	while (atomic_load(&meeting->waiting) < 2)
+		sched_yield();
+}
+
+START_TEST(tasks_run_once_each_and_side_by_side)
+{
+	struct meeting meeting = {.must_meet = sysconf(_SC_NPROCESSORS_ONLN) > 1};
+	open_disk();
+	os->parallel(os->ctx, DHT_ARRAY_LEN(meeting.runs), meet, &meeting);
+	for (size_t i = 0; i < DHT_ARRAY_LEN(meeting.runs); i++)
+		ck_assert_uint_eq(meeting.runs[i], 1);
+	os->parallel(os->ctx, 0, meet, &meeting);
+	ck_assert_uint_eq(meeting.runs[0], 1);
+	close_disk();
+}
+END_TEST
+
+static void note_thread(void *arg, uint32_t task)
+{
+	pthread_t *runner = arg;
+	runner[task] = pthread_self();
+}
+
+START_TEST(tasks_run_in_the_caller_on_one_processor)
+{
+	cpu_set_t before, one;
+	pthread_t runner[5];
+	open_disk();
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&one);
+	for (int i = 0; CPU_COUNT(&one) == 0; i++) {
+		if (CPU_ISSET(i, &before))
+			CPU_SET(i, &one);
+	}
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	os->parallel(os->ctx, DHT_ARRAY_LEN(runner), note_thread, runner);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(before), &before), 0);
+	for (size_t i = 0; i < DHT_ARRAY_LEN(runner); i++)
+		ck_assert(pthread_equal(runner[i], pthread_self()));
 	close_disk();
 }
 END_TEST
@@ -752,4 +809,5 @@ UNIT_MAIN("os_posix", 60, list_tells_segments_from_the_rest, files_are_where_the
 	  descriptors_are_bounded, a_file_opened_twice_keeps_one_descriptor,
 	  a_file_may_go_while_a_write_syncs_it, no_descriptor_is_no_fault_of_the_disk,
 	  no_address_space_is_no_fault_of_the_disk, readers_do_not_notice_the_exchange,
+	  tasks_run_once_each_and_side_by_side, tasks_run_in_the_caller_on_one_processor,
 	  all_threads_share_the_descriptors)
