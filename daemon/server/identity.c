@@ -134,11 +134,12 @@ static int replace(const struct store_os *os, const struct identity *identity, s
 	return rc == 0 ? 0 : fail(why, rc, "write");
 }
 
-static void found_segment(void *arg, uint32_t slot, uint64_t size)
+static void found_segment(void *arg, enum store_os_file kind, uint32_t slot, uint64_t size)
 {
 	(void)slot;
 	(void)size;
-	*(bool *)arg = true;
+	if (kind == STORE_OS_SEGMENT)
+		*(bool *)arg = true;
 }
 
 /* *found is set if the directory has a manifest, without which no log is complete. */
