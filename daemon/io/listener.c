@@ -163,9 +163,10 @@ int listener_accept(struct listener *l)
 		switch (errno) {
 		case EMFILE:
 		case ENFILE:
+			return DHT_EFULL;
 		case ENOBUFS:
 		case ENOMEM:
-			return DHT_EFULL;
+			return DHT_ENOMEM;
 		case EAGAIN:
 			return DHT_EAGAIN;
 		default:

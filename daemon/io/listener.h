@@ -39,7 +39,9 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32
 void listener_close(struct listener *l);
 
 /* Accepts one connection, non-blocking. Returns its descriptor, DHT_EAGAIN when none
- * waits, DHT_EFULL when the process or the system is out of descriptors. */
+ * waits, DHT_EFULL when the process or the system is out of descriptors, DHT_ENOMEM
+ * when the kernel is out of memory. After the last two the socket stays readable: who
+ * waits there was not taken off. */
 int listener_accept(struct listener *l) DHT_MUST_CHECK;
 
 #endif

@@ -38,6 +38,12 @@ int poller_add(struct poller *p, struct watch *w, uint32_t events)
 	return control(p, EPOLL_CTL_ADD, w, events);
 }
 
+void poller_change(struct poller *p, struct watch *w, uint32_t events)
+{
+	int rc = control(p, EPOLL_CTL_MOD, w, events);
+	DHT_ASSERT(rc == 0);
+}
+
 int poller_add_hot(struct poller *p, struct watch *w)
 {
 	return control(p, EPOLL_CTL_ADD, w, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);

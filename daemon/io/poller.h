@@ -41,6 +41,10 @@ void poller_close(struct poller *p);
 /* Level-triggered, for listeners, signals, timers. events: EPOLLIN and so on. */
 int poller_add(struct poller *p, struct watch *w, uint32_t events) DHT_MUST_CHECK;
 
+/* Lets a level-triggered descriptor wait for other events; for none with 0, while it
+ * stays registered. Needs no memory, so it never fails. */
+void poller_change(struct poller *p, struct watch *w, uint32_t events);
+
 /* Edge-triggered for input and output at once: a hot connection needs no further
  * call however its interest changes. */
 int poller_add_hot(struct poller *p, struct watch *w) DHT_MUST_CHECK;

@@ -2,34 +2,15 @@
 #include "server/dispatcher.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "server/watch.h"
 
-enum watch_kind {
-	WATCH_WAKE,
-	WATCH_SIGNAL,
-	WATCH_TIMER,
-	WATCH_CLIENT_LISTENER,
-	WATCH_ADMIN_LISTENER,
-	WATCH_CLIENT, /* parked sessions */
-	WATCH_ADMIN,
-};
-
-enum {
-	EVENTS_MAX = 256,
-	ACCEPT_MAX = 64, /* connections accepted from one listener in a row */
-	ADMIN_SOCKET_MODE = 0660,
-};
-
-static const char refusal_full[] = "-ERR max number of clients reached\r\n";
-static const char refusal_starved[] = "-ERR the server is out of file descriptors\r\n";
+enum { EVENTS_MAX = 256 };
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -107,9 +88,9 @@ static void hand_over(struct dispatcher *d, struct session *s, uint64_t now_ns)
 
 static void park_again(struct dispatcher *d, struct session *s)
 {
-	atomic_fetch_add_explicit(&d->sessions->parked, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&d->acceptor.sessions->parked, 1, memory_order_relaxed);
 	if (poller_rearm_parked(&d->poller, &s->conn.watch) != 0) {
-		atomic_fetch_sub_explicit(&d->sessions->parked, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&d->acceptor.sessions->parked, 1, memory_order_relaxed);
 		session_destroy(s);
 	}
 }
@@ -150,110 +131,13 @@ static void admin_event(struct dispatcher *d, struct session *s, uint64_t now_ns
 
 static void parked_event(struct dispatcher *d, struct session *s, uint32_t events, uint64_t now_ns)
 {
-	atomic_fetch_sub_explicit(&d->sessions->parked, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&d->acceptor.sessions->parked, 1, memory_order_relaxed);
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		s->peer_closing = true;
 	if (s->conn.watch.kind == WATCH_ADMIN)
 		admin_event(d, s, now_ns);
 	else
 		hand_over(d, s, now_ns);
-}
-
-/* ---- Accepting ------------------------------------------------------------------- */
-
-static void refuse(struct dispatcher *d, int fd, const void *answer, size_t len)
-{
-	count(&d->stats.refused, 1);
-	/* A fresh socket takes a line; if not, closing says enough. */
-	ssize_t n = send(fd, answer, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)n;
-	close(fd);
-}
-
-/* Each protocol has an answer of its own. */
-static void refuse_starved(struct dispatcher *d, const struct listener *l, int fd)
-{
-	if (l->watch.kind == WATCH_CLIENT_LISTENER) {
-		refuse(d, fd, refusal_starved, sizeof(refusal_starved) - 1);
-		return;
-	}
-	struct buffer answer = BUFFER_EMPTY;
-	if (wire_admin_error(&answer, 0, DHT_EFULL, "the daemon is out of file descriptors") == 0)
-		refuse(d, fd, buffer_head(&answer), answer.len);
-	else
-		refuse(d, fd, NULL, 0);
-	buffer_reset(&answer);
-}
-
-/* Out of descriptors: gives up the reserve to tell the next client so, instead of
- * letting it wait in the backlog; the connections that are open go on. */
-static bool accept_starved(struct dispatcher *d, struct listener *l)
-{
-	if (!d->is_starved)
-		LOG_ERROR("dispatcher",
-			  "msg=\"out of file descriptors, refusing connections\" open=%llu",
-			  (unsigned long long)atomic_load(&d->sessions->clients));
-	d->is_starved = true;
-	if (d->reserve_fd >= 0)
-		close(d->reserve_fd);
-	int fd = listener_accept(l);
-	if (fd >= 0)
-		refuse_starved(d, l, fd);
-	d->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return fd >= 0;
-}
-
-/* True when the client has to be refused because there are clients.max of them. */
-static bool is_full(struct dispatcher *d)
-{
-	uint64_t max = atomic_load_explicit(&d->clients_max, memory_order_relaxed);
-	bool full = atomic_load_explicit(&d->sessions->clients, memory_order_relaxed) >= max;
-	if (full && !d->is_crowded)
-		LOG_WARN("dispatcher", "msg=\"clients.max reached, refusing connections\" max=%llu",
-			 (unsigned long long)max);
-	d->is_crowded = full;
-	return full;
-}
-
-static void accept_one(struct dispatcher *d, const struct listener *l, int fd)
-{
-	bool is_admin = l->watch.kind == WATCH_ADMIN_LISTENER;
-	if (!is_admin && is_full(d)) {
-		refuse(d, fd, refusal_full, sizeof(refusal_full) - 1);
-		return;
-	}
-	const struct protocol *protocol = is_admin ? &d->admin->protocol : d->client_protocol;
-	struct session *s =
-	    session_create(d->sessions, fd, is_admin ? WATCH_ADMIN : WATCH_CLIENT, protocol);
-	if (s == NULL) {
-		count(&d->stats.refused, 1);
-		close(fd);
-		return;
-	}
-	count(&d->stats.accepted, 1);
-	atomic_fetch_add_explicit(&d->sessions->parked, 1, memory_order_relaxed);
-	if (poller_add_parked(&d->poller, &s->conn.watch) != 0) {
-		atomic_fetch_sub_explicit(&d->sessions->parked, 1, memory_order_relaxed);
-		session_destroy(s);
-	}
-}
-
-static void accept_some(struct dispatcher *d, struct listener *l)
-{
-	for (int i = 0; i < ACCEPT_MAX; i++) {
-		int fd = listener_accept(l);
-		if (fd == DHT_EFULL) {
-			if (!accept_starved(d, l))
-				return;
-			continue;
-		}
-		if (fd < 0)
-			return;
-		if (d->is_starved)
-			LOG_INFO("dispatcher", "msg=\"file descriptors are available again\"");
-		d->is_starved = false;
-		accept_one(d, l, fd);
-	}
 }
 
 /* ---- The loop -------------------------------------------------------------------- */
@@ -279,11 +163,13 @@ static bool take_event(struct dispatcher *d, const struct epoll_event *event, ui
 		return take_signals(d);
 	case WATCH_TIMER:
 		timer_take(&d->timer);
+		acceptor_tick(&d->acceptor, now_ns);
 		d->events.tick(d->events.ctx, now_ns);
 		break;
 	case WATCH_CLIENT_LISTENER:
 	case WATCH_ADMIN_LISTENER:
-		accept_some(d, DHT_CONTAINER_OF(watch, struct listener, watch));
+		acceptor_take(&d->acceptor, DHT_CONTAINER_OF(watch, struct listener, watch),
+			      now_ns);
 		break;
 	case WATCH_CLIENT:
 	case WATCH_ADMIN:
@@ -314,27 +200,14 @@ void dispatcher_run(struct dispatcher *d)
 		;
 }
 
-/* Accepts who has connected by now. */
-static void accept_backlog(struct dispatcher *d, struct listener *l)
-{
-	for (int i = 0; i < LISTENER_BACKLOG / ACCEPT_MAX; i++)
-		accept_some(d, l);
-}
-
 void dispatcher_close_ports(struct dispatcher *d)
 {
-	for (size_t i = 0; i < d->client_count; i++) {
-		accept_backlog(d, &d->clients[i]);
-		listener_close(&d->clients[i]);
-	}
-	d->client_count = 0;
-	accept_backlog(d, &d->admin_listener);
-	listener_close(&d->admin_listener);
+	acceptor_close_ports(&d->acceptor, clock_monotonic_ns());
 
 	/* The kernel lists what is readable in the order of arrival: after as many events
 	 * as there are parked sessions, all that has arrived by now was seen, even if
 	 * clients go on sending. */
-	uint64_t parked = atomic_load_explicit(&d->sessions->parked, memory_order_relaxed);
+	uint64_t parked = atomic_load_explicit(&d->acceptor.sessions->parked, memory_order_relaxed);
 	for (uint64_t rounds = parked / EVENTS_MAX + 2; rounds > 0; rounds--)
 		run_round(d, 0);
 
@@ -379,11 +252,10 @@ int dispatcher_init(struct dispatcher *d, uint64_t tick_ns, const struct dispatc
 	    .wake = {.watch = {.fd = -1}},
 	    .timer = {.watch = {.fd = -1}},
 	    .signals = {.fd = -1, .kind = WATCH_SIGNAL},
-	    .admin_listener = {.watch = {.fd = -1}},
 	    .events = *events,
 	};
 	list_init(&d->kept_back);
-	d->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	acceptor_init(&d->acceptor, &d->poller);
 	int rc = poller_open(&d->poller);
 	if (rc == 0)
 		rc = wake_open(&d->wake, &d->poller, WATCH_WAKE);
@@ -403,42 +275,11 @@ int dispatcher_init(struct dispatcher *d, uint64_t tick_ns, const struct dispatc
 
 void dispatcher_fini(struct dispatcher *d)
 {
-	for (size_t i = 0; i < d->client_count; i++)
-		listener_close(&d->clients[i]);
-	listener_close(&d->admin_listener);
+	acceptor_fini(&d->acceptor);
 	if (d->signals.fd >= 0)
 		close(d->signals.fd);
 	d->signals.fd = -1;
 	timer_close(&d->timer);
 	wake_close(&d->wake);
 	poller_close(&d->poller);
-	if (d->reserve_fd >= 0)
-		close(d->reserve_fd);
-	d->reserve_fd = -1;
-}
-
-int dispatcher_listen_admin(struct dispatcher *d, const char *path, char why[LISTENER_WHY_MAX])
-{
-	int rc = listener_open_unix(&d->admin_listener, path, ADMIN_SOCKET_MODE,
-				    WATCH_ADMIN_LISTENER, why);
-	if (rc == 0)
-		rc = poller_add(&d->poller, &d->admin_listener.watch, EPOLLIN);
-	return rc;
-}
-
-int dispatcher_listen_clients(struct dispatcher *d, const struct conf_addr_list *addresses,
-			      char why[LISTENER_WHY_MAX])
-{
-	for (size_t i = 0; i < addresses->count; i++) {
-		const struct conf_addr *a = &addresses->items[i];
-		int rc =
-		    listener_open_tcp(&d->clients[i], a->host, a->port, WATCH_CLIENT_LISTENER, why);
-		if (rc != 0)
-			return rc;
-		d->client_count = i + 1;
-		rc = poller_add(&d->poller, &d->clients[i].watch, EPOLLIN);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * server/dispatcher - the thread that accepts, parks and hands over connections.
+ * server/dispatcher - the thread that parks connections and hands them over.
  *
  * Why     One thread owns one epoll instance with the listening sockets, signals,
  *         the timer and every parked connection, armed with EPOLLONESHOT. When one
  *         becomes readable the kernel disarms it and a job for it goes to the least
  *         loaded worker; nobody else sees it until that worker re-arms it. Nothing
  *         in here waits for a worker.
- * Owns    Its poller, the listeners, parked sessions, sessions kept back because
- *         every queue is full.
+ * Owns    Its poller, the acceptor with the listeners, parked sessions, sessions kept
+ *         back because every queue is full.
  * Thread  The thread that calls dispatcher_run; the counters: any.
- * Errors  Set-up: DHT_E* with a sentence in why. While it runs: logged, counted.
+ * Errors  Set-up: DHT_E*. While it runs: logged, counted.
  */
 #ifndef DHT_SERVER_DISPATCHER_H
 #define DHT_SERVER_DISPATCHER_H
@@ -19,17 +19,14 @@
 #include <stdatomic.h>
 
 #include "admin/admin.h"
-#include "conf/conf.h"
-#include "io/listener.h"
 #include "io/timer.h"
 #include "io/wake.h"
+#include "server/acceptor.h"
 #include "worker/worker.h"
 
 /* Written by the dispatcher, read by anybody. */
 struct dispatcher_stats {
-	_Atomic uint64_t accepted;
 	_Atomic uint64_t dispatched;
-	_Atomic uint64_t refused; /* clients.max, or no descriptors */
 	_Atomic uint64_t waiting; /* sessions kept back now */
 };
 
@@ -49,21 +46,13 @@ struct dispatcher {
 	struct wake wake;
 	struct timer timer;
 	struct watch signals;
-	struct listener clients[CONF_LIST_MAX];
-	size_t client_count;
-	struct listener admin_listener;
-	const struct protocol *client_protocol;
+	struct acceptor acceptor;
 	struct admin *admin;
-	struct sessions *sessions;
 	struct worker_shared *shared;
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned turn;         /* where the search for the least loaded worker begins */
 	struct list kept_back; /* sessions for which every queue was full */
-	int reserve_fd;        /* given up to tell a client that descriptors ran out */
-	bool is_starved;       /* said so in the log already */
-	bool is_crowded;
-	_Atomic uint64_t clients_max;
 	struct dispatcher_events events;
 	struct dispatcher_stats stats;
 };
@@ -76,12 +65,6 @@ void dispatcher_block_signals(void);
 int dispatcher_init(struct dispatcher *d, uint64_t tick_ns,
 		    const struct dispatcher_events *events) DHT_MUST_CHECK;
 void dispatcher_fini(struct dispatcher *d);
-
-/* Opens the admin socket, and the client port. */
-int dispatcher_listen_admin(struct dispatcher *d, const char *path,
-			    char why[LISTENER_WHY_MAX]) DHT_MUST_CHECK;
-int dispatcher_listen_clients(struct dispatcher *d, const struct conf_addr_list *addresses,
-			      char why[LISTENER_WHY_MAX]) DHT_MUST_CHECK;
 
 /* Runs until events.signal returns false. */
 void dispatcher_run(struct dispatcher *d);

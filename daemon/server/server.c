@@ -36,7 +36,7 @@ static void apply_settings(struct server *server)
 	log_set_level(conf->log_level);
 	atomic_store(&server->shared.park_after_ns, conf->workers_park_after_ms * NS_PER_MS);
 	atomic_store(&server->shared.output_max, conf->clients_output_max_bytes);
-	atomic_store(&server->dispatcher.clients_max, conf->clients_max);
+	atomic_store(&server->dispatcher.acceptor.clients_max, conf->clients_max);
 }
 
 static void log_change(const struct conf_item *item, const char *before, const char *after,
@@ -261,9 +261,10 @@ static void wire_dispatcher(struct server *server)
 	struct admin_view view;
 	server_view_init(server, &view);
 	admin_init(&server->admin, &view, server->conf.store_max_value_size_bytes);
-	d->client_protocol = &resp_protocol;
+	d->acceptor.sessions = &server->sessions;
+	d->acceptor.client_protocol = &resp_protocol;
+	d->acceptor.admin_protocol = &server->admin.protocol;
 	d->admin = &server->admin;
-	d->sessions = &server->sessions;
 	d->shared = &server->shared;
 }
 
@@ -275,7 +276,8 @@ static int start(struct server *server)
 	int rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
 	if (rc == 0) {
 		wire_dispatcher(server);
-		rc = dispatcher_listen_admin(&server->dispatcher, server->conf.listen_admin, why);
+		rc = acceptor_listen_admin(&server->dispatcher.acceptor, server->conf.listen_admin,
+					   why);
 	}
 	if (rc == 0)
 		rc = server_open_begin(server);
@@ -297,7 +299,7 @@ static int serve(struct server *server)
 		return rc;
 	d->workers = server->workers;
 	d->worker_count = server->worker_count;
-	rc = dispatcher_listen_clients(d, &server->conf.listen_client, why);
+	rc = acceptor_listen_clients(&d->acceptor, &server->conf.listen_client, why);
 	if (rc != 0) {
 		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
 			  why[0] != '\0' ? why : dht_error_text(rc));

@@ -142,6 +142,7 @@ static int view_queues(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
 	const struct dispatcher_stats *stats = &server->dispatcher.stats;
+	const struct acceptor_stats *accepting = &server->dispatcher.acceptor.stats;
 	struct admin_worker_queue *workers = calloc(server->worker_count, sizeof(*workers));
 	if (workers == NULL)
 		return DHT_ENOMEM;
@@ -152,9 +153,9 @@ static int view_queues(void *ctx, struct buffer *out, uint64_t call_id)
 	    .worker_count = server->worker_count,
 	    .parked = atomic_load_explicit(&server->sessions.parked, memory_order_relaxed),
 	    .dispatched = atomic_load_explicit(&stats->dispatched, memory_order_relaxed),
-	    .accepted = atomic_load_explicit(&stats->accepted, memory_order_relaxed),
+	    .accepted = atomic_load_explicit(&accepting->accepted, memory_order_relaxed),
 	    .waiting = atomic_load_explicit(&stats->waiting, memory_order_relaxed),
-	    .refused = atomic_load_explicit(&stats->refused, memory_order_relaxed),
+	    .refused = atomic_load_explicit(&accepting->refused, memory_order_relaxed),
 	};
 	int rc = wire_admin_queues(out, call_id, &queues);
 	free(workers);

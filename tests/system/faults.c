@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * faults - system calls that fail when a test says so.
+ *
+ * Why     A test cannot use up the memory of the kernel, or every descriptor of the
+ *         system, and leave the machine in peace. Preloaded into a daemon, this makes
+ *         calls fail while $DHT_FAULTS/NAME is a symbolic link whose target is the
+ *         number of the error: reading that needs no descriptor.
+ *             accept4     every call
+ *             epoll_add   epoll_ctl with EPOLL_CTL_ADD
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Whether the call has to fail; errno is set then. */
+static int has_fault(const char *name)
+{
+	char path[4096], target[16];
+	const char *directory = getenv("DHT_FAULTS");
+	int saved = errno;
+	if (directory == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0) {
+		errno = saved;
+		return 0;
+	}
+	target[n] = '\0';
+	errno = atoi(target);
+	return 1;
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	if (has_fault("accept4"))
+		return -1;
+	return (int)syscall(SYS_accept4, fd, address, len, flags);
+}
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && has_fault("epoll_add"))
+		return -1;
+	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
