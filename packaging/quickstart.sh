@@ -132,7 +132,7 @@ remove_short_directory() {
 	[ -s "$socket_file" ] && read -r short <"$socket_file" || return 0
 	case $short in
 	/tmp/dhtd-quickstart.??????/dhtd.sock)
-		rm -f "$short" "$socket_file"
+		rm -f "$short" "$short.lock" "$socket_file"
 		rmdir "${short%/*}" 2>/dev/null || :
 		;;
 	esac

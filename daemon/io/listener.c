@@ -53,7 +53,7 @@ int listener_open_tcp(struct listener *l, const char *host, uint16_t port, uint3
 			 saved == EADDRINUSE ? "the port is in use" : strerror(saved));
 		return dht_error_from_errno(saved);
 	}
-	*l = (struct listener){.watch = {.fd = fd, .kind = kind}};
+	*l = (struct listener){.watch = {.fd = fd, .kind = kind}, .lock = LOCKFILE_NONE};
 	return 0;
 }
 
@@ -92,19 +92,12 @@ static int clear_stale(const struct sockaddr_un *addr, char why[LISTENER_WHY_MAX
 	return unlink(addr->sun_path) == 0 || errno == ENOENT ? 0 : dht_error_from_errno(errno);
 }
 
-int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32_t kind,
-		       char why[LISTENER_WHY_MAX])
+/* Makes the socket; under the lock. Returns it or DHT_E*. */
+static int unix_socket(const struct sockaddr_un *addr, mode_t mode, char why[LISTENER_WHY_MAX])
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(addr.sun_path)) {
-		snprintf(why, LISTENER_WHY_MAX, "the path of a socket is at most %zu bytes",
-			 sizeof(addr.sun_path) - 1);
-		return DHT_EINVAL;
-	}
-	strcpy(addr.sun_path, path);
-
+	const char *path = addr->sun_path;
 	why[0] = '\0';
-	int rc = clear_stale(&addr, why);
+	int rc = clear_stale(addr, why);
 	if (rc != 0) {
 		if (why[0] == '\0')
 			snprintf(why, LISTENER_WHY_MAX, "cannot replace %s: %s", path,
@@ -116,7 +109,7 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32
 		return dht_error_from_errno(errno);
 	/* The file never exists with a wider mode than asked for. */
 	mode_t old_mask = umask(0777 & ~mode);
-	rc = bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+	rc = bind(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	int saved = errno;
 	umask(old_mask);
 	if (rc == 0 && listen(fd, LISTENER_BACKLOG) != 0) {
@@ -129,6 +122,47 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32
 		snprintf(why, LISTENER_WHY_MAX, "cannot listen at %s: %s", path, strerror(saved));
 		return dht_error_from_errno(saved);
 	}
+	return fd;
+}
+
+/* Takes the lock beside the socket. Its path may be longer than a socket's can be. */
+static int lock_unix(struct lockfile *lock, const char *path, char why[LISTENER_WHY_MAX])
+{
+	char lock_path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + sizeof(".lock")];
+	snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	long holder;
+	int rc = lockfile_take(lock, lock_path, &holder);
+	if (rc == DHT_EBUSY)
+		snprintf(why, LISTENER_WHY_MAX, "another dhtd is running, pid %ld, at %s", holder,
+			 path);
+	else if (rc == DHT_EINVAL)
+		snprintf(why, LISTENER_WHY_MAX, "%s exists and is not a lock file", lock_path);
+	else if (rc != 0)
+		snprintf(why, LISTENER_WHY_MAX, "cannot listen at %s: cannot lock %s: %s", path,
+			 lock_path, strerror(errno));
+	return rc;
+}
+
+int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32_t kind,
+		       char why[LISTENER_WHY_MAX])
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(addr.sun_path)) {
+		snprintf(why, LISTENER_WHY_MAX, "the path of a socket is at most %zu bytes",
+			 sizeof(addr.sun_path) - 1);
+		return DHT_EINVAL;
+	}
+	strcpy(addr.sun_path, path);
+
+	struct lockfile lock;
+	int rc = lock_unix(&lock, path, why);
+	if (rc != 0)
+		return rc;
+	int fd = unix_socket(&addr, mode, why);
+	if (fd < 0) {
+		lockfile_release(&lock);
+		return fd;
+	}
 	struct stat st = {0};
 	(void)lstat(path, &st);
 	*l = (struct listener){
@@ -136,6 +170,7 @@ int listener_open_unix(struct listener *l, const char *path, mode_t mode, uint32
 	    .unix_path = strdup(path),
 	    .device = st.st_dev,
 	    .inode = st.st_ino,
+	    .lock = lock,
 	};
 	return 0;
 }
@@ -152,6 +187,7 @@ void listener_close(struct listener *l)
 		unlink(l->unix_path);
 	free(l->unix_path);
 	l->unix_path = NULL;
+	lockfile_release(&l->lock);
 }
 
 int listener_accept(struct listener *l)

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness import give_up_privileges, run_together, wait_until
+from harness import SUN_PATH_MAX, give_up_privileges, run_together, wait_until
 
 FRAME_MAX = 17 * 1024 * 1024
 
@@ -505,6 +505,58 @@ def test_a_stale_socket_is_replaced(make_node):
     assert_serves(node)
 
 
+def lock_of(node):
+    """The lock file beside the socket."""
+    return node.socket.with_name(node.socket.name + ".lock")
+
+
+def test_of_many_daemons_that_start_at_once_one_survives(make_node):
+    """On a socket that a crash has left behind, each with a directory of its own."""
+    first = make_node()
+    first.kill()
+    others = [make_node(f"listen.admin={first.socket}", start=False) for _ in range(12)]
+    for _ in range(3):
+        for node in others:
+            node.log_file.unlink(missing_ok=True)
+            node.start(wait=False)
+        wait_until(lambda: sum(node.is_running() for node in others) <= 1, "all but one end")
+        survivor, = [node for node in others if node.is_running()]
+        wait_until(lambda: b'msg="serving"' in survivor.log())
+        for node in others:
+            if node is not survivor:
+                assert node.wait_exit() == 1
+                assert f"another dhtd is running, pid {survivor.pid}".encode() in node.log()
+        assert survivor.ctl("-s", first.socket, "status").returncode == 0
+        survivor.kill()
+
+
+def test_the_lock_beside_the_socket(make_node):
+    node = make_node()
+    assert lock_of(node).read_text() == f"{node.pid}\n"
+    node.stop()
+    assert not os.path.lexists(lock_of(node))
+    # What is no lock file is left alone.
+    lock_of(node).write_text("precious")
+    node.start(wait=False)
+    assert node.wait_exit() == 1
+    assert os.fsencode(lock_of(node)) in node.log()
+    assert lock_of(node).read_text() == "precious"
+
+
+def test_the_longest_path_of_a_socket(make_node, tmp_path):
+    path = tmp_path / ("x" * (SUN_PATH_MAX - 1 - len(os.fsencode(tmp_path))))
+    node = make_node(f"listen.admin={path}", start=False)
+    node.socket = path
+    node.start()
+    assert lock_of(node).exists()
+    other = make_node(f"listen.admin={path}", start=False)
+    other.start(wait=False)
+    assert other.wait_exit() == 1
+    assert f"another dhtd is running, pid {node.pid}".encode() in other.log()
+    node.stop()
+    assert not os.path.lexists(path) and not os.path.lexists(lock_of(node))
+
+
 def test_a_second_daemon_on_the_same_socket_is_refused(make_node):
     node = make_node()
     other = make_node(f"listen.admin={node.socket}", start=False)
@@ -540,16 +592,18 @@ def test_a_daemon_that_was_killed_leaves_no_lock(make_node):
 
 
 def test_a_daemon_removes_its_own_socket_alone(make_node):
-    """Somebody has removed the file by hand, and another daemon has made a new one."""
+    """Somebody has removed both files by hand, and another daemon has made new ones."""
     one = make_node()
     one.socket.unlink()
+    lock_of(one).unlink()
     two = make_node(f"listen.admin={one.socket}", start=False)
     two.start(wait=False)
     wait_until(lambda: two.ctl("-s", one.socket, "status").returncode == 0)
     one.stop()
     assert two.ctl("-s", one.socket, "status").returncode == 0
+    assert lock_of(one).exists()
     two.stop()
-    assert not os.path.lexists(one.socket)
+    assert not os.path.lexists(one.socket) and not os.path.lexists(lock_of(one))
 
 
 def test_what_is_no_socket_is_left_alone(make_node):
