@@ -229,6 +229,7 @@ start() {
 	EOF
 }
 
+[ $# -le 1 ] || fail "too many arguments; usage: packaging/quickstart.sh [stop]"
 case ${1-} in
 '') start ;;
 stop) stop_node ;;
