@@ -7,7 +7,11 @@
 
 #include "base/error.h"
 
-enum { BUFFER_MIN = 512 };
+enum {
+	BUFFER_MIN = 512,
+	TRIM_MIN = 64 * 1024, /* less is not worth a copy */
+	TRIM_SHARE = 8,       /* mostly empty: content of at most this part of the memory */
+};
 
 int buffer_reserve(struct buffer *b, size_t more, size_t max)
 {
@@ -71,6 +75,23 @@ void buffer_consume(struct buffer *b, size_t len)
 	b->len -= len;
 	if (b->len == 0)
 		b->head = 0;
+}
+
+void buffer_trim(struct buffer *b)
+{
+	if (b->len == 0) {
+		buffer_reset(b);
+		return;
+	}
+	if (b->cap <= TRIM_MIN || b->len > b->cap / TRIM_SHARE)
+		return;
+	size_t cap = b->len < BUFFER_MIN ? BUFFER_MIN : b->len;
+	uint8_t *data = malloc(cap);
+	if (data == NULL)
+		return;
+	memcpy(data, buffer_head(b), b->len);
+	free(b->data);
+	*b = (struct buffer){.data = data, .len = b->len, .cap = cap};
 }
 
 void buffer_reset(struct buffer *b)

@@ -38,6 +38,10 @@ int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...)
 /* Takes len bytes from the head; the memory stays. */
 void buffer_consume(struct buffer *b, size_t len);
 
+/* Gives back the memory of an empty buffer, and most of a large one's that holds little;
+ * the content moves then. To be called where content was taken and little may follow. */
+void buffer_trim(struct buffer *b);
+
 /* Gives the memory back. */
 void buffer_reset(struct buffer *b);
 

@@ -41,8 +41,7 @@ int conn_flush(struct conn *c)
 	if (n < 0)
 		return (int)n;
 	buffer_consume(&c->out, (size_t)n);
-	if (c->out.len == 0)
-		buffer_reset(&c->out);
+	buffer_trim(&c->out);
 	return 0;
 }
 

@@ -56,8 +56,7 @@ static void feed(struct worker *w, struct session *s, const uint8_t *scratch, si
 	if (scratch == NULL) {
 		size_t used = s->protocol->input(w, s, buffer_head(in), in->len);
 		buffer_consume(in, used);
-		if (in->len == 0)
-			buffer_reset(in);
+		buffer_trim(in);
 		return;
 	}
 	size_t used = s->protocol->input(w, s, scratch, scratch_len);

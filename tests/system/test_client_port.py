@@ -241,6 +241,26 @@ def test_a_client_that_never_reads_its_replies(make_node, park_after):
     wait_until(lambda: is_idle(node))
 
 
+def test_the_beginning_of_a_request_takes_little_memory(make_node):
+    """Also where the one before was large."""
+    node = make_node("workers.count=1", start=False)
+    # Freed memory would be kept, and counted.
+    node.environment["ASAN_OPTIONS"] += ":quarantine_size_mb=1"
+    node.start()
+    before = node.resident_bytes()
+    large = RespConnection.encode("PING", b"x" * (8 * MIB), b"too many arguments")
+    half = b"*2\r\n$4\r\nECHO\r\n$4\r\nha"
+    clients = [node.client() for _ in range(20)]
+    for client in clients:
+        client.send_bytes(large + half)
+        assert isinstance(client.receive(), RespError)
+    assert node.resident_bytes() - before < 80 * MIB
+    for client in clients:
+        client.send_bytes(b"lf\r\n")
+        assert client.receive() == b"half"
+        client.close()
+
+
 def test_a_million_pipelined_pings(shared_node):
     count = 1_000_000
     with shared_node.client() as client, shared_node.client() as other:

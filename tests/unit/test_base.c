@@ -89,6 +89,40 @@ START_TEST(buffer_reuses_its_front_without_growing)
 }
 END_TEST
 
+START_TEST(buffer_gives_back_what_it_does_not_need)
+{
+	enum { LARGE = 1024 * 1024 };
+	struct buffer b = BUFFER_EMPTY;
+	ck_assert_int_eq(buffer_reserve(&b, LARGE, LARGE), 0);
+	for (int i = 0; i < LARGE; i++)
+		buffer_head(&b)[i] = (uint8_t)(i % 251);
+	b.len = LARGE;
+	/* What is still well filled stays where it is. */
+	const uint8_t *data = b.data;
+	buffer_trim(&b);
+	buffer_consume(&b, LARGE / 2);
+	buffer_trim(&b);
+	ck_assert_ptr_eq(b.data, data);
+	buffer_consume(&b, LARGE / 2 - 100);
+	buffer_trim(&b);
+	ck_assert_uint_lt(b.cap, 4096);
+	ck_assert_uint_eq(b.len, 100);
+	for (int i = 0; i < 100; i++)
+		UNIT_REQUIRE(buffer_head(&b)[i] == (LARGE - 100 + i) % 251);
+	ck_assert_int_eq(buffer_append(&b, "more", 4, LARGE), 0);
+	/* Little memory is not worth a copy. */
+	data = b.data;
+	buffer_consume(&b, 100);
+	buffer_trim(&b);
+	ck_assert_ptr_eq(b.data, data);
+	ck_assert_mem_eq(buffer_head(&b), "more", 4);
+	buffer_consume(&b, 4);
+	buffer_trim(&b);
+	ck_assert_ptr_null(b.data);
+	buffer_trim(&b);
+}
+END_TEST
+
 struct item {
 	int number;
 	struct list link;
@@ -189,5 +223,6 @@ END_TEST
 UNIT_MAIN("base", 4, errors_have_distinct_numbers_and_texts,
 	  buffer_keeps_content_while_it_grows_and_is_taken,
 	  buffer_refuses_more_than_its_bound_and_stays_as_it_was,
-	  buffer_reuses_its_front_without_growing, list_keeps_order_through_moves_and_splices,
-	  histogram_quantiles_are_within_a_cell, log_filters_by_level_and_keeps_a_line_a_line)
+	  buffer_reuses_its_front_without_growing, buffer_gives_back_what_it_does_not_need,
+	  list_keeps_order_through_moves_and_splices, histogram_quantiles_are_within_a_cell,
+	  log_filters_by_level_and_keeps_a_line_a_line)
