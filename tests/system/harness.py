@@ -49,8 +49,7 @@ ENVIRONMENT = {
                        "DHTCTL_SOCKET")},
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1"
-                    f":suppressions={ROOT}/tests/system/tsan.supp",
+    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
 }
 
 # What must not stand in anything that a program of ours writes to stderr.
