@@ -338,7 +338,7 @@ static void *worker_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 
 	w->now_ns = clock_monotonic_ns();
-	atomic_store_explicit(&w->stats.busy_since, w->now_ns, memory_order_relaxed);
+	busy_begin(&w->busy, w->now_ns);
 	for (;;) {
 		graveyard_empty(w);
 		if (!w->draining &&
@@ -347,20 +347,15 @@ static void *worker_main(void *arg)
 		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
 		uint64_t timeout = loop_timeout(w);
-		uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_relaxed);
 		if (timeout != 0 && (!outbox_sleep(w) || !queue_sleep(&w->queue)))
 			timeout = 0;
-		if (timeout != 0) {
-			/* Order matters to whoever adds the two up: never counted twice. */
-			atomic_store_explicit(&w->stats.busy_since, 0, memory_order_release);
-			count(&w->stats.busy_ns, w->now_ns - since);
-		}
+		if (timeout != 0)
+			busy_end(&w->busy, w->now_ns);
 		int n = poller_wait(&w->poller, events, WORKER_EVENTS_MAX, timeout);
 		w->now_ns = clock_monotonic_ns();
 		if (timeout != 0) {
 			queue_awake(&w->queue);
-			atomic_store_explicit(&w->stats.busy_since, w->now_ns,
-					      memory_order_relaxed);
+			busy_begin(&w->busy, w->now_ns);
 		}
 		uint64_t ready_ns = w->now_ns;
 		outbox_release(w);
@@ -427,11 +422,9 @@ uint64_t worker_probe(struct worker *w, uint64_t now_ns)
 	return 0;
 }
 
-uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns)
+uint64_t worker_busy_ns(struct worker *w, uint64_t now_ns)
 {
-	uint64_t since = atomic_load_explicit(&w->stats.busy_since, memory_order_acquire);
-	uint64_t busy = atomic_load_explicit(&w->stats.busy_ns, memory_order_relaxed);
-	return since != 0 && since < now_ns ? busy + (now_ns - since) : busy;
+	return busy_read(&w->busy, now_ns);
 }
 
 bool worker_join(struct worker *w, uint64_t until_ns)

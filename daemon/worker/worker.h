@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "io/poller.h"
 #include "io/wake.h"
+#include "worker/busy.h"
 #include "worker/outbox.h"
 #include "worker/queue.h"
 #include "worker/session.h"
@@ -56,10 +57,8 @@ struct worker_shared {
 struct worker_stats {
 	_Atomic uint64_t kinds[JOB_KIND_COUNT];
 	_Atomic uint64_t requests;
-	_Atomic uint64_t busy_ns;    /* finished stretches of work */
-	_Atomic uint64_t busy_since; /* start of the running stretch, 0 when idle */
-	_Atomic uint64_t hot;        /* hot connections */
-	struct histogram wait;       /* ready or queued, until started */
+	_Atomic uint64_t hot;  /* hot connections */
+	struct histogram wait; /* ready or queued, until started */
 	struct histogram run;
 };
 
@@ -84,6 +83,7 @@ struct worker {
 	_Atomic uint64_t probe_since;    /* when it was queued; 0 when it has run */
 	_Atomic bool shed;               /* the dispatcher asks to park one busy connection */
 	_Atomic uint32_t busy_permille;  /* of the last second, computed by the dispatcher */
+	struct busy busy;                /* the stretches between two waits for events */
 	struct worker_stats stats;
 };
 
@@ -114,8 +114,9 @@ void worker_hand_over_last(struct worker *w, struct session *s, uint64_t now_ns)
  * been waiting: 0 while the worker runs its jobs. One caller: the dispatcher. */
 uint64_t worker_probe(struct worker *w, uint64_t now_ns);
 
-/* Returns the time the worker spent working until now_ns, a running stretch included. */
-uint64_t worker_busy_ns(const struct worker *w, uint64_t now_ns);
+/* Returns the time the worker spent working until now_ns, a running stretch included.
+ * One caller: the dispatcher. */
+uint64_t worker_busy_ns(struct worker *w, uint64_t now_ns);
 
 /* ---- For protocols, on the worker's thread -------------------------------------- */
 
