@@ -47,7 +47,10 @@ int queue_push(struct queue *q, struct job *job, uint64_t now_ns, bool *wake)
 {
 	*wake = false;
 	pthread_mutex_lock(&q->lock);
-	if (queue_depth(q) >= q->max) {
+	/* Sequentially consistent, as is queue_started: a producer that says, before it
+	 * finds the queue full, that it waits is seen by a consumer that looks for it after
+	 * making room; or there is room. */
+	if (atomic_load(&q->depth) >= q->max) {
 		atomic_fetch_add_explicit(&q->full, 1, memory_order_relaxed);
 		pthread_mutex_unlock(&q->lock);
 		return DHT_EFULL;
@@ -76,7 +79,7 @@ struct job *queue_take(struct queue *q)
 
 void queue_started(struct queue *q)
 {
-	uint32_t before = atomic_fetch_sub_explicit(&q->depth, 1, memory_order_relaxed);
+	uint32_t before = atomic_fetch_sub(&q->depth, 1);
 	DHT_ASSERT(before > 0);
 }
 

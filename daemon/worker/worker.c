@@ -198,7 +198,9 @@ static void run_jobs(struct worker *w)
 		w->now_ns = clock_monotonic_ns();
 		histogram_record(&w->stats.run, w->now_ns - started);
 	}
-	if (atomic_load_explicit(&w->shared->dispatcher_waits, memory_order_relaxed) &&
+	/* Sequentially consistent, as is queue_started: either the dispatcher finds the room
+	 * that was made, or this thread its flag. */
+	if (atomic_load(&w->shared->dispatcher_waits) &&
 	    atomic_exchange(&w->shared->dispatcher_waits, false))
 		wake_signal(w->shared->dispatcher_wake);
 }
@@ -342,7 +344,7 @@ static void *worker_main(void *arg)
 	for (;;) {
 		graveyard_empty(w);
 		if (!w->draining &&
-		    atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed) != 0)
+		    atomic_load_explicit(&w->drain_until_ns, memory_order_acquire) != 0)
 			drain_begin(w);
 		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
@@ -400,7 +402,9 @@ int worker_start(struct worker *w)
 
 void worker_stop(struct worker *w, uint64_t until_ns)
 {
-	atomic_store_explicit(&w->drain_until_ns, until_ns, memory_order_relaxed);
+	/* Released: who sees it sees the jobs that were queued before it, and does not end
+	 * without them. */
+	atomic_store_explicit(&w->drain_until_ns, until_ns, memory_order_release);
 	wake_signal(&w->wake);
 }
 
