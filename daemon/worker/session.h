@@ -58,7 +58,7 @@ struct session {
 	struct sessions *sessions;
 	struct list link;       /* registry of all sessions */
 	struct list hot_link;   /* the worker's hot sessions, least recently active first */
-	struct list ready_link; /* the worker's sessions with something to do */
+	struct list ready_link; /* the worker's sessions, or streams, with something to do */
 	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
 	struct list wait_link;  /* sessions whose next request has to wait */
 	uint64_t held_end;      /* what the replies that are held back rest on */

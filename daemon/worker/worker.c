@@ -80,6 +80,12 @@ static void session_park(struct worker *w, struct session *s)
 	}
 }
 
+/* Puts the session where it gets its next turn. */
+static void session_make_ready(struct worker *w, struct session *s)
+{
+	list_move_tail(s->streaming ? &w->streams : &w->ready, &s->ready_link);
+}
+
 /* What follows a turn. */
 static void session_settle(struct worker *w, struct session *s, enum turn_result result)
 {
@@ -93,7 +99,7 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 			session_bury(w, s);
 			return;
 		}
-		list_move_tail(&w->ready, &s->ready_link);
+		session_make_ready(w, s);
 		return;
 	case TURN_IDLE:
 		break;
@@ -221,23 +227,27 @@ static void take_event(struct worker *w, const struct epoll_event *event)
 		s->peer_closing = true;
 	/* Output alone matters only to somebody who waits for it. */
 	if ((input || s->conn.out.len > 0) && list_is_empty(&s->ready_link))
-		list_push_tail(&w->ready, &s->ready_link);
+		session_make_ready(w, s);
 }
 
-/* Gives every session that is ready now one turn; those with more to do come again
- * in the next round, behind new jobs and events. */
+static void serve_first(struct worker *w, struct list *sessions, uint64_t ready_ns)
+{
+	struct session *s = LIST_ENTRY(list_first(sessions), struct session, ready_link);
+	list_remove(&s->ready_link);
+	serve(w, s, s->streaming ? JOB_background : s->protocol->hot_kind, ready_ns);
+}
+
+/* Gives every session that is ready now one turn, and one of the streams a slice; those
+ * with more to do come again in the next round, behind new jobs and events. */
 static void serve_ready(struct worker *w, uint64_t ready_ns)
 {
 	struct list round;
 	list_init(&round);
 	list_splice_tail(&round, &w->ready);
-	struct list *link;
-	while ((link = list_first(&round)) != NULL) {
-		struct session *s = LIST_ENTRY(link, struct session, ready_link);
-		list_remove(link);
-		enum job_kind kind = s->streaming ? JOB_background : s->protocol->hot_kind;
-		serve(w, s, kind, ready_ns);
-	}
+	while (!list_is_empty(&round))
+		serve_first(w, &round, ready_ns);
+	if (!list_is_empty(&w->streams))
+		serve_first(w, &w->streams, ready_ns);
 }
 
 /* Parks what was silent for park_after, oldest first. Returns when to look again. */
@@ -288,7 +298,7 @@ static void drain_begin(struct worker *w)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
 		s->readable = true;
-		list_move_tail(&w->ready, &s->ready_link);
+		session_make_ready(w, s);
 	}
 }
 
@@ -321,7 +331,7 @@ static uint64_t loop_timeout(struct worker *w)
 {
 	/* Also while others keep the worker busy. */
 	uint64_t timeout = park_silent(w);
-	if (!list_is_empty(&w->ready))
+	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams))
 		return 0;
 	if (w->draining) {
 		uint64_t until = atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
@@ -380,6 +390,7 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct wor
 	    .index = index, .shared = shared, .poller = {.fd = -1}, .wake = {.watch = {.fd = -1}}};
 	list_init(&w->hot);
 	list_init(&w->ready);
+	list_init(&w->streams);
 	list_init(&w->graveyard);
 	outbox_init(&w->outbox);
 	histogram_init(&w->stats.wait);

@@ -6,6 +6,9 @@
  *         after request from an epoll instance of its own; only a silent one goes
  *         back to the dispatcher (parks). Measured, that halves the server's CPU per
  *         request against a hand-over per event (tests/bench/dispatch).
+ *         A round of the loop gives every ready session a turn, but of all streams
+ *         (scans and other long work) only one a slice: whoever sends a request waits
+ *         for one slice, however many streams there are. Streams take turns.
  * Owns    Its queue, its poller, its scratch buffers, the sessions handed to it.
  * Thread  worker_push and the counters: any. Everything else: the worker itself.
  * Errors  Set-up returns DHT_E*; a running worker has none of its own: an operating
@@ -71,6 +74,7 @@ struct worker {
 	pthread_t thread;
 	struct list hot;       /* least recently active first */
 	struct list ready;     /* sessions with something to do */
+	struct list streams;   /* the same, streaming: one of them is served a round */
 	struct list graveyard; /* closed in this round of the loop */
 	struct buffer out;     /* replies of the session being served */
 	struct outbox outbox;  /* replies that wait for the log */

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands on many keys: scan, dump, load; their limits, and what others see meanwhile."""
 import base64
+import contextlib
 import json
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 
-from harness import DEADLINE_S, ENVIRONMENT, wait_until
+from harness import DEADLINE_S, ENVIRONMENT, admin_schema, run_together, wait_until
 
 MIB = 1024 * 1024
 
@@ -315,6 +317,94 @@ def test_a_dump_is_cut_in_slices_between_which_others_are_served(make_node):
     after = node.queues()["workers"][0]
     assert answers >= 5
     assert after["kinds"]["background"] - before["kinds"]["background"] >= 5
+
+
+class Scans:
+    """Scans that find nothing, one after the other on each of many connections: nobody has
+    to read for them to go on."""
+
+    EACH = 2000
+
+    def __init__(self, node, count):
+        self.connections = [node.admin() for _ in range(count)]
+        request = admin_schema().AdminRequest(call_id=1)
+        request.scan.prefix = b"nothing"
+        frame = request.SerializeToString()
+        frame = len(frame).to_bytes(4, "big") + frame
+        for connection in self.connections:
+            connection.send_bytes(frame * self.EACH)
+
+    def finished(self):
+        """How many have ended on each connection."""
+        counts = []
+        for connection in self.connections:
+            connection.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    connection.fill()
+            counts.append(0)
+            data = connection.pending
+            while len(data) >= 4:
+                data = data[4 + int.from_bytes(data[:4], "big"):]
+                counts[-1] += 1
+        return counts
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for connection in self.connections:
+            connection.close()
+
+
+def ping_times(client):
+    """Median and 99th percentile of the time that a PING takes, in seconds."""
+    times = []
+    for _ in range(300):
+        started = time.monotonic()
+        assert client.call("PING") == "PONG"
+        times.append(time.monotonic() - started)
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def test_many_scans_keep_others_waiting_no_longer_than_one(make_node):
+    node = make_node("workers.count=1")
+    load(node, [(b"key%d" % n, b"v") for n in range(20000)])
+    with node.client() as client:
+        with Scans(node, 1):
+            wait_until(lambda: node.queues()["workers"][0]["kinds"]["background"] > 10)
+            median, slow = ping_times(client)
+        with Scans(node, 80) as scans:
+            wait_until(lambda: min(scans.finished()) >= 1, "all have had a turn")
+            many_median, many_slow = ping_times(client)
+            counts = scans.finished()
+    # The slowest tell as much about the machine as about the daemon.
+    assert many_median < 10 * median, f"{many_median} s with many, {median} s with one"
+    assert many_slow < 10 * slow, f"{many_slow} s with many, {slow} s with one"
+    # They take turns.
+    assert max(counts) <= 2 * min(counts) + 2 and max(counts) < Scans.EACH
+
+
+def test_many_scans_go_on_while_clients_never_rest(make_node):
+    node = make_node("workers.count=1")
+    load(node, [(b"key%d" % n, b"v") for n in range(5000)])
+    done = threading.Event()
+
+    def ask():
+        with node.client() as client:
+            while not done.is_set():
+                client.send_bytes(b"PING\r\n" * 5000)
+                client.read_exactly(7 * 5000)
+
+    def watch():
+        try:
+            with Scans(node, 20) as scans:
+                wait_until(lambda: min(scans.finished()) >= 2, "all go on")
+        finally:
+            done.set()
+
+    run_together([ask, ask, watch])
 
 
 def test_dump_into_a_program_that_stops_reading(shared_node):
