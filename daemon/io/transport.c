@@ -31,6 +31,12 @@ static ssize_t plain_writev(struct conn *c, const struct iovec *iov, int count)
 	return plain_result(sendmsg(c->watch.fd, &msg, MSG_NOSIGNAL));
 }
 
+static void plain_end_output(struct conn *c)
+{
+	/* It fails only if the peer is gone: the next read says so. */
+	(void)shutdown(c->watch.fd, SHUT_WR);
+}
+
 static void plain_close(struct conn *c)
 {
 	close(c->watch.fd);
@@ -41,5 +47,6 @@ const struct transport transport_plain = {
     .name = "plain",
     .read = plain_read,
     .writev = plain_writev,
+    .end_output = plain_end_output,
     .close = plain_close,
 };

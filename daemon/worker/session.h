@@ -57,21 +57,24 @@ struct session {
 	const struct protocol *protocol;
 	struct sessions *sessions;
 	struct list link;       /* registry of all sessions */
-	struct list hot_link;   /* the worker's hot sessions, least recently active first */
+	struct list hot_link;   /* the worker's hot sessions, or its lingering ones */
 	struct list ready_link; /* the worker's sessions, or streams, with something to do */
 	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
 	struct list wait_link;  /* sessions whose next request has to wait */
 	uint64_t held_end;      /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t active_ns;
-	size_t want;       /* bytes of input before which another look is useless; 0: unknown */
-	bool hot;          /* registered with a worker's poller */
-	bool readable;     /* the socket may hold input */
-	bool peer_closing; /* EPOLLRDHUP was seen: read until the end */
-	bool paused;       /* complete requests wait in conn.in */
-	bool waits;        /* the next request, or the stream, cannot go on yet */
-	bool streaming;    /* resume() has more to write */
-	bool closing;      /* flush, then close */
+	size_t want;        /* bytes of input before which another look is useless; 0: unknown */
+	bool hot;           /* registered with a worker's poller */
+	bool readable;      /* the socket may hold input */
+	bool peer_closing;  /* EPOLLRDHUP was seen: read until the end */
+	bool paused;        /* complete requests wait in conn.in */
+	bool waits;         /* the next request, or the stream, cannot go on yet */
+	bool streaming;     /* resume() has more to write */
+	bool closing;       /* nothing is answered any more: flush, linger, then close */
+	bool lingering;     /* all is flushed and the output ended; see worker/turn.h */
+	uint32_t discarded; /* bytes read while closing */
+	uint64_t linger_until_ns; /* when it is closed at the latest, while lingering */
 	_Alignas(8) uint8_t state[];
 };
 

@@ -66,6 +66,24 @@ static void feed(struct worker *w, struct session *s, const uint8_t *scratch, si
 		s->conn.broken = true;
 }
 
+/* Takes note of the result of a read that had room for more. Returns the bytes read. */
+static size_t received(struct session *s, ssize_t n, size_t room)
+{
+	if (n <= 0) {
+		s->readable = false;
+		if (n == 0)
+			s->conn.input_ended = true;
+		else if (n != DHT_EAGAIN)
+			s->conn.broken = true;
+		return 0;
+	}
+	/* A short read emptied the socket, and what comes later is a new edge; the end
+	 * of the stream is not, if it was there before the last edge. */
+	if ((size_t)n < room && !s->peer_closing)
+		s->readable = false;
+	return (size_t)n;
+}
+
 /* Reads once. Returns the bytes read, 0 when there is nothing or the peer ended. */
 static size_t read_once(struct worker *w, struct session *s, uint8_t **scratch)
 {
@@ -88,22 +106,10 @@ static size_t read_once(struct worker *w, struct session *s, uint8_t **scratch)
 	}
 	*scratch = in->len > 0 ? NULL : to;
 
-	ssize_t n = s->conn.transport->read(&s->conn, to, room);
-	if (n <= 0) {
-		s->readable = false;
-		if (n == 0)
-			s->conn.input_ended = true;
-		else if (n != DHT_EAGAIN)
-			s->conn.broken = true;
-		return 0;
-	}
-	/* A short read emptied the socket, and what comes later is a new edge; the end
-	 * of the stream is not, if it was there before the last edge. */
-	if ((size_t)n < room && !s->peer_closing)
-		s->readable = false;
+	size_t n = received(s, s->conn.transport->read(&s->conn, to, room), room);
 	if (*scratch == NULL)
-		in->len += (size_t)n;
-	return (size_t)n;
+		in->len += n;
+	return n;
 }
 
 static void take_input(struct worker *w, struct session *s)
@@ -121,6 +127,37 @@ static void take_input(struct worker *w, struct session *s)
 		feed(w, s, scratch, n);
 }
 
+static bool may_discard(const struct session *s)
+{
+	return s->readable && !s->conn.input_ended && s->discarded < TURN_DISCARD_MAX;
+}
+
+/* Reads once what nobody will answer; already while replies are unsent, as a peer that
+ * cannot send may not come to read them. */
+static void discard(struct worker *w, struct session *s)
+{
+	if (may_discard(s))
+		s->discarded += (uint32_t)received(
+		    s, s->conn.transport->read(&s->conn, w->in, WORKER_READ_MAX), WORKER_READ_MAX);
+}
+
+/* What becomes of a session that has nothing more to say than what is in conn.out. */
+static enum turn_result finish(struct worker *w, struct session *s)
+{
+	enum turn_result more = s->closing && may_discard(s) ? TURN_AGAIN : TURN_IDLE;
+	if (s->conn.out.len > 0)
+		return more;
+	if (s->conn.input_ended || s->discarded >= TURN_DISCARD_MAX)
+		return TURN_CLOSE;
+	if (s->lingering)
+		return more;
+	s->lingering = true;
+	s->linger_until_ns = w->now_ns + TURN_LINGER_NS;
+	buffer_reset(&s->conn.in);
+	s->conn.transport->end_output(&s->conn);
+	return TURN_LINGER;
+}
+
 enum turn_result turn_serve(struct worker *w, struct session *s)
 {
 	groups_assert_none();
@@ -128,7 +165,9 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 		return TURN_IDLE;
 	if (conn_flush(&s->conn) != 0)
 		return TURN_CLOSE;
-	if (!s->closing && !s->waits && !output_is_full(w, s)) {
+	if (s->closing) {
+		discard(w, s);
+	} else if (!s->waits && !output_is_full(w, s)) {
 		if (s->streaming)
 			s->protocol->resume(w, s);
 		else
@@ -147,7 +186,7 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 	if (outbox_holds(s) || s->waits)
 		return TURN_IDLE;
 	if (s->closing || (s->conn.input_ended && !has_work))
-		return s->conn.out.len == 0 ? TURN_CLOSE : TURN_IDLE;
+		return finish(w, s);
 	if (output_is_full(w, s))
 		return TURN_IDLE;
 	return has_work || (s->readable && !s->conn.input_ended) ? TURN_AGAIN : TURN_IDLE;

@@ -101,6 +101,14 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 		}
 		session_make_ready(w, s);
 		return;
+	case TURN_LINGER:
+		if (!s->hot && session_heat(w, s) != 0) {
+			session_bury(w, s);
+			return;
+		}
+		list_move_tail(&w->lingering, &s->hot_link);
+		session_make_ready(w, s);
+		return;
 	case TURN_IDLE:
 		break;
 	}
@@ -129,7 +137,7 @@ static void serve(struct worker *w, struct session *s, enum job_kind kind, uint6
 	uint64_t started = w->now_ns;
 	histogram_record(&w->stats.wait, started > ready_ns ? started - ready_ns : 0);
 	s->active_ns = started;
-	if (s->hot)
+	if (s->hot && !s->lingering)
 		list_move_tail(&w->hot, &s->hot_link);
 	enum turn_result result = turn_serve(w, s);
 	session_settle(w, s, result);
@@ -276,6 +284,22 @@ static uint64_t park_silent(struct worker *w)
 	return UINT64_MAX;
 }
 
+/* How long the first of the lingering sessions may linger yet. */
+static uint64_t linger_left(const struct worker *w)
+{
+	const struct list *first = list_first(&w->lingering);
+	if (first == NULL)
+		return UINT64_MAX;
+	uint64_t until = LIST_ENTRY(first, const struct session, hot_link)->linger_until_ns;
+	return until > w->now_ns ? until - w->now_ns : 0;
+}
+
+static void close_lingering(struct worker *w)
+{
+	while (linger_left(w) == 0)
+		session_bury(w, LIST_ENTRY(list_first(&w->lingering), struct session, hot_link));
+}
+
 /* Another worker is less busy: gives it one connection that is in use. */
 static void shed_one(struct worker *w)
 {
@@ -307,32 +331,31 @@ static bool is_late(const struct worker *w)
 	return w->now_ns >= atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
 }
 
-/* Ends every session once its replies are out, at the latest at the deadline.
+/* Ends every session once its replies are out, at the latest at the deadline; those
+ * that linger end by themselves before it, if they began in time.
  * Returns true when none is left. */
 static bool drain(struct worker *w)
 {
 	bool late = is_late(w);
+	while (late && !list_is_empty(&w->lingering))
+		session_bury(w, LIST_ENTRY(list_first(&w->lingering), struct session, hot_link));
 	LIST_FOREACH_SAFE(link, next, &w->hot)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
 		if (late || (turn_is_parkable(s) && !s->readable))
 			session_bury(w, s);
 	}
-	LIST_FOREACH_SAFE(link, next, &w->outbox.held)
-	{
-		if (late)
-			session_bury(w, LIST_ENTRY(link, struct session, held_link));
-	}
-	return (late || (list_is_empty(&w->hot) && list_is_empty(&w->outbox.held))) &&
+	return list_is_empty(&w->hot) && list_is_empty(&w->lingering) && list_is_empty(&w->outbox.held) &&
 	       queue_depth(&w->queue) == 0;
 }
 
 static uint64_t loop_timeout(struct worker *w)
 {
 	/* Also while others keep the worker busy. */
-	uint64_t timeout = park_silent(w);
+	uint64_t timeout = park_silent(w), linger = linger_left(w);
 	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams))
 		return 0;
+	timeout = linger < timeout ? linger : timeout;
 	if (w->draining) {
 		uint64_t until = atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
 		uint64_t left = until > w->now_ns ? until - w->now_ns : 0;
@@ -352,13 +375,14 @@ static void *worker_main(void *arg)
 	w->now_ns = clock_monotonic_ns();
 	busy_begin(&w->busy, w->now_ns);
 	for (;;) {
-		graveyard_empty(w);
+		close_lingering(w);
 		if (!w->draining &&
 		    atomic_load_explicit(&w->drain_until_ns, memory_order_acquire) != 0)
 			drain_begin(w);
 		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
 		uint64_t timeout = loop_timeout(w);
+		graveyard_empty(w);
 		if (timeout != 0 && (!outbox_sleep(w) || !queue_sleep(&w->queue)))
 			timeout = 0;
 		if (timeout != 0)
@@ -389,6 +413,7 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct wor
 	*w = (struct worker){
 	    .index = index, .shared = shared, .poller = {.fd = -1}, .wake = {.watch = {.fd = -1}}};
 	list_init(&w->hot);
+	list_init(&w->lingering);
 	list_init(&w->ready);
 	list_init(&w->streams);
 	list_init(&w->graveyard);

@@ -73,6 +73,7 @@ struct worker {
 	struct wake wake;
 	pthread_t thread;
 	struct list hot;       /* least recently active first */
+	struct list lingering; /* hot, but only waited for: the first to be closed first */
 	struct list ready;     /* sessions with something to do */
 	struct list streams;   /* the same, streaming: one of them is served a round */
 	struct list graveyard; /* closed in this round of the loop */
