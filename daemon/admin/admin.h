@@ -4,7 +4,10 @@
  *
  * Why     Commands of the table (proto/commands.def) that are marked DISPATCHER are
  *         answered from counters by the thread that reads the request, so that they
- *         work even if every worker hangs; the others run on a worker.
+ *         work even if every worker hangs; the others run on a worker. A connection is
+ *         answered in order: once it asked for something that needs a worker, all that
+ *         it asks then, `status` too, waits for that worker until the connection parks
+ *         again, so whoever looks for a worker that hangs uses a connection of its own.
  * Owns    A session's running stream (scan, dump, load) belongs to the session.
  * Thread  admin_serve_counters: the dispatcher, for sessions that it owns. The
  *         protocol: the worker that owns the session.
