@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,13 +72,20 @@ static void open_reserve(struct acceptor *a)
 		a->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static bool is_out_of_descriptors(void)
+static bool is_out_of_descriptors(const struct acceptor *a)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE;
 	close(fd);
-	return false;
+	return fd >= a->descriptors_max;
+}
+
+/* The kernel hands out the lowest number that is free: one that high says that only those
+ * are left which the store may need, and a store without descriptors stops the node. */
+static bool is_reserved(const struct acceptor *a, int fd)
+{
+	return fd >= a->descriptors_max;
 }
 
 /* Nobody has to knock for a trouble to last. What only an attempt can tell is over
@@ -88,7 +96,7 @@ static bool lasts(const struct acceptor *a, enum trouble trouble)
 	case TROUBLE_CROWDED:
 		return client_number(a) >= client_max(a);
 	case TROUBLE_DESCRIPTORS:
-		return is_out_of_descriptors();
+		return is_out_of_descriptors(a);
 	case TROUBLE_MEMORY:
 	case TROUBLE_WATCHES:
 	case TROUBLE_COUNT:
@@ -185,6 +193,11 @@ static void accept_one(struct acceptor *a, const struct listener *l, int fd, uin
 		close(fd);
 		return;
 	}
+	if (is_reserved(a, fd)) {
+		refuse(a, l, fd, TROUBLE_DESCRIPTORS, now_ns);
+		close(fd);
+		return;
+	}
 	struct session *s = session_create(a->sessions, fd, is_admin ? WATCH_ADMIN : WATCH_CLIENT,
 					   is_admin ? a->admin_protocol : a->client_protocol);
 	if (s == NULL) {
@@ -223,6 +236,10 @@ void acceptor_take(struct acceptor *a, struct listener *l, uint64_t now_ns)
 
 void acceptor_tick(struct acceptor *a, uint64_t now_ns)
 {
+	uint64_t lost = atomic_load_explicit(&a->sessions->lost, memory_order_relaxed);
+	if (lost > a->lost_seen)
+		meet(a, TROUBLE_WATCHES, lost - a->lost_seen, now_ns);
+	a->lost_seen = lost;
 	open_reserve(a);
 	if (a->is_resting)
 		go_on(a);
@@ -244,6 +261,7 @@ void acceptor_init(struct acceptor *a, struct poller *poller)
 	    .poller = poller,
 	    .admin = {.watch = {.fd = -1}},
 	    .reserve_fd = -1,
+	    .descriptors_max = INT_MAX,
 	};
 	open_reserve(a);
 }

@@ -49,6 +49,8 @@ struct acceptor {
 	int reserve_fd; /* -1: given up, and no descriptor was free since */
 	bool is_resting;
 	struct episode episodes[TROUBLE_COUNT];
+	uint64_t lost_seen;  /* of sessions->lost: those that were told of */
+	int descriptors_max; /* clients' descriptors are below; the store needs the rest */
 	_Atomic uint64_t clients_max;
 	struct acceptor_stats stats;
 };

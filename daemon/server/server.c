@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 #include "store/os_posix.h"
 
 enum {
-	DESCRIPTORS_SPARE = 512, /* beyond the clients': listeners, epoll, files */
+	DESCRIPTORS_RESERVED = 128, /* of these, at most a quarter of all */
+	DESCRIPTORS_SPARE = 512,    /* beyond the clients': listeners, epoll, files */
 };
 #define TICK_NS  NS_PER_S
 #define STALL_NS (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
@@ -168,20 +170,29 @@ static void on_tick(void *ctx, uint64_t now_ns)
 
 /* ---- Start ----------------------------------------------------------------------- */
 
-/* As many descriptors as the clients may need, if the system lets us. */
-static void raise_descriptors(const struct conf *conf)
+/* As many descriptors as the clients may need, if the system lets us; some of them stay
+ * reserved for the store. */
+static void raise_descriptors(struct server *server)
 {
 	struct rlimit limit;
-	rlim_t wanted = conf->clients_max + DESCRIPTORS_SPARE;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+	uint64_t clients_max = server->conf.clients_max;
+	rlim_t wanted = clients_max + DESCRIPTORS_SPARE;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-		LOG_WARN(
-		    "server",
-		    "msg=\"the limit of file descriptors is below clients.max: raise LimitNOFILE "
-		    "(ulimit -n) or lower clients.max\" limit=%llu clients_max=%llu",
-		    (unsigned long long)limit.rlim_cur, (unsigned long long)conf->clients_max);
+	if (limit.rlim_cur < wanted) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+			LOG_WARN("server",
+				 "msg=\"the limit of file descriptors is below clients.max: raise "
+				 "LimitNOFILE (ulimit -n) or lower clients.max\" limit=%llu "
+				 "clients_max=%llu",
+				 (unsigned long long)limit.rlim_cur,
+				 (unsigned long long)clients_max);
+	}
+	rlim_t reserved =
+	    limit.rlim_cur / 4 < DESCRIPTORS_RESERVED ? limit.rlim_cur / 4 : DESCRIPTORS_RESERVED;
+	rlim_t max = limit.rlim_cur - reserved;
+	server->dispatcher.acceptor.descriptors_max = max < INT_MAX ? (int)max : INT_MAX;
 }
 
 static unsigned count_workers(const struct conf *conf)
@@ -446,7 +457,7 @@ int server_run(struct conf *conf, const struct server_source *source)
 	    .exec = &server->exec,
 	};
 	apply_settings(server);
-	raise_descriptors(&server->conf);
+	raise_descriptors(server);
 	if (rc == 0)
 		rc = start(server);
 	if (rc == 0) {

@@ -60,12 +60,6 @@ void outbox_drop(struct session *s)
 	list_remove(&s->wait_link);
 }
 
-static void make_ready(struct worker *w, struct session *s)
-{
-	if (list_is_empty(&s->ready_link))
-		list_push_tail(&w->ready, &s->ready_link);
-}
-
 static void release(struct worker *w, struct session *s)
 {
 	list_remove(&s->held_link);
@@ -80,7 +74,7 @@ static void resume_stalled(struct worker *w)
 		struct session *s = LIST_ENTRY(link, struct session, wait_link);
 		list_remove(link);
 		s->waits = false;
-		make_ready(w, s);
+		worker_make_ready(w, s);
 	}
 }
 

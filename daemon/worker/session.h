@@ -85,6 +85,7 @@ struct sessions {
 	uint64_t next_id;
 	_Atomic uint64_t clients; /* open client sessions */
 	_Atomic uint64_t parked;  /* sessions at the dispatcher */
+	_Atomic uint64_t lost;    /* sessions closed because no watch could be had */
 };
 
 void sessions_init(struct sessions *all);

@@ -54,8 +54,11 @@ static void graveyard_empty(struct worker *w)
 static int session_heat(struct worker *w, struct session *s)
 {
 	int rc = poller_add_hot(&w->poller, &s->conn.watch);
-	if (rc != 0)
+	if (rc != 0) {
+		/* The dispatcher tells of the shortage (fs.epoll.max_user_watches, memory). */
+		atomic_fetch_add_explicit(&s->sessions->lost, 1, memory_order_relaxed);
 		return rc;
+	}
 	s->hot = true;
 	list_push_tail(&w->hot, &s->hot_link);
 	count(&w->stats.hot, 1);
@@ -80,8 +83,7 @@ static void session_park(struct worker *w, struct session *s)
 	}
 }
 
-/* Puts the session where it gets its next turn. */
-static void session_make_ready(struct worker *w, struct session *s)
+void worker_make_ready(struct worker *w, struct session *s)
 {
 	list_move_tail(s->streaming ? &w->streams : &w->ready, &s->ready_link);
 }
@@ -99,7 +101,7 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 			session_bury(w, s);
 			return;
 		}
-		session_make_ready(w, s);
+		worker_make_ready(w, s);
 		return;
 	case TURN_LINGER:
 		if (!s->hot && session_heat(w, s) != 0) {
@@ -107,7 +109,7 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 			return;
 		}
 		list_move_tail(&w->lingering, &s->hot_link);
-		session_make_ready(w, s);
+		worker_make_ready(w, s);
 		return;
 	case TURN_IDLE:
 		break;
@@ -127,8 +129,8 @@ void worker_released(struct worker *w, struct session *s)
 	if (conn_flush(&s->conn) == 0 && !s->readable && !s->paused && !s->streaming &&
 	    !s->closing && !s->conn.input_ended)
 		session_settle(w, s, TURN_IDLE);
-	else if (list_is_empty(&s->ready_link))
-		list_push_tail(&w->ready, &s->ready_link);
+	else
+		worker_make_ready(w, s);
 }
 
 /* Serves one session; kind is what the turn is counted as. */
@@ -235,7 +237,7 @@ static void take_event(struct worker *w, const struct epoll_event *event)
 		s->peer_closing = true;
 	/* Output alone matters only to somebody who waits for it. */
 	if ((input || s->conn.out.len > 0) && list_is_empty(&s->ready_link))
-		session_make_ready(w, s);
+		worker_make_ready(w, s);
 }
 
 static void serve_first(struct worker *w, struct list *sessions, uint64_t ready_ns)
@@ -322,7 +324,7 @@ static void drain_begin(struct worker *w)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
 		s->readable = true;
-		session_make_ready(w, s);
+		worker_make_ready(w, s);
 	}
 }
 
@@ -345,8 +347,10 @@ static bool drain(struct worker *w)
 		if (late || (turn_is_parkable(s) && !s->readable))
 			session_bury(w, s);
 	}
-	return list_is_empty(&w->hot) && list_is_empty(&w->lingering) && list_is_empty(&w->outbox.held) &&
-	       queue_depth(&w->queue) == 0;
+	while (late && !list_is_empty(&w->outbox.held))
+		session_bury(w, LIST_ENTRY(list_first(&w->outbox.held), struct session, held_link));
+	return list_is_empty(&w->hot) && list_is_empty(&w->lingering) &&
+	       list_is_empty(&w->outbox.held) && queue_depth(&w->queue) == 0;
 }
 
 static uint64_t loop_timeout(struct worker *w)

@@ -131,6 +131,9 @@ static inline struct buffer *worker_out(struct worker *w)
 	return &w->out;
 }
 
+/* Lets the session have another turn. */
+void worker_make_ready(struct worker *w, struct session *s);
+
 /* Goes on with a session whose replies were held back, and may go out now. */
 void worker_released(struct worker *w, struct session *s);
 
