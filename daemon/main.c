@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "conf/conf.h"
+#include "server/check.h"
 #include "server/logsink.h"
 #include "server/server.h"
 
@@ -22,10 +23,11 @@ struct options {
 	const char *sets[SETS_MAX];
 	size_t set_count;
 	bool check_config;
+	bool check_store;
 };
 
 static const char help[] =
-    "usage: dhtd [-c FILE] [--set KEY=VALUE]... [--check-config]\n"
+    "usage: dhtd [-c FILE] [--set KEY=VALUE]... [--check-config | --check-store]\n"
     "       dhtd --print-defaults | --version | --help\n"
     "\n"
     "The dhtd daemon: one node of a replicated, durable hash table. Runs in the\n"
@@ -35,6 +37,8 @@ static const char help[] =
     "      --set KEY=VALUE override a setting, for example\n"
     "                      --set listen.client=127.0.0.1:7001; lists are comma-separated\n"
     "      --check-config  check the configuration and exit: 0 good, 2 bad\n"
+    "      --check-store   verify every file of the data directory, which no dhtd uses, and\n"
+    "                      exit: 0 no damage, 1 damage or failure\n"
     "      --print-defaults\n"
     "                      print every setting with its default as a commented file\n"
     "      --version       print the version\n"
@@ -43,12 +47,20 @@ static const char help[] =
     "Signals: SIGTERM and SIGINT stop cleanly within 5 s, SIGHUP reloads the configuration.\n"
     "Exit codes: 0 stopped cleanly, 1 failed (the log says why), 2 usage or configuration.\n";
 
-enum option_code { OPTION_SET = 256, OPTION_CHECK, OPTION_DEFAULTS, OPTION_VERSION, OPTION_HELP };
+enum option_code {
+	OPTION_SET = 256,
+	OPTION_CHECK,
+	OPTION_CHECK_STORE,
+	OPTION_DEFAULTS,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"set", required_argument, NULL, OPTION_SET},
     {"check-config", no_argument, NULL, OPTION_CHECK},
+    {"check-store", no_argument, NULL, OPTION_CHECK_STORE},
     {"print-defaults", no_argument, NULL, OPTION_DEFAULTS},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -82,6 +94,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case OPTION_CHECK:
 			options->check_config = true;
+			break;
+		case OPTION_CHECK_STORE:
+			options->check_store = true;
 			break;
 		case OPTION_DEFAULTS:
 			conf_print_defaults(stdout);
@@ -130,6 +145,11 @@ int main(int argc, char **argv)
 		conf_problems_fini(&problems);
 		conf_fini(&conf);
 		return EXIT_CONF;
+	}
+	if (options.check_store) {
+		code = check_store(conf.node_data_dir);
+		conf_fini(&conf);
+		return finish_output() == 0 ? code : 1;
 	}
 	if (options.check_config) {
 		conf_fini(&conf);

@@ -207,28 +207,44 @@ void identity_read_boot_id(char out[IDENTITY_BOOT_ID_SIZE])
 		out[0] = '\0';
 }
 
-int identity_load(const struct store_os *os, identity_random_fn random, const char *boot_id,
-		  enum conf_fsync fsync, struct identity *out, char why[IDENTITY_WHY_MAX])
+/* Reads the file and compares it with what is beside it: DHT_ENOTFOUND, without a sentence,
+ * if there is neither. */
+static int read_identity(const struct store_os *os, struct identity *out, struct stop *stop,
+			 char why[IDENTITY_WHY_MAX])
 {
 	char text[FILE_MAX];
 	size_t len = 0;
-	struct stop stop = {.is_clean = true};
-	*out = (struct identity){.fsync = fsync};
-	DHT_ASSERT(strlen(boot_id) < sizeof(out->boot_id));
 	int rc = os->file_read(os->ctx, IDENTITY_NAME, text, sizeof(text) - 1, &len);
 	if (rc == DHT_ETOOBIG)
 		return damaged(why, "it is too long");
-	if (rc != 0 && rc != DHT_ENOTFOUND)
-		return fail(why, rc, "read");
 	if (rc == DHT_ENOTFOUND) {
 		rc = expect_no_log(os, why);
-		if (rc == 0)
-			rc = create(os, random, out, why);
-	} else {
-		text[len] = '\0';
-		const char *problem = decode(text, len, out, &stop);
-		rc = problem != NULL ? damaged(why, problem) : expect_log(os, out, why);
+		return rc != 0 ? rc : DHT_ENOTFOUND;
 	}
+	if (rc != 0)
+		return fail(why, rc, "read");
+	text[len] = '\0';
+	const char *problem = decode(text, len, out, stop);
+	return problem != NULL ? damaged(why, problem) : expect_log(os, out, why);
+}
+
+int identity_check(const struct store_os *os, char why[IDENTITY_WHY_MAX])
+{
+	struct identity identity;
+	struct stop stop;
+	int rc = read_identity(os, &identity, &stop, why);
+	return rc == DHT_ENOTFOUND ? 0 : rc;
+}
+
+int identity_load(const struct store_os *os, identity_random_fn random, const char *boot_id,
+		  enum conf_fsync fsync, struct identity *out, char why[IDENTITY_WHY_MAX])
+{
+	struct stop stop = {.is_clean = true};
+	*out = (struct identity){.fsync = fsync};
+	DHT_ASSERT(strlen(boot_id) < sizeof(out->boot_id));
+	int rc = read_identity(os, out, &stop, why);
+	if (rc == DHT_ENOTFOUND)
+		rc = create(os, random, out, why);
 	if (rc != 0)
 		return rc;
 	bool is_same_boot = boot_id[0] != '\0' && strcmp(boot_id, out->boot_id) == 0;

@@ -25,7 +25,8 @@ def test_version_and_help():
     assert done.returncode == 0 and re.fullmatch(rb"dhtd %b\n" % VERSION.pattern, done.stdout)
     done = run_dhtd("--help")
     assert done.returncode == 0 and done.stderr == b""
-    for option in (b"--config", b"--set", b"--check-config", b"--print-defaults", b"--version"):
+    for option in (b"--config", b"--set", b"--check-config", b"--check-store", b"--print-defaults",
+                   b"--version"):
         assert option in done.stdout
 
 
