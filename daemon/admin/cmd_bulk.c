@@ -76,14 +76,15 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 	struct exec_entries *entries = &stream->entries;
 	bool more = stream->entries.count == 0, all;
 	while (more && entries->bytes < BATCH_BYTES) {
-		more = exec_scan(w, &stream->cursor, stream->request.prefix, SCAN_STEP, entries);
+		if (exec_scan(w, s, &stream->cursor, stream->request.prefix, SCAN_STEP, entries) !=
+		    0)
+			break; /* it goes on when the disk has answered */
 		if (entries->no_memory)
 			return DHT_ENOMEM;
-		if (clock_monotonic_ns() >= until_ns)
-			break;
+		more = !exec_scan_is_over(w, &stream->cursor) && clock_monotonic_ns() < until_ns;
 	}
 	int rc = send_entries(w, s, stream, until_ns, &all);
-	*done = rc == 0 && all && exec_scan_is_over(w, &stream->cursor);
+	*done = rc == 0 && all && !s->waits && exec_scan_is_over(w, &stream->cursor);
 	if (*done)
 		rc = wire_admin_entries(worker_out(w), stream->request.call_id,
 					stream->request.command, NULL, 0, true);
@@ -99,7 +100,7 @@ static int load_entry(struct worker *w, struct session *s, struct op *op)
 	int rc = exec_run(w, s, op, &result);
 	if (rc != 0)
 		return rc;
-	exec_done(w, &result);
+	exec_done(w, s, &result);
 	return result.status;
 }
 

@@ -54,7 +54,7 @@ static int run_op(struct admin_call *call)
 		rc = wire_admin_ttl(call->out, request->call_id, &result, op->now_ms);
 	else
 		rc = wire_admin_result(call->out, request->call_id, request->command, &result);
-	exec_done(call->worker, &result);
+	exec_done(call->worker, call->session, &result);
 	return rc;
 }
 

@@ -119,7 +119,7 @@ static void admin_resume(struct worker *w, struct session *s)
 	char why[WIRE_WHY_MAX] = "";
 	bool done = false;
 	int rc = admin_stream_slice(w, s, state->stream, &admin->limits, &done, why);
-	if (s->waits)
+	if (rc == DHT_EAGAIN && s->waits)
 		return;
 	if (rc != 0)
 		answer_error(worker_out(w), s, state->stream->request.call_id, rc, why);

@@ -91,14 +91,18 @@ static int write_change(struct node *node, unsigned appender, struct store_key k
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result)
 {
 	struct store_hit hit;
-	enum store_found found = store_find(node->store, &op->key, NULL, &hit);
-	DHT_ASSERT(found != STORE_COLD);
+	enum store_found found = store_find(node->store, &op->key, op->fetched, &hit);
+	if (found == STORE_COLD || found == STORE_DAMAGED) {
+		result->status = found == STORE_COLD ? DHT_EAGAIN : DHT_EDAMAGED;
+		result->cold = found == STORE_COLD ? hit.location : 0;
+		return;
+	}
 	struct record base =
 	    found == STORE_FOUND ? hit.record : absent_base(&node->blocks[op->key.block]);
 	struct change change;
 	change_apply(op, &base, &change, result);
 	if (op->kind == OP_GET && result->status == 0)
-		result->location = hit.location;
+		result->location = hit.is_fetched ? 0 : hit.location;
 	if (!change.changes) {
 		result->end = store_rests_on(node->store, op->key.block, &hit);
 		if (found == STORE_FOUND && base.kind == RECORD_TOMBSTONE)
@@ -134,8 +138,8 @@ static void collect_expired(void *ctx, uint32_t block, enum store_found found,
 {
 	struct expired_keys *expired = ctx;
 	(void)block;
-	DHT_ASSERT(found == STORE_FOUND);
-	if (!change_is_expired(&hit->record, expired->now_ms))
+	/* A cold record goes when it is met, or when its segment is compacted. */
+	if (found != STORE_FOUND || !change_is_expired(&hit->record, expired->now_ms))
 		return;
 	if (expired->count < NODE_EXPIRE_MAX)
 		expired->keys[expired->count++] = hit->record.key;
@@ -162,7 +166,8 @@ int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint
 	DHT_ASSERT(max > 0 && max <= NODE_EXPIRE_MAX);
 	uint32_t next = STORE_HASH_END;
 	if (store_expiring(node->store, block) > 0)
-		next = store_scan(node->store, block, expiry->hash, max, collect_expired, &expired);
+		next = store_scan(node->store, block, expiry->hash, max, NULL, collect_expired,
+				  &expired);
 	/* The scan must not see its block change, so what it found is removed afterwards. Each
 	 * key's bytes lie in its own record, which is there until then. */
 	for (unsigned i = 0; i < expired.count; i++) {

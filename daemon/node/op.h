@@ -53,22 +53,25 @@ struct op {
 	enum op_kind kind;
 	enum op_condition condition; /* PUT */
 	struct store_key key;
-	struct bytes value;             /* PUT, CAS: the new value */
-	struct bytes expected;          /* CAS_VALUE */
-	struct ballot expected_version; /* CAS_VERSION; absent: there must be no value */
-	int64_t delta;                  /* INCR */
-	enum op_expiry expiry;          /* PUT, EXPIRE */
-	uint64_t expires_ms;            /* with OP_EXPIRY_AT: absolute, wall clock */
+	const struct store_fetched *fetched; /* cold records that are at hand */
+	struct bytes value;                  /* PUT, CAS: the new value */
+	struct bytes expected;               /* CAS_VALUE */
+	struct ballot expected_version;      /* CAS_VERSION; absent: there must be no value */
+	int64_t delta;                       /* INCR */
+	enum op_expiry expiry;               /* PUT, EXPIRE */
+	uint64_t expires_ms;                 /* with OP_EXPIRY_AT: absolute, wall clock */
 	uint64_t now_ms; /* the coordinator's wall clock: what expires by then is absent */
 };
 
 struct op_result {
 	/* 0; DHT_ENOTFOUND (GET, TTL, DEL, EXPIRE); DHT_EPRECOND (PUT with a condition, CAS);
 	 * DHT_ETYPE (INCR); DHT_ENOMEM, DHT_ENOSPC: nothing was done; DHT_EAGAIN: nor was
-	 * then, run it again after the next commit. */
+	 * then, run it again with the record at `cold` fetched, or after the next commit;
+	 * DHT_EDAMAGED: the disk lied, stop the node. */
 	int status;
 	struct bytes value;    /* GET: the value; valid as said above */
-	uint64_t location;     /* of the record that value lies in; 0 if there is no value */
+	uint64_t location;     /* of the record that value lies in; 0: none, or it was fetched */
+	uint64_t cold;         /* location of the record that must be fetched; 0: none */
 	struct ballot version; /* of the value that is there now; absent if none */
 	uint64_t expires_ms;   /* of that value; 0: never, or there is none */
 	int64_t number;        /* INCR: the sum */

@@ -52,7 +52,7 @@ void resp_run_get(struct resp_call *call)
 		resp_write_null(call->out);
 	else
 		reply_status(call, result.status);
-	exec_done(call->worker, &result);
+	exec_done(call->worker, call->session, &result);
 }
 
 void resp_run_set(struct resp_call *call)
@@ -76,7 +76,7 @@ void resp_run_set(struct resp_call *call)
 		resp_write_ok(call->out);
 	else
 		reply_status(call, result.status);
-	exec_done(call->worker, &result);
+	exec_done(call->worker, call->session, &result);
 }
 
 /* Keys are deleted one after the other: several are not one atomic step. */
@@ -92,7 +92,7 @@ void resp_run_del(struct resp_call *call)
 		struct op_result result;
 		if (!resp_run_op(call, &op, &result))
 			return;
-		exec_done(call->worker, &result);
+		exec_done(call->worker, call->session, &result);
 		if (result.status != 0 && result.status != DHT_ENOTFOUND) {
 			reply_status(call, result.status);
 			*progress = (struct resp_progress){0};

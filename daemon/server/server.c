@@ -246,7 +246,9 @@ static int build(struct server *server)
 	groups_init(&server->exec.groups);
 	server_commit_init(server);
 	housekeeper_init(&server->housekeeper, &server->committer);
+	readers_init(&server->readers, server->store);
 	server->is_built = true;
+	server->shared.readers = &server->readers;
 	server->shared.committer = &server->committer;
 	uint64_t ceiling = identity_ceiling(&server->identity, server->recovered.ceiling,
 					    server->recovered.highest_counter);
@@ -257,6 +259,8 @@ static int build(struct server *server)
 		rc = make_workers(server);
 	if (rc == 0)
 		rc = committer_start(&server->committer, server->workers, server->worker_count);
+	if (rc == 0)
+		rc = readers_start(&server->readers);
 	if (rc == 0)
 		rc = housekeeper_start(&server->housekeeper);
 	if (rc == 0)
@@ -366,6 +370,9 @@ static int stop_store(struct server *server)
 	if (!server->is_built)
 		return 0;
 	housekeeper_stop(&server->housekeeper);
+	readers_stop(&server->readers);
+	for (unsigned i = 0; i < server->worker_count; i++)
+		worker_run_leftovers(&server->workers[i]);
 	int rc = committer_stop(&server->committer);
 	if (rc == 0)
 		rc = identity_stop(store_os_posix_view(server->disk), &server->identity,
@@ -392,6 +399,7 @@ static void tear_down(struct server *server)
 	node_fini(&server->node);
 	if (server->is_built) {
 		housekeeper_fini(&server->housekeeper);
+		readers_fini(&server->readers);
 		committer_fini(&server->committer);
 		groups_fini(&server->exec.groups);
 	}

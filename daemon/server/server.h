@@ -20,6 +20,7 @@
 #include "worker/committer.h"
 #include "worker/exec.h"
 #include "worker/housekeeper.h"
+#include "worker/readers.h"
 #include "worker/worker.h"
 
 /* Where the configuration came from, to read it again. */
@@ -68,6 +69,7 @@ struct server {
 	struct committer committer;
 	struct server_ceiling ceiling; /* the committer's */
 	struct housekeeper housekeeper;
+	struct readers readers;
 	struct sessions sessions;
 	struct worker_shared shared;
 	struct worker *workers;

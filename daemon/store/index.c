@@ -175,6 +175,14 @@ void index_replace(struct index *ix, uint32_t place, uint64_t location)
 	*entry = entry_of(index_entry_hash(*entry), location);
 }
 
+void index_move(struct index *ix, uint32_t place, uint64_t location)
+{
+	uint64_t *entry = index_entries(ix) + place;
+	DHT_ASSERT(place < index_places(ix) && *entry != 0);
+	*entry =
+	    entry_of(index_entry_hash(*entry), location) | (*entry & (INDEX_PROMISED | INDEX_HOT));
+}
+
 void index_set_flags(struct index *ix, uint32_t place, uint64_t flags)
 {
 	uint64_t *entry = index_entries(ix) + place;

@@ -118,6 +118,9 @@ uint32_t index_insert(struct index *ix, uint32_t hash, uint64_t location);
 /* Points the entry at place to another location, and clears its flags. */
 void index_replace(struct index *ix, uint32_t place, uint64_t location);
 
+/* The same, but the entry keeps its flags: the record is the same one elsewhere. */
+void index_move(struct index *ix, uint32_t place, uint64_t location);
+
 /* Sets both flags of the entry at place; flags is made of INDEX_PROMISED and INDEX_HOT. */
 void index_set_flags(struct index *ix, uint32_t place, uint64_t flags);
 

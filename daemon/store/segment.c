@@ -56,7 +56,8 @@ int segments_init(struct segments *segs, const struct store_os *os, size_t size)
 	segs->limit = (uint32_t)size - 1 - (segs->has_files ? SEGMENT_END_SIZE : 0);
 	segs->memory = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->memory));
 	segs->slots = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->slots));
-	if (segs->memory != NULL && segs->slots != NULL)
+	segs->state = calloc(STORE_SEGMENTS_MAX, sizeof(*segs->state));
+	if (segs->memory != NULL && segs->slots != NULL && segs->state != NULL)
 		return 0;
 	segments_fini(segs);
 	return DHT_ENOMEM;
@@ -74,8 +75,10 @@ void segments_fini(struct segments *segs)
 		if (memory != NULL)
 			segs->os->segment_free(segs->os->ctx, memory, segs->size);
 	}
+	free(segs->state);
 	free(segs->slots);
 	free(segs->memory);
+	segs->state = NULL;
 	segs->slots = NULL;
 	segs->memory = NULL;
 }
@@ -185,7 +188,7 @@ static uint8_t *occupy(struct segments *segs, uint32_t slot, uint64_t sequence, 
 		return NULL;
 	atomic_store_explicit(&segment->sequence, sequence, memory_order_relaxed);
 	atomic_store_explicit(&segment->used, 0, memory_order_relaxed);
-	atomic_store_explicit(&segment->is_unverified, 0, memory_order_relaxed);
+	atomic_store_explicit(&segs->state[slot], 0, memory_order_relaxed);
 	atomic_store_explicit(&segs->memory[slot], memory, memory_order_release);
 	/* Last: from here on segment_try_pin may succeed. */
 	atomic_store_explicit(&segment->holds, holds, memory_order_release);
@@ -311,10 +314,21 @@ void segment_unpin_slot(struct segments *segs, uint32_t slot)
 	lower(segs, slot, ONE_PIN);
 }
 
-void segment_set_unverified(struct segments *segs, uint32_t slot, bool is_unverified)
+void segment_set_state(struct segments *segs, uint32_t slot, unsigned flag, bool is_set)
 {
-	atomic_store_explicit(&segs->slots[slot].is_unverified, is_unverified,
-			      memory_order_relaxed);
+	if (is_set)
+		atomic_fetch_or_explicit(&segs->state[slot], (uint8_t)flag, memory_order_release);
+	else
+		atomic_fetch_and_explicit(&segs->state[slot], (uint8_t)~flag, memory_order_release);
+}
+
+bool segment_measure(const struct segments *segs, uint32_t slot, uint32_t *used, uint32_t *live)
+{
+	const struct segment *segment = &segs->slots[slot];
+	uint64_t holds = atomic_load_explicit(&segment->holds, memory_order_acquire);
+	*used = atomic_load_explicit(&segment->used, memory_order_relaxed);
+	*live = (uint32_t)(holds & LIVE_MASK);
+	return *used != 0 && *used != SEGMENT_DRAINED && *live != 0;
 }
 
 void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes)

@@ -76,8 +76,12 @@ struct segment {
 	_Atomic uint64_t holds; /* live bytes | pins << 32 */
 	_Atomic uint32_t used;  /* where the last record ends, header included; 0: open */
 	_Atomic uint32_t kept;  /* of the live bytes: those of records that hide older ones */
-	/* 1: its records come from disk and were not checked since. */
-	_Atomic uint8_t is_unverified;
+};
+
+/* What keeps a look-up from just reading the memory of a segment. */
+enum {
+	SEGMENT_COLD = 1,       /* reading it may wait for the disk */
+	SEGMENT_UNVERIFIED = 2, /* its records come from disk and were not checked since */
 };
 
 enum { SEGMENT_DRAINED = UINT32_MAX }; /* `used` of a segment with a file that nothing needs */
@@ -90,6 +94,7 @@ struct segments {
 	_Atomic uint32_t drained; /* how often a segment with a file was drained */
 	/* Apart from the counters, which change all the time: look-ups read it. */
 	_Atomic(uint8_t *) *memory;
+	_Atomic uint8_t *state; /* SEGMENT_COLD, SEGMENT_UNVERIFIED */
 	struct segment *slots;
 	_Atomic uint32_t slots_used; /* slots from here on were never taken */
 };
@@ -201,14 +206,40 @@ void segment_unpin(struct segments *segs, uint64_t location);
 bool segment_try_pin(struct segments *segs, uint32_t slot, uint64_t sequence) DHT_MUST_CHECK;
 void segment_unpin_slot(struct segments *segs, uint32_t slot);
 
+/* Returns SEGMENT_COLD, SEGMENT_UNVERIFIED. What was done to the memory before a flag was
+ * cleared is seen by whoever sees it cleared. */
+static inline unsigned segment_state(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->state[slot], memory_order_acquire);
+}
+
 /* True while a record of the segment must be verified (record_decode) before it is used. */
 static inline bool segment_is_unverified(const struct segments *segs, uint32_t slot)
 {
-	return atomic_load_explicit(&segs->slots[slot].is_unverified, memory_order_relaxed) != 0;
+	return (segment_state(segs, slot) & SEGMENT_UNVERIFIED) != 0;
 }
 
-/* Says so of a segment that the caller has loaded or pinned. */
-void segment_set_unverified(struct segments *segs, uint32_t slot, bool is_unverified);
+static inline bool segment_is_cold(const struct segments *segs, uint32_t slot)
+{
+	return (segment_state(segs, slot) & SEGMENT_COLD) != 0;
+}
+
+/* Sets or clears one of the flags of a segment that the caller has loaded or pinned. */
+void segment_set_state(struct segments *segs, uint32_t slot, unsigned flag, bool is_set);
+
+static inline void segment_set_unverified(struct segments *segs, uint32_t slot, bool is_set)
+{
+	segment_set_state(segs, slot, SEGMENT_UNVERIFIED, is_set);
+}
+
+static inline uint64_t segment_sequence(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->slots[slot].sequence, memory_order_relaxed);
+}
+
+/* What is in a sealed segment: where its records end, and how many bytes of them are live,
+ * those that hide others included. False if it is open, drained, or no segment. */
+bool segment_measure(const struct segments *segs, uint32_t slot, uint32_t *used, uint32_t *live);
 
 /* Adds up the segments there are, and the bytes of dead records in them. */
 void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead_bytes);

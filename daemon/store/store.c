@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "store/recover.h"
 #include "store/state.h"
 
@@ -102,7 +103,9 @@ static void hit_set(struct store_hit *hit, uint32_t place, uint64_t entry, const
 	hit->place = place;
 	hit->promised = (entry & INDEX_PROMISED) != 0;
 	hit->hot = (entry & INDEX_HOT) != 0;
-	record_view(data, &hit->record);
+	hit->is_fetched = false;
+	if (data != NULL)
+		record_view(data, &hit->record);
 }
 
 static void hit_clear(struct store_hit *hit)
@@ -111,6 +114,89 @@ static void hit_clear(struct store_hit *hit)
 	hit->place = 0;
 	hit->promised = false;
 	hit->hot = false;
+	hit->is_fetched = false;
+}
+
+/* ---- Reaching records ------------------------------------------------------------ */
+
+static int report_damage(uint64_t location, const char *reason)
+{
+	LOG_ERROR("store", "msg=\"stored data is damaged\" file=%08x.seg offset=%u reason=\"%s\"",
+		  segment_slot_of(location), segment_offset_of(location), reason);
+	return DHT_ECORRUPT;
+}
+
+/* Verifies the record at the start of the len bytes at data. */
+static bool verifies(const struct store *store, uint64_t location, const uint8_t *data, size_t len)
+{
+	struct record rec;
+	size_t size;
+	uint64_t sequence = segment_sequence(&store->segs, segment_slot_of(location));
+	if (record_decode(data, len, sequence, &rec, &size) == 0)
+		return true;
+	report_damage(location, "the record does not verify");
+	return false;
+}
+
+/* Where the record at a location can be read, if its segment has a state. */
+static enum store_found reach_with_care(const struct store *store, unsigned state,
+					uint64_t location, const struct store_fetched *fetched,
+					const uint8_t **data)
+{
+	for (; fetched != NULL; fetched = fetched->next) {
+		if (fetched->location == location) {
+			*data = fetched->data;
+			return STORE_FOUND;
+		}
+	}
+	if ((state & SEGMENT_COLD) != 0)
+		return STORE_COLD;
+	size_t room = segment_limit(&store->segs) - segment_offset_of(location);
+	return verifies(store, location, *data, room) ? STORE_FOUND : STORE_DAMAGED;
+}
+
+/* Sets *data to the record that an entry points to. STORE_FOUND, COLD or DAMAGED. */
+static inline enum store_found reach(const struct store *store, uint64_t location,
+				     const struct store_fetched *fetched, const uint8_t **data)
+{
+	unsigned state = segment_state(&store->segs, segment_slot_of(location));
+	*data = segment_at(&store->segs, location);
+	if (__builtin_expect(state == 0, true))
+		return STORE_FOUND;
+	return reach_with_care(store, state, location, fetched, data);
+}
+
+int store_fetch(const struct store *store, uint64_t location, uint8_t **out)
+{
+	enum { FIRST = 4096 };
+	const struct store_os *os = store->os;
+	uint32_t slot = segment_slot_of(location), offset = segment_offset_of(location);
+	size_t room = segment_limit(&store->segs) - offset, len = room < FIRST ? room : FIRST;
+	uint8_t *data = malloc(len);
+	*out = NULL;
+	if (data == NULL)
+		return DHT_ENOMEM;
+	int rc = os->read(os->ctx, slot, offset, data, len);
+	size_t size = rc == 0 && len >= RECORD_OVERHEAD_MAX ? record_view_size(data) : len;
+	if (rc == 0 && size > room)
+		rc = report_damage(location, "the record's length is impossible");
+	if (rc == 0 && size > len) {
+		uint8_t *larger = realloc(data, size);
+		if (larger == NULL)
+			rc = DHT_ENOMEM;
+		else
+			data = larger;
+		if (rc == 0)
+			rc = os->read(os->ctx, slot, offset + len, data + len, size - len);
+		len = size;
+	}
+	if (rc == 0 && !verifies(store, location, data, len))
+		rc = DHT_ECORRUPT;
+	if (rc != 0)
+		free(data);
+	else
+		*out = data;
+	return rc;
 }
 
 enum store_found store_find(const struct store *store, const struct store_key *key,
@@ -119,22 +205,29 @@ enum store_found store_find(const struct store *store, const struct store_key *k
 	const struct index *ix = &block_of(store, key->block)->index;
 	uint32_t hash = store_hash_of(key);
 
-	DHT_ASSERT(fetched == NULL);
 	if (ix->count > 0) {
 		const uint64_t *entries = index_entries(ix);
 		for (uint32_t place = index_seek(ix, hash);
 		     entries[place] != 0 && index_entry_hash(entries[place]) == hash; place++) {
-			const uint8_t *data =
-			    segment_at(&store->segs, index_entry_location(entries[place]));
+			const uint8_t *data;
+			uint64_t location = index_entry_location(entries[place]);
+			enum store_found found = reach(store, location, fetched, &data);
+			if (found != STORE_FOUND) {
+				hit_set(hit, place, entries[place], NULL);
+				return found;
+			}
 			if (!bytes_equal(record_view_key(data), key->key))
 				continue;
 			hit_set(hit, place, entries[place], data);
+			hit->is_fetched = data != segment_at(&store->segs, location);
 			return STORE_FOUND;
 		}
 	}
 	hit_clear(hit);
 	return STORE_ABSENT;
 }
+
+/* ---- Changing -------------------------------------------------------------------- */
 
 uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit)
 {
@@ -158,28 +251,36 @@ static void counter_add64(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, now + n, memory_order_relaxed);
 }
 
-/* The arithmetic is modulo 2^64, so that one way does both. */
-void store_count_record(struct block *block, const uint8_t *data, int sign)
+/* Counts a record of the index, with sign 1, or no longer, with -1. The arithmetic is modulo
+ * 2^64, so that one way does both. */
+static void count_record(struct block *block, const struct record *rec, size_t size, int sign)
 {
 	uint64_t factor = (uint64_t)(int64_t)sign;
-	if (record_view_kind(data) == RECORD_VALUE) {
-		uint64_t bytes = record_view_key(data).len + record_view_value(data).len;
+	if (rec->kind == RECORD_VALUE) {
 		counter_add32(&block->keys, (uint32_t)factor);
-		counter_add64(&block->bytes, factor * bytes);
-		if (data[RECORD_AT_FLAGS] & RECORD_FLAG_EXPIRY)
+		counter_add64(&block->bytes, factor * (rec->key.len + rec->value.len));
+		if (rec->expires_ms != 0)
 			counter_add32(&block->expiring, (uint32_t)factor);
 	} else {
 		counter_add32(&block->tombstones, (uint32_t)factor);
 	}
-	counter_add64(&block->live_bytes, factor * record_view_size(data));
+	counter_add64(&block->live_bytes, factor * size);
 }
 
-/* The record at location is no longer the latest of its key. */
-static void drop_record(struct store *store, struct block *block, uint64_t location)
+void store_count_record(struct block *block, const uint8_t *data, int sign)
 {
-	const uint8_t *data = segment_at(&store->segs, location);
-	store_count_record(block, data, -1);
-	segment_kill(&store->segs, location, record_view_size(data));
+	struct record rec;
+	record_view(data, &rec);
+	count_record(block, &rec, record_view_size(data), sign);
+}
+
+/* The record that hit describes is no longer the latest of its key. It may be cold: what is
+ * needed of it is in hit. */
+static void drop_record(struct store *store, struct block *block, const struct store_hit *hit)
+{
+	size_t size = record_size(&hit->record);
+	count_record(block, &hit->record, size, -1);
+	segment_kill(&store->segs, hit->location, size);
 }
 
 /* The index of a key's block, in which hit still describes the key's entry. A hit of an
@@ -197,27 +298,29 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 	      struct store_hit *hit, const struct record *rec, uint64_t *end)
 {
 	struct block *block = block_of(store, key->block);
-	uint64_t replaced = hit->location, location;
+	struct store_hit replaced = *hit;
+	enum tail_claim claim = rec->kind == RECORD_VALUE ? TAIL_CLAIM_VALUE : TAIL_CLAIM_ERASE;
+	uint64_t location;
 	DHT_ASSERT(rec->kind == RECORD_VALUE || rec->kind == RECORD_TOMBSTONE);
 	DHT_ASSERT(bytes_equal(rec->key, key->key));
 
 	/* Whatever can fail comes first; room in the index that is not used is no change. */
-	int rc = replaced != 0 ? 0 : index_reserve(&block->index, store->os);
+	int rc = replaced.location != 0 ? 0 : index_reserve(&block->index, store->os);
 	if (rc == 0)
-		rc = tail_append(&store->tail, appender, rec, &location, end);
+		rc = tail_append(&store->tail, appender, rec, claim, &location, end);
 	if (rc != 0)
 		return rc;
 
 	uint32_t place = hit->place;
-	if (replaced != 0)
+	if (replaced.location != 0)
 		index_replace(index_of_hit(store, key, hit), place, location);
 	else
 		place = index_insert(&block->index, store_hash_of(key), location);
-	const uint8_t *data = segment_at(&store->segs, location);
-	store_count_record(block, data, 1);
-	hit_set(hit, place, index_entries(&block->index)[place], data);
-	if (replaced != 0)
-		drop_record(store, block, replaced);
+	hit_set(hit, place, index_entries(&block->index)[place],
+		segment_at(&store->segs, location));
+	count_record(block, &hit->record, record_size(rec), 1);
+	if (replaced.location != 0)
+		drop_record(store, block, &replaced);
 	return 0;
 }
 
@@ -227,7 +330,7 @@ int store_erase(struct store *store, unsigned appender, const struct store_key *
 	struct record erase = {.kind = RECORD_ERASE, .acc = floor, .ver = floor, .key = key->key};
 	struct index *ix = index_of_hit(store, key, hit);
 	uint64_t location;
-	int rc = tail_append(&store->tail, appender, &erase, &location, end);
+	int rc = tail_append(&store->tail, appender, &erase, TAIL_CLAIM_ERASE, &location, end);
 	if (rc != 0)
 		return rc;
 	block_of(store, key->block)->erased_end = *end;
@@ -237,7 +340,7 @@ int store_erase(struct store *store, unsigned appender, const struct store_key *
 		segment_keep(&store->segs, location, (uint32_t)record_size(&erase));
 	else
 		segment_kill(&store->segs, location, record_size(&erase));
-	drop_record(store, block_of(store, key->block), hit->location);
+	drop_record(store, block_of(store, key->block), hit);
 	hit_clear(hit);
 	return 0;
 }
@@ -262,7 +365,7 @@ static void scan_prefetch(const struct store *store, const struct index *ix, uin
 }
 
 uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
-		    store_visit_fn visit, void *ctx)
+		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx)
 {
 	const struct index *ix = &block_of(store, block)->index;
 	DHT_ASSERT(max > 0);
@@ -281,9 +384,12 @@ uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, un
 		hash = next;
 		struct store_hit hit;
 		scan_prefetch(store, ix, place);
-		hit_set(&hit, place, entries[place],
-			segment_at(&store->segs, index_entry_location(entries[place])));
-		visit(ctx, block, STORE_FOUND, &hit);
+		const uint8_t *data;
+		uint64_t location = index_entry_location(entries[place]);
+		enum store_found found = reach(store, location, fetched, &data);
+		hit_set(&hit, place, entries[place], found == STORE_FOUND ? data : NULL);
+		hit.is_fetched = found == STORE_FOUND && data != segment_at(&store->segs, location);
+		visit(ctx, block, found, &hit);
 		visited++;
 	}
 	return STORE_HASH_END;
@@ -308,7 +414,7 @@ int store_put_ceiling(struct store *store, unsigned appender, uint64_t ceiling, 
 	/* Known before it is appended, so that it outlives the segment that has it. */
 	if (store->segs.has_files)
 		files_note_ceiling(&store->files, ceiling);
-	int rc = tail_append(&store->tail, appender, &rec, &location, end);
+	int rc = tail_append(&store->tail, appender, &rec, TAIL_CLAIM_ERASE, &location, end);
 	if (rc == 0)
 		segment_kill(&store->segs, location, record_size(&rec));
 	return rc;

@@ -108,7 +108,8 @@ enum store_sync {
 enum store_found {
 	STORE_ABSENT,
 	STORE_FOUND,
-	STORE_COLD, /* a record that may be the key's must be read from disk first */
+	STORE_COLD,    /* a record that may be the key's must be read from disk first */
+	STORE_DAMAGED, /* a record that may be the key's does not verify: logged, stop the node */
 };
 
 /* What a look-up found. */
@@ -117,14 +118,15 @@ struct store_hit {
 	uint32_t place;    /* of the entry in the block's index; the store's own */
 	bool promised;     /* promised = successor of acc */
 	bool hot;          /* this node may write next without preparing */
+	bool is_fetched;   /* the record lies in what was fetched, not in a segment */
 	struct record record;
 };
 
-/* A record that was read from disk for a look-up that answered STORE_COLD. */
+/* Records that were read from disk (store_fetch) for look-ups that answered STORE_COLD. */
 struct store_fetched {
 	uint64_t location;
 	const uint8_t *data;
-	size_t len;
+	const struct store_fetched *next;
 };
 
 /* Opens a store: an empty one if os has no files, otherwise what the files hold, and the
@@ -159,9 +161,10 @@ void store_prefetch_index(const struct store *store, const struct store_key *key
 void store_prefetch_record(const struct store *store, const struct store_key *key);
 
 /* Finds the latest record of a key: value or tombstone, expired or not; hit->record is
- * set only with STORE_FOUND. fetched is NULL, or the record that an earlier STORE_COLD
- * asked for (its location is in hit->location then). As long as all segments are in
- * memory no record is cold. */
+ * set only with STORE_FOUND. fetched is NULL, or what earlier calls with STORE_COLD asked
+ * for: each names one location, in hit->location, which the caller pins before it gives up
+ * the lock, fetches, and adds to the list; keys of equal hash may need several. As long as
+ * all segments are in memory no record is cold. */
 enum store_found store_find(const struct store *store, const struct store_key *key,
 			    const struct store_fetched *fetched, struct store_hit *hit);
 
@@ -184,6 +187,11 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 int store_erase(struct store *store, unsigned appender, const struct store_key *key,
 		struct store_hit *hit, struct ballot floor, uint64_t *end) DHT_MUST_CHECK;
 
+/* Reads the record at a location, whose segment is pinned, from disk and verifies it; no
+ * lock is needed. *data is malloc'ed, the caller's. DHT_ENOMEM; DHT_ECORRUPT: the disk
+ * lied, which was logged; those of store/os.h. */
+int store_fetch(const struct store *store, uint64_t location, uint8_t **data) DHT_MUST_CHECK;
+
 /* Sets the two flags of the entry that hit describes, and in hit. */
 void store_set_flags(struct store *store, const struct store_key *key, struct store_hit *hit,
 		     bool promised, bool hot);
@@ -193,11 +201,12 @@ void store_set_flags(struct store *store, const struct store_key *key, struct st
  * the hash to go on from, STORE_HASH_END when the block is done. Because the order
  * is that of the hashes, a cursor survives growth: an entry that is there
  * throughout is visited, and none twice but through a put of its key after an erase.
- * found is STORE_FOUND or STORE_COLD. visit must not change the block. */
+ * found is STORE_FOUND, STORE_COLD or STORE_DAMAGED, in the last two cases without a
+ * record; fetched is as in store_find. visit must not change the block. */
 typedef void (*store_visit_fn)(void *ctx, uint32_t block, enum store_found found,
 			       const struct store_hit *hit);
 uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
-		    store_visit_fn visit, void *ctx);
+		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx);
 
 /* Keeps the segment of a location from being reused, across the group lock: pinning is
  * for a record that is the latest of its key, under the lock of its group. */

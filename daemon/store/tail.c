@@ -153,8 +153,17 @@ static void appender_leave(struct tail *tail, unsigned appender)
 	atomic_store_explicit(&tail->appender[appender].copying, 0, memory_order_release);
 }
 
-int tail_append(struct tail *tail, unsigned appender, const struct record *rec, uint64_t *location,
-		uint64_t *end)
+/* The first segment that is not for an append of this claim. */
+static uint64_t end_of_claim(const struct tail *tail, enum tail_claim claim)
+{
+	uint64_t reserved = atomic_load(&tail->reserved_from);
+	if (reserved == UINT64_MAX || claim == TAIL_CLAIM_MOVE)
+		return UINT64_MAX;
+	return claim == TAIL_CLAIM_VALUE ? reserved : reserved + 1;
+}
+
+int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
+		enum tail_claim claim, uint64_t *location, uint64_t *end)
 {
 	if (rec->key.len > RECORD_KEY_MAX || rec->value.len > RECORD_VALUE_MAX)
 		return DHT_ETOOBIG;
@@ -164,8 +173,7 @@ int tail_append(struct tail *tail, unsigned appender, const struct record *rec, 
 
 	uint64_t at;
 	uint32_t slot;
-	uint64_t end_sequence =
-	    rec->kind == RECORD_VALUE ? atomic_load(&tail->reserved_from) : UINT64_MAX;
+	uint64_t end_sequence = end_of_claim(tail, claim);
 	appender_enter(tail, appender);
 	int rc = reserve(tail, (uint32_t)size, end_sequence, &at, &slot);
 	if (rc == 0) {

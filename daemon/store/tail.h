@@ -89,10 +89,17 @@ static inline uint64_t tail_begin_of(uint64_t sequence)
 	return sequence << STORE_OFFSET_BITS | SEGMENT_HEADER_SIZE;
 }
 
+/* How much of what is left on a full disk an append may take. */
+enum tail_claim {
+	TAIL_CLAIM_VALUE, /* nothing of the reserve */
+	TAIL_CLAIM_ERASE, /* all but the last segment: tombstones, erasures, ceilings */
+	TAIL_CLAIM_MOVE,  /* all: what compaction copies gives more back than it takes */
+};
+
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On
  * an error nothing has changed. */
-int tail_append(struct tail *tail, unsigned appender, const struct record *rec, uint64_t *location,
-		uint64_t *end) DHT_MUST_CHECK;
+int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
+		enum tail_claim claim, uint64_t *location, uint64_t *end) DHT_MUST_CHECK;
 
 /* The end of the log, copies under way included. */
 static inline uint64_t tail_position(const struct tail *tail)

@@ -7,37 +7,68 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "node/change.h"
+#include "worker/committer.h"
+#include "worker/fetch.h"
+
+enum {
+	/* Entries of a step, and records that one reads at once, after cold ones were met. */
+	SCAN_COLD_STEP = 8,
+	SCAN_COLD_MAX = 64,
+};
+
+/* Lets the session wait for what the operation has met. */
+static void wait_for(struct worker *w, struct session *s, uint64_t cold)
+{
+	if (cold == 0) {
+		outbox_stall(w, s, OUTBOX_ROOM);
+		return;
+	}
+	if (fetch_start(w, s, cold) != 0) {
+		store_unpin(exec_of(w)->store, cold);
+		outbox_stall(w, s, OUTBOX_COMMIT);
+	}
+}
 
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
 	op->key = node_key(exec->node, op->key.key);
 	op->now_ms = clock_expiry_ms();
+	op->fetched = fetch_list(s);
 	*result = (struct op_result){0};
 	groups_lock(&exec->groups, op->key.block);
 	node_run(exec->node, w->index, op, result);
-	if (result->location != 0)
-		store_pin(exec->store, result->location);
+	if (result->location != 0 || result->cold != 0)
+		store_pin(exec->store, result->cold != 0 ? result->cold : result->location);
 	groups_unlock(&exec->groups, op->key.block);
 	outbox_rest_on(w, result->end);
+	if (result->status == DHT_EDAMAGED)
+		committer_fail(w->shared->committer, DHT_EDAMAGED);
 	if (result->status != DHT_EAGAIN)
 		return 0;
-	outbox_stall(w, s, OUTBOX_ROOM);
+	wait_for(w, s, result->cold);
 	return DHT_EAGAIN;
 }
 
-void exec_done(struct worker *w, const struct op_result *result)
+void exec_done(struct worker *w, struct session *s, const struct op_result *result)
 {
 	if (result->location != 0)
 		store_unpin(exec_of(w)->store, result->location);
+	if (!list_is_empty(&s->fetches))
+		fetch_release(w, s);
 }
 
 struct scan {
 	struct exec *exec;
+	struct session *session;
 	uint64_t end; /* what was seen rests on */
 	struct bytes prefix;
 	uint64_t now_ms;
 	struct exec_entries *entries;
+	unsigned cold_count; /* met without being at hand, and pinned */
+	uint64_t cold[SCAN_COLD_MAX];
+	bool is_cold; /* some were, and at hand */
+	bool is_damaged;
 };
 
 static bool has_room(struct exec_entries *entries)
@@ -55,11 +86,25 @@ static bool has_room(struct exec_entries *entries)
 	return true;
 }
 
+/* A cold record, which the step has to be repeated with; more than fit come then. */
+static void collect_cold(struct scan *scan, uint64_t location)
+{
+	if (scan->cold_count == SCAN_COLD_MAX)
+		return;
+	store_pin(scan->exec->store, location);
+	scan->cold[scan->cold_count++] = location;
+}
+
 static void collect(void *ctx, uint32_t block, enum store_found found, const struct store_hit *hit)
 {
 	struct scan *scan = ctx;
 	const struct record *r = &hit->record;
-	DHT_ASSERT(found == STORE_FOUND);
+	if (found == STORE_DAMAGED)
+		scan->is_damaged = true;
+	if (found == STORE_COLD)
+		collect_cold(scan, hit->location);
+	if (found != STORE_FOUND)
+		return;
 	uint64_t end = store_rests_on(scan->exec->store, block, hit);
 	if (end > scan->end)
 		scan->end = end;
@@ -68,12 +113,16 @@ static void collect(void *ctx, uint32_t block, enum store_found found, const str
 		return;
 	if (change_is_expired(r, scan->now_ms) || !has_room(scan->entries))
 		return;
-	store_pin(scan->exec->store, hit->location);
+	if (hit->is_fetched)
+		scan->is_cold = true;
+	else
+		store_pin(scan->exec->store, hit->location);
 	scan->entries->items[scan->entries->count++] = (struct exec_entry){
 	    .key = r->key,
 	    .value = r->value,
 	    .expires_ms = r->expires_ms,
 	    .location = hit->location,
+	    .fetch = hit->is_fetched ? fetch_take(scan->session, hit->location) : NULL,
 	};
 	scan->entries->bytes += r->key.len + r->value.len;
 }
@@ -83,36 +132,80 @@ bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor)
 	return cursor->block >= store_blocks(exec_of(w)->store);
 }
 
-bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
-	       struct exec_entries *entries)
+/* Takes the last entry back; what was fetched for it is at hand for the next try. */
+static void pop_entry(struct exec_entries *entries, struct session *s)
+{
+	struct exec_entry *entry = &entries->items[--entries->count];
+	entries->bytes -= entry->key.len + entry->value.len;
+	if (entry->fetch != NULL)
+		list_push_tail(&s->fetches, &entry->fetch->link);
+	else
+		store_unpin(entries->store, entry->location);
+}
+
+/* The step met cold records: it is undone, and repeated when the first of them are there. */
+static void fetch_and_repeat(struct worker *w, struct session *s, struct scan *scan, size_t before)
+{
+	while (scan->entries->count > before)
+		pop_entry(scan->entries, s);
+	for (unsigned i = 0; i < scan->cold_count; i++) {
+		if (i >= SCAN_COLD_STEP || fetch_start(w, s, scan->cold[i]) != 0)
+			store_unpin(scan->exec->store, scan->cold[i]);
+	}
+	if (!s->waits)
+		outbox_stall(w, s, OUTBOX_COMMIT); /* no memory for a single one */
+}
+
+int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, struct bytes prefix,
+	      unsigned max, struct exec_entries *entries)
 {
 	struct exec *exec = exec_of(w);
 	if (exec_scan_is_over(w, cursor))
-		return false;
+		return 0;
 	struct scan scan = {
 	    .exec = exec,
+	    .session = s,
 	    .prefix = prefix,
 	    .now_ms = clock_expiry_ms(),
 	    .entries = entries,
 	};
+	size_t before = entries->count;
+	if (cursor->meets_cold && max > SCAN_COLD_STEP)
+		max = SCAN_COLD_STEP;
 	entries->store = exec->store;
 	groups_lock(&exec->groups, cursor->block);
 	scan.end = store_rests_on(exec->store, cursor->block, &(struct store_hit){0});
-	cursor->hash = store_scan(exec->store, cursor->block, cursor->hash, max, collect, &scan);
+	uint32_t next = store_scan(exec->store, cursor->block, cursor->hash, max, fetch_list(s),
+				   collect, &scan);
 	groups_unlock(&exec->groups, cursor->block);
+	if (scan.is_damaged)
+		committer_fail(w->shared->committer, DHT_EDAMAGED);
+	if (scan.cold_count > 0) {
+		cursor->meets_cold = true;
+		fetch_and_repeat(w, s, &scan, before);
+		return DHT_EAGAIN;
+	}
+	cursor->meets_cold = scan.is_cold;
+	fetch_release(w, s);
 	outbox_rest_on(w, scan.end);
-	if (cursor->hash >= STORE_HASH_END) {
+	cursor->hash = next;
+	if (next >= STORE_HASH_END) {
 		cursor->hash = 0;
 		cursor->block++;
 	}
-	return !exec_scan_is_over(w, cursor);
+	return 0;
 }
 
 void exec_entries_take(struct exec_entries *entries, size_t n)
 {
 	DHT_ASSERT(n <= entries->count - entries->taken);
-	for (size_t end = entries->taken + n; entries->taken < end; entries->taken++)
-		store_unpin(entries->store, entries->items[entries->taken].location);
+	for (size_t end = entries->taken + n; entries->taken < end; entries->taken++) {
+		struct exec_entry *entry = &entries->items[entries->taken];
+		if (entry->fetch != NULL)
+			fetch_free(entries->store, entry->fetch);
+		else
+			store_unpin(entries->store, entry->location);
+	}
 	if (entries->taken == entries->count) {
 		entries->taken = 0;
 		entries->count = 0;

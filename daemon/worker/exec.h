@@ -35,13 +35,16 @@ static inline struct exec *exec_of(const struct worker *w)
  * then. */
 int exec_run(struct worker *w, struct session *s, struct op *op,
 	     struct op_result *result) DHT_MUST_CHECK;
-void exec_done(struct worker *w, const struct op_result *result);
+void exec_done(struct worker *w, struct session *s, const struct op_result *result);
 
-/* A visited entry, pinned until exec_entries_release. */
+struct fetch;
+
+/* A visited entry, which stays until it is taken. */
 struct exec_entry {
 	struct bytes key, value;
 	uint64_t expires_ms;
-	uint64_t location;
+	uint64_t location;   /* pinned, unless it was fetched */
+	struct fetch *fetch; /* what it lies in then; NULL otherwise */
 };
 
 /* The collected entries; those before `taken` were unpinned already. */
@@ -56,19 +59,20 @@ struct exec_entries {
 /* Where a scan of the whole node stands. Starts as zeros. */
 struct exec_cursor {
 	uint32_t block, hash;
+	bool meets_cold; /* steps are small */
 };
 
-/* Collects the next values (no tombstones, nothing expired) whose keys begin with prefix,
- * until about max entries were looked at, all in one block. Returns false at the end of
- * the node. Entries that are there from the first call to the last are collected. */
-bool exec_scan(struct worker *w, struct exec_cursor *cursor, struct bytes prefix, unsigned max,
-	       struct exec_entries *entries) DHT_MUST_CHECK;
+/* Collects the next values (no tombstones) whose keys begin with prefix, until about
+ * max entries were looked at, all in one block. Entries that are there from the first call
+ * to the last are collected. DHT_EAGAIN: the session waits, the call is to be repeated. */
+int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, struct bytes prefix,
+	      unsigned max, struct exec_entries *entries) DHT_MUST_CHECK;
 bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor);
 
-/* Unpins the next n entries. When none is left the array is empty again. */
+/* Gives up the next n entries. When none is left the array is empty again. */
 void exec_entries_take(struct exec_entries *entries, size_t n);
 
-/* Unpins whatever is left and frees the array. */
+/* Gives up whatever is left and frees the array. */
 void exec_entries_fini(struct exec_entries *entries);
 
 #endif

@@ -34,6 +34,7 @@ struct session *session_create(struct sessions *all, int fd, uint32_t watch_kind
 	list_init(&s->ready_link);
 	list_init(&s->held_link);
 	list_init(&s->wait_link);
+	list_init(&s->fetches);
 	pthread_mutex_lock(&all->lock);
 	s->id = all->next_id++;
 	list_push_tail(&all->all, &s->link);
@@ -47,7 +48,8 @@ void session_destroy(struct session *s)
 {
 	struct sessions *all = s->sessions;
 	DHT_ASSERT(list_is_empty(&s->hot_link) && list_is_empty(&s->ready_link) &&
-		   list_is_empty(&s->held_link) && list_is_empty(&s->wait_link));
+		   list_is_empty(&s->held_link) && list_is_empty(&s->wait_link) &&
+		   list_is_empty(&s->fetches));
 	if (s->protocol->closed != NULL)
 		s->protocol->closed(s);
 	conn_fini(&s->conn);

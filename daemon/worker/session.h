@@ -61,6 +61,8 @@ struct session {
 	struct list ready_link; /* the worker's sessions, or streams, with something to do */
 	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
 	struct list wait_link;  /* sessions whose next request has to wait */
+	struct list fetches;    /* cold records for its next request (worker/fetch) */
+	unsigned fetching;      /* of these: those that have not come yet */
 	uint64_t held_end;      /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t active_ns;

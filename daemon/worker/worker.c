@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "worker/committer.h"
+#include "worker/fetch.h"
 #include "worker/turn.h"
 
 /* Sessions bring the kind that the dispatcher gave them; this one is none of those. */
@@ -37,6 +38,7 @@ static void session_bury(struct worker *w, struct session *s)
 	}
 	list_remove(&s->ready_link);
 	outbox_drop(s);
+	fetch_drop(w, s);
 	/* An event of this round may still point to it. */
 	list_push_tail(&w->graveyard, &s->ready_link);
 }
@@ -172,8 +174,7 @@ int worker_push(struct worker *w, struct job *job, uint64_t now_ns)
 	return rc;
 }
 
-/* Queues a job even if the queue is full. */
-static void push_beyond(struct worker *w, struct job *job, uint64_t now_ns)
+void worker_push_beyond(struct worker *w, struct job *job, uint64_t now_ns)
 {
 	bool wake;
 	queue_push_beyond(&w->queue, job, now_ns, &wake);
@@ -197,7 +198,7 @@ int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns)
 void worker_hand_over_last(struct worker *w, struct session *s, uint64_t now_ns)
 {
 	prepare_hand_over(s, now_ns);
-	push_beyond(w, &s->job, now_ns);
+	worker_push_beyond(w, &s->job, now_ns);
 }
 
 static void run_jobs(struct worker *w)
@@ -462,7 +463,7 @@ uint64_t worker_probe(struct worker *w, uint64_t now_ns)
 	atomic_store_explicit(&w->probe_since, now_ns, memory_order_relaxed);
 	/* Also into a full queue: a worker that hangs behind one must be noticed, and
 	 * one that is overloaded must not look as if it did. */
-	push_beyond(w, &w->probe, now_ns);
+	worker_push_beyond(w, &w->probe, now_ns);
 	return 0;
 }
 
@@ -483,6 +484,15 @@ bool worker_join(struct worker *w, uint64_t until_ns)
 	    .tv_nsec = (long)(wall_ns % NS_PER_S),
 	};
 	return pthread_timedjoin_np(w->thread, NULL, &until) == 0;
+}
+
+void worker_run_leftovers(struct worker *w)
+{
+	for (struct job *job = queue_take(&w->queue), *next; job != NULL; job = next) {
+		next = job->next;
+		queue_started(&w->queue);
+		job->run(w, job);
+	}
 }
 
 void worker_fini(struct worker *w)

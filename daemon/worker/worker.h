@@ -42,6 +42,7 @@ enum {
 #define WORKER_SLICE_NS 200000ull /* of background work, while clients may wait */
 
 struct committer;
+struct readers;
 struct exec;
 
 /* What all workers share; constant while they run, but for the atomics. */
@@ -53,6 +54,7 @@ struct worker_shared {
 	_Atomic uint64_t output_max;    /* unsent bytes at which a client is not read any more */
 	struct sessions *sessions;
 	struct exec *exec;           /* what operations run on (worker/exec.h) */
+	struct readers *readers;     /* read what is not in memory */
 	struct committer *committer; /* tells how far replies may go out */
 };
 
@@ -104,9 +106,16 @@ void worker_stop(struct worker *w, uint64_t until_ns);
 bool worker_join(struct worker *w, uint64_t until_ns);
 void worker_fini(struct worker *w);
 
+/* Runs the jobs that came behind the end of the thread, on the caller's: reads of records
+ * for sessions that are closed. */
+void worker_run_leftovers(struct worker *w);
+
 /* Queues a job and wakes the worker if it sleeps. DHT_EFULL: the job stays with the
  * caller. */
 int worker_push(struct worker *w, struct job *job, uint64_t now_ns) DHT_MUST_CHECK;
+
+/* The same even if the queue is full: for jobs whose number is bounded otherwise. */
+void worker_push_beyond(struct worker *w, struct job *job, uint64_t now_ns);
 
 /* Hands a session over; the caller does not touch it after success. */
 int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns) DHT_MUST_CHECK;

@@ -204,7 +204,7 @@ static void open_store(struct store_report *report)
 	if (rc != 0)
 		return;
 	for (uint32_t i = 0; i < BLOCKS; i++)
-		(void)store_scan(store, i, 0, UINT32_MAX, visit, &keys);
+		(void)store_scan(store, i, 0, UINT32_MAX, NULL, visit, &keys);
 	DHT_ASSERT(keys == report->keys);
 	store_close(store);
 }

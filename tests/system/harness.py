@@ -300,6 +300,8 @@ class Node:
             "listen.client": f"127.0.0.1:{self.client_port}",
             "listen.peer": f"127.0.0.1:{self.peer_port}",
             "listen.admin": str(self.socket),
+            # The smallest that holds the largest value: a start fills several.
+            "store.segment_size": "20MiB",
         }
         self.settings.update(setting.split("=", 1) for setting in settings)
         self.build = build

@@ -245,7 +245,7 @@ static void check_scan(unsigned max)
 		uint32_t from = 0;
 		while (from < STORE_HASH_END) {
 			unsigned visited = 0;
-			uint32_t next = store_scan(store, block, from, max, visit, &visited);
+			uint32_t next = store_scan(store, block, from, max, NULL, visit, &visited);
 			UNIT_REQUIRE(next > from);
 			UNIT_REQUIRE(visited >= max || next == STORE_HASH_END);
 			from = next;
@@ -287,10 +287,10 @@ START_TEST(scan_visits_equal_hashes_together)
 		equal += id % BLOCKS == 0;
 	}
 	uint32_t last = STORE_HASH_END - 1;
-	ck_assert_uint_eq(store_scan(store, 0, last, 1, visit, &visited), STORE_HASH_END);
+	ck_assert_uint_eq(store_scan(store, 0, last, 1, NULL, visit, &visited), STORE_HASH_END);
 	ck_assert_uint_eq(visited, equal);
 	visited = 0;
-	ck_assert_uint_eq(store_scan(store, 0, STORE_HASH_END, 1, visit, &visited), STORE_HASH_END);
+	ck_assert_uint_eq(store_scan(store, 0, STORE_HASH_END, 1, NULL, visit, &visited), STORE_HASH_END);
 	ck_assert_uint_eq(visited, 0);
 }
 END_TEST

@@ -107,7 +107,7 @@ START_TEST(scan_reports_every_key_that_stays)
 	for (uint32_t block = 0; block < BLOCKS; block++) {
 		uint32_t from = 0;
 		while (from < STORE_HASH_END) {
-			from = store_scan(store, block, from, 3, mark, NULL);
+			from = store_scan(store, block, from, 3, NULL, mark, NULL);
 			for (int i = 0; i < 40; i++) {
 				snprintf(key, sizeof(key), "go%d", next++);
 				ck_assert_int_eq(put(store, key, "v", 1), 0);

@@ -142,7 +142,7 @@ static struct record record_of_size(size_t size)
 static int append(size_t size, uint64_t *at, uint64_t *end)
 {
 	struct record rec = record_of_size(size);
-	return tail_append(&tail, 0, &rec, at, end);
+	return tail_append(&tail, 0, &rec, TAIL_CLAIM_VALUE, at, end);
 }
 
 START_TEST(records_follow_each_other)
@@ -181,10 +181,10 @@ START_TEST(larger_than_a_record_can_be_is_refused)
 	uint64_t at, end, before = tail_position(&tail);
 	struct record rec = record_of_size(100);
 	rec.key.len = RECORD_KEY_MAX + 1;
-	ck_assert_int_eq(tail_append(&tail, 0, &rec, &at, &end), DHT_ETOOBIG);
+	ck_assert_int_eq(tail_append(&tail, 0, &rec, TAIL_CLAIM_VALUE, &at, &end), DHT_ETOOBIG);
 	rec.key.len = 0;
 	rec.value.len = RECORD_VALUE_MAX + 1;
-	ck_assert_int_eq(tail_append(&tail, 0, &rec, &at, &end), DHT_ETOOBIG);
+	ck_assert_int_eq(tail_append(&tail, 0, &rec, TAIL_CLAIM_VALUE, &at, &end), DHT_ETOOBIG);
 	ck_assert_uint_eq(tail_position(&tail), before);
 }
 END_TEST
@@ -271,7 +271,7 @@ static void *append_many(void *arg)
 		rec.ver = rec.acc;
 		rec.value = bytes_of(value, value_size(n));
 		memset(value, (int)(n + thread), rec.value.len);
-		UNIT_REQUIRE(tail_append(&tail, thread, &rec, &at, &end) == 0);
+		UNIT_REQUIRE(tail_append(&tail, thread, &rec, TAIL_CLAIM_VALUE, &at, &end) == 0);
 		UNIT_REQUIRE(end >> STORE_OFFSET_BITS < SEGMENTS_MAX);
 		atomic_store(&slots[end >> STORE_OFFSET_BITS], segment_slot_of(at) + 1);
 	}
