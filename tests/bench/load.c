@@ -139,6 +139,27 @@ static struct load_phase timed_phase(const struct load_options *o, uint64_t dura
 	return phase;
 }
 
+/* The phase that the options ask for. */
+static struct load_phase measured_phase(const struct load_options *o)
+{
+	struct load_phase phase = timed_phase(o, o->duration_ns);
+	if (o->every_key || o->requests != 0) {
+		phase.requests = o->every_key ? o->keys : o->requests;
+		phase.duration_ns = UINT64_MAX;
+	}
+	phase.in_order = o->every_key;
+	if (o->trace != NULL && (phase.trace = fopen(o->trace, "we")) == NULL)
+		err(1, "%s", o->trace);
+	return phase;
+}
+
+static void close_trace(const struct load_options *o, FILE *trace)
+{
+	bool failed = ferror(trace);
+	if (fclose(trace) != 0 || failed)
+		errx(1, "%s was not written", o->trace);
+}
+
 int main(int argc, char **argv)
 {
 	static struct run run;
@@ -161,13 +182,11 @@ int main(int argc, char **argv)
 		struct load_phase warmup = timed_phase(o, o->warmup_ns);
 		run_preparation(&run, &warmup, "warm-up");
 	}
-	struct load_phase measured = timed_phase(o, o->duration_ns);
-	if (o->requests != 0) {
-		measured.requests = o->requests;
-		measured.duration_ns = UINT64_MAX;
-	}
+	struct load_phase measured = measured_phase(o);
 	struct load_report report;
 	run_phase(&run, &measured, &report);
+	if (measured.trace != NULL)
+		close_trace(o, measured.trace);
 	run_stop(&run);
 
 	load_report_print(&report);

@@ -4,6 +4,7 @@
 A generator that overlooks a wrong reply makes every comparison worthless, so each
 way to be wrong has a server here that is wrong in just that way.
 """
+import array
 import contextlib
 import json
 import os
@@ -291,11 +292,47 @@ def test_fill_reaches_every_key(redis):
             assert connection.recv(100) == b":33\r\n"
 
 
+def test_every_key_is_asked_for_once():
+    asked = []
+
+    def answer(connection, number):
+        asked.append(int(number))
+        connection.sendall(value(number))
+
+    with FakeServer(answer) as server:
+        code, report, _ = run_load(server.port, "--command", "get", "--value-size", "20",
+                                   "--every-key", "--keys", "777", "--connections", "5",
+                                   "--pipeline", "3")
+    assert (code, report["requests"], sorted(asked)) == (0, 777, list(range(777)))
+
+
+def test_trace_has_the_time_of_every_reply(redis, tmp_path):
+    trace = tmp_path / "trace"
+    before = time.monotonic_ns()
+    code, report, _ = run_load(redis[0], "--requests", "5000", "--connections", "6",
+                               "--threads", "2", "--warmup", "0.1", "--trace", trace)
+    after = time.monotonic_ns()
+    numbers = array.array("Q", trace.read_bytes())
+    starts, latencies = numbers[::2], numbers[1::2]
+    assert (code, len(starts), len(latencies)) == (0, 5000, 5000)
+    assert all(before < start < start + latency < after
+               for start, latency in zip(starts, latencies))
+    assert max(latencies) == pytest.approx(1000 * report["latency_us"]["max"], abs=1)
+
+
+def test_trace_that_cannot_be_written():
+    with FakeServer(lambda c, number: c.sendall(value(number))) as server:
+        code, report, messages = run_load(server.port, *GET, "--trace", "/dev/full")
+    assert (code, report) == (1, None)
+    assert "/dev/full" in messages
+
+
 @pytest.mark.parametrize("options", [
     ("--connections", "0"), ("--connections", "-1"), ("--connections", "1x"),
     ("--keys", "99999999999999999999999"), ("--threads", "2"), ("--command", "mget"),
     ("--protocol", "memcached"), ("--duration", "0"), ("--duration", "nan"), ("--port", "0"),
     ("--value-size", "16000000", "--pipeline", "100"), ("--nonsense",), ("stray",),
+    ("--every-key", "--requests", "5"),
 ])
 def test_wrong_usage(options):
     code, report, messages = run_load(1, *options)

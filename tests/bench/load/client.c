@@ -362,6 +362,11 @@ static size_t connection_take_reply(struct load_client *client, struct connectio
 		break;
 	}
 	histogram_record(&client->result.latency, now - slot->start_ns);
+	if (client->phase->trace != NULL) {
+		/* One call: other threads write, too. That it failed is noticed at the end. */
+		struct load_sample sample = {slot->start_ns, now - slot->start_ns};
+		fwrite(&sample, sizeof(sample), 1, client->phase->trace);
+	}
 	client->result.answered++;
 	client->in_flight--;
 	c->answered++;

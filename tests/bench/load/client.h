@@ -17,6 +17,7 @@
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/histogram.h"
 #include "options.h"
@@ -29,6 +30,13 @@ struct load_phase {
 	uint64_t duration_ns; /* UINT64_MAX: until all requests are answered */
 	uint64_t rate;        /* requests a second over all connections; 0: closed loop */
 	bool in_order;        /* every key once, in order, instead of random ones */
+	FILE *trace;          /* receives a struct load_sample for each reply; may be NULL */
+};
+
+/* When the latency of a request began, on the monotonic clock, and the latency. */
+struct load_sample {
+	uint64_t start_ns;
+	uint64_t latency_ns;
 };
 
 struct load_result {

@@ -41,11 +41,14 @@ static const char usage[] =
     "  --warmup SECONDS     run this long before measuring (0.5)\n"
     "  --duration SECONDS   measure for this long (5)\n"
     "  --requests N         measure this many requests instead\n"
+    "  --every-key          measure one request for each key, in order, instead\n"
     "  --rate N             open loop: requests a second, sent when due whatever the\n"
     "                       server does; latency counts from the time it was due\n"
     "  --timeout SECONDS    give up when nothing has arrived for this long (10)\n"
     "  --server-pid PID     report the CPU time of this process per request\n"
     "  --seed N             of the choice of keys (1)\n"
+    "  --trace FILE         write two 64-bit numbers for each reply that was measured:\n"
+    "                       when its latency began (CLOCK_MONOTONIC) and the latency, in ns\n"
     "  --json               print one JSON object instead of one line of text\n"
     "  --help\n"
     "\n"
@@ -114,6 +117,8 @@ static void check(const struct load_options *o)
 		wrong_usage("memcached knows get and set only");
 	if (o->threads > o->connections)
 		wrong_usage("more threads (%u) than connections (%u)", o->threads, o->connections);
+	if (o->every_key && o->requests != 0)
+		wrong_usage("--every-key says how many requests there are");
 	if ((o->value_size_bytes + 128) * o->pipeline > LOAD_RING_MAX)
 		wrong_usage("%u values of %zu bytes are more than a connection may have in flight",
 			    o->pipeline, o->value_size_bytes);
@@ -141,6 +146,8 @@ enum option_code {
 	OPTION_PROTOCOL,
 	OPTION_COMMAND,
 	OPTION_FILL,
+	OPTION_EVERY_KEY,
+	OPTION_TRACE,
 	OPTION_JSON,
 	OPTION_HELP,
 #define X(field, ...) OPTION_##field,
@@ -154,6 +161,8 @@ static const struct option long_options[] = {
     {"protocol", required_argument, NULL, OPTION_PROTOCOL},
     {"command", required_argument, NULL, OPTION_COMMAND},
     {"fill", no_argument, NULL, OPTION_FILL},
+    {"every-key", no_argument, NULL, OPTION_EVERY_KEY},
+    {"trace", required_argument, NULL, OPTION_TRACE},
     {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, OPTION_HELP},
 #define X(field, name, ...) {name, required_argument, NULL, OPTION_##field},
@@ -182,6 +191,12 @@ static void take_option(struct load_options *o, int code)
 		break;
 	case OPTION_FILL:
 		o->fill = true;
+		break;
+	case OPTION_EVERY_KEY:
+		o->every_key = true;
+		break;
+	case OPTION_TRACE:
+		o->trace = optarg;
 		break;
 	case OPTION_JSON:
 		o->json = true;

@@ -41,8 +41,10 @@ struct load_options {
 	uint64_t rate;      /* requests a second over all connections; 0: closed loop */
 	uint64_t timeout_ns;
 	uint64_t seed;
-	pid_t server_pid; /* 0: the server's CPU time is not measured */
-	bool fill;        /* store every key once before anything else */
+	pid_t server_pid;  /* 0: the server's CPU time is not measured */
+	bool fill;         /* store every key once before anything else */
+	bool every_key;    /* measure one request for each key, in order */
+	const char *trace; /* file for the times of every measured request; NULL: none */
 	bool json;
 };
 
