@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures and marks of the system tests; what they are made of stands in harness.py."""
+import os
+import random
+
 import pytest
 
 import harness
+
+SEED = int(os.environ.get("DHT_SEED") or random.randrange(2**32))
 
 
 def pytest_configure(config):
@@ -50,6 +55,13 @@ def shared_node(request, module_nodes):
     if not module_nodes.nodes:
         module_nodes.make()
     return module_nodes.nodes[0]
+
+
+@pytest.fixture
+def chance(request):
+    """Random numbers; set DHT_SEED to what a failed test has printed to have the same."""
+    print(f"DHT_SEED={SEED}")
+    return random.Random(f"{SEED}/{request.node.name}")
 
 
 @pytest.fixture(scope="session")
