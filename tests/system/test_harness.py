@@ -9,9 +9,10 @@ from harness import NodeSet, knows_setting, wait_until
 # Runs a command, serves once it can be stopped (the file of its socket is there then),
 # and ends as told when SIGTERM comes.
 FAKE_DHTD = """#!/bin/bash
-trap 'exit {code}' TERM
+trap 'rm -f "$socket"; exit {code}' TERM
 {first}
-for word; do case $word in listen.admin=*) : >"${{word#*=}}" ;; esac; done
+for word; do case $word in listen.admin=*) socket=${{word#*=}} ;; esac; done
+: >"$socket"
 while :; do read -t 0.05 <> <(:) || :; done
 """
 
