@@ -99,19 +99,76 @@ static bool is_named(enum file_state state)
 	return state == FILE_IN_USE || state == FILE_DRAINING;
 }
 
-/* The lowest sequence of a segment that must stay; UINT64_MAX: there is none. */
+/* A segment in which everything is alive hides nothing, and is hidden by nothing that is
+ * there already. */
+static bool has_dead_records(const struct files *files, uint32_t slot)
+{
+	uint32_t used, live;
+	if (!segment_measure(files->segs, slot, &used, &live))
+		return true;
+	return used - SEGMENT_HEADER_SIZE >= (uint64_t)live + RECORD_FIXED;
+}
+
+/* The lowest sequence of a segment that must stay and may hold hidden records; UINT64_MAX:
+ * there is none. */
 static uint64_t barrier_of(const struct files *files, uint64_t durable)
 {
 	uint64_t barrier = UINT64_MAX;
 	for (uint32_t i = 0; i < slots_used(files); i++) {
 		const struct file *file = &files->file[i];
 		enum file_state state = state_of(files, i);
-		if ((state == FILE_IN_USE ||
+		if (((state == FILE_IN_USE && has_dead_records(files, i)) ||
 		     (state == FILE_DRAINING && file->drained_at > durable)) &&
 		    file->sequence < barrier)
 			barrier = file->sequence;
 	}
 	return barrier;
+}
+
+uint64_t files_barrier(const struct files *files)
+{
+	uint64_t barrier = UINT64_MAX;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		enum file_state state = state_of(files, i);
+		if ((state == FILE_DRAINING ||
+		     (state == FILE_IN_USE && has_dead_records(files, i))) &&
+		    files->file[i].sequence < barrier)
+			barrier = files->file[i].sequence;
+	}
+	return barrier;
+}
+
+uint64_t files_disk_bytes(const struct files *files)
+{
+	uint64_t count = 0;
+	for (uint32_t i = 0; i < slots_used(files); i++)
+		count += state_of(files, i) != FILE_NONE;
+	return count * files->segs->size;
+}
+
+uint64_t files_sealed_bytes(const struct files *files)
+{
+	uint64_t sealed = 0;
+	for (uint32_t i = 0; i < slots_used(files); i++) {
+		uint32_t used =
+		    atomic_load_explicit(&files->segs->slots[i].used, memory_order_relaxed);
+		sealed += is_named(state_of(files, i)) && used != 0;
+	}
+	return sealed * files->segs->size;
+}
+
+bool files_is_compactable(const struct files *files, uint32_t slot, uint64_t *sequence)
+{
+	const struct file *file = &files->file[slot];
+	*sequence = file->sequence;
+	return state_of(files, slot) == FILE_IN_USE &&
+	       !atomic_load_explicit(&file->is_finished, memory_order_acquire);
+}
+
+bool files_is_blocked(const struct files *files, uint32_t slot, uint64_t *sequence)
+{
+	*sequence = files->file[slot].sequence;
+	return state_of(files, slot) == FILE_DRAINING && segment_has_kept(files->segs, slot);
 }
 
 /* Names the segments of the log but for those that leave it. */

@@ -45,11 +45,11 @@ enum {
 enum file_state { FILE_NONE, FILE_SPARE, FILE_IN_USE, FILE_DRAINING };
 
 struct file {
-	_Atomic uint32_t state;   /* enum file_state */
-	_Atomic bool is_finished; /* written whole; a turn of the committer maps it */
-	bool is_zero;             /* a spare that was never written to */
-	uint64_t sequence;        /* in use or draining; the committer's, as the next one is */
-	uint64_t drained_at;      /* free once this position is durable */
+	_Atomic uint32_t state;    /* enum file_state */
+	_Atomic bool is_finished;  /* written whole; a turn of the committer maps it */
+	bool is_zero;              /* a spare that was never written to */
+	_Atomic uint64_t sequence; /* in use or draining; the committer sets it */
+	uint64_t drained_at;       /* free once this position is durable */
 };
 
 struct files {
@@ -103,6 +103,32 @@ int files_prepare(struct files *files) DHT_MUST_CHECK;
 
 /* Every manifest from now on has this ceiling or a higher one. */
 void files_note_ceiling(struct files *files, uint64_t ceiling);
+
+static inline uint32_t files_slots_used(const struct files *files)
+{
+	return atomic_load_explicit(&files->slots_used, memory_order_acquire);
+}
+
+static inline bool files_is_full(const struct files *files)
+{
+	return atomic_load_explicit(&files->is_full, memory_order_relaxed);
+}
+
+/* What all files take on disk. */
+uint64_t files_disk_bytes(const struct files *files);
+
+/* What the sealed segments of the log take on disk. */
+uint64_t files_sealed_bytes(const struct files *files);
+
+/* True for a sealed segment in use that is written whole and mapped. */
+bool files_is_compactable(const struct files *files, uint32_t slot, uint64_t *sequence);
+
+/* True for a segment that nothing is needed of but what hides older records. */
+bool files_is_blocked(const struct files *files, uint32_t slot, uint64_t *sequence);
+
+/* The lowest sequence of a segment that may hold hidden records; UINT64_MAX: there is
+ * none. For the housekeeper's use as well as the committer's. */
+uint64_t files_barrier(const struct files *files);
 
 static inline uint64_t files_durable(const struct files *files)
 {

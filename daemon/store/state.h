@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "store/compact.h"
 #include "store/files.h"
 #include "store/index.h"
 #include "store/segment.h"
@@ -35,7 +36,12 @@ struct store {
 	uint32_t block_count;
 	struct segments segs;
 	struct tail tail;
-	struct files files; /* unused without files */
+	/* The rest is unused without files. */
+	struct files files;
+	struct compactor compactor;
+	store_locate_fn locate;
+	void *ctx; /* of locate */
+	uint64_t memory_bytes;
 };
 
 /* The part of a hash that the index of the key's block goes by. */

@@ -36,6 +36,9 @@ int store_open(const struct store_options *options, const struct store_os *os, s
 	if (store->blocks == NULL)
 		goto out;
 	store->block_count = blocks;
+	store->locate = options->locate;
+	store->ctx = options->ctx;
+	store->memory_bytes = options->memory_bytes;
 	if (os->list != NULL) {
 		rc = recover_store(store, options);
 		goto out;
@@ -57,6 +60,7 @@ void store_close(struct store *store)
 		return;
 	for (uint32_t i = 0; i < store->block_count; i++)
 		index_fini(&store->blocks[i].index, store->os);
+	compact_fini(store);
 	files_fini(&store->files);
 	segments_fini(&store->segs);
 	free(store->blocks);
@@ -472,6 +476,131 @@ int store_prepare(struct store *store)
 	return store->segs.has_files ? files_prepare(&store->files) : 0;
 }
 
+enum store_pressure store_pressure(const struct store *store)
+{
+	return store->segs.has_files ? compact_pressure(store) : STORE_PRESSURE_NONE;
+}
+
+int store_compact_begin(struct store *store)
+{
+	return store->segs.has_files ? compact_begin(store) : DHT_ENOTFOUND;
+}
+
+bool store_is_compacting(const struct store *store)
+{
+	return atomic_load_explicit(&store->compactor.has_victim, memory_order_acquire);
+}
+
+int store_compact(struct store *store, unsigned appender, const struct store_locks *locks,
+		  size_t max_bytes, size_t *done_bytes)
+{
+	return compact_step(store, appender, locks, max_bytes, done_bytes);
+}
+
+/* ---- Memory ---------------------------------------------------------------------- */
+
+/* The sealed segments by what is to change: the oldest in memory, the newest that is not. */
+struct balance {
+	uint64_t hot_bytes;
+	uint32_t oldest_hot, newest_cold;
+	uint64_t oldest_hot_sequence, newest_cold_sequence; /* 0: none */
+};
+
+static void weigh(const struct store *store, struct balance *balance)
+{
+	const struct segments *segs = &store->segs;
+	uint32_t slots = files_slots_used(&store->files);
+	for (uint32_t i = 0; i < slots; i++) {
+		uint64_t sequence;
+		uint32_t used, live;
+		bool is_sealed = files_is_compactable(&store->files, i, &sequence) &&
+				 segment_measure(segs, i, &used, &live);
+		if (is_sealed && segment_is_cold(segs, i)) {
+			if (sequence > balance->newest_cold_sequence) {
+				balance->newest_cold_sequence = sequence;
+				balance->newest_cold = i;
+			}
+			continue;
+		}
+		if (segment_memory(segs, i) != NULL)
+			balance->hot_bytes += segs->size;
+		if (is_sealed && (balance->oldest_hot_sequence == 0 ||
+				  sequence < balance->oldest_hot_sequence)) {
+			balance->oldest_hot_sequence = sequence;
+			balance->oldest_hot = i;
+		}
+	}
+}
+
+/* Who sees the flag late reads the same bytes from a page that must come from disk again:
+ * slower, not wrong. */
+static int cool(struct store *store, uint32_t slot)
+{
+	struct segments *segs = &store->segs;
+	segment_set_state(segs, slot, SEGMENT_COLD, true);
+	return store->os->map(store->os->ctx, slot, segment_memory(segs, slot), segs->size,
+			      STORE_OS_MAP_LAZY);
+}
+
+static int warm(struct store *store, uint32_t slot)
+{
+	struct segments *segs = &store->segs;
+	int rc = store->os->map(store->os->ctx, slot, segment_memory(segs, slot), segs->size,
+				STORE_OS_MAP_READ);
+	if (rc == 0)
+		segment_set_state(segs, slot, SEGMENT_COLD, false);
+	return rc;
+}
+
+int store_balance(struct store *store, bool *changed)
+{
+	struct segments *segs = &store->segs;
+	struct balance balance = {0};
+	*changed = false;
+	if (!segs->has_files)
+		return 0;
+	uint64_t budget = store->memory_bytes != 0 ? store->memory_bytes : UINT64_MAX;
+	weigh(store, &balance);
+	bool cools = balance.hot_bytes > budget && balance.oldest_hot_sequence != 0;
+	bool warms = !cools && balance.newest_cold_sequence != 0 &&
+		     budget - balance.hot_bytes >= segs->size && balance.hot_bytes <= budget;
+	if (!cools && !warms)
+		return 0;
+	uint32_t slot = cools ? balance.oldest_hot : balance.newest_cold;
+	uint64_t sequence = cools ? balance.oldest_hot_sequence : balance.newest_cold_sequence;
+	if (!segment_try_pin(segs, slot, sequence))
+		return 0;
+	int rc = cools ? cool(store, slot) : warm(store, slot);
+	segment_unpin_slot(segs, slot);
+	*changed = rc == 0;
+	return rc;
+}
+
+/* ---- Counters -------------------------------------------------------------------- */
+
+static void count_files(const struct store *store, struct store_counts *counts)
+{
+	const struct compactor *compactor = &store->compactor;
+	const struct segments *segs = &store->segs;
+	uint32_t slots = files_slots_used(&store->files);
+	for (uint32_t i = 0; i < slots; i++) {
+		bool has_memory = segment_memory(segs, i) != NULL;
+		bool is_cold = has_memory && segment_is_cold(segs, i);
+		counts->cold_segments += is_cold;
+		counts->mapped_bytes += has_memory && !is_cold ? segs->size : 0;
+	}
+	counts->disk_bytes = files_disk_bytes(&store->files);
+	counts->spare_files = atomic_load(&store->files.spares);
+	counts->is_full = files_is_full(&store->files);
+	counts->is_compacting = store_is_compacting(store);
+	uint32_t offset = atomic_load_explicit(&compactor->offset, memory_order_relaxed);
+	if (counts->is_compacting)
+		counts->compact_permille = (uint32_t)((uint64_t)offset * 1000 / segs->size);
+	counts->compact_segments = atomic_load_explicit(&compactor->segments, memory_order_relaxed);
+	counts->compact_copied_bytes =
+	    atomic_load_explicit(&compactor->copied_bytes, memory_order_relaxed);
+}
+
 void store_count(const struct store *store, struct store_counts *counts)
 {
 	*counts = (struct store_counts){0};
@@ -485,6 +614,8 @@ void store_count(const struct store *store, struct store_counts *counts)
 		counts->index_bytes += index_size_bytes(&b->index);
 	}
 	segments_count(&store->segs, &counts->segments, &counts->dead_bytes);
+	if (store->segs.has_files)
+		count_files(store, counts);
 }
 
 uint32_t store_expiring(const struct store *store, uint32_t block)

@@ -92,6 +92,8 @@ struct store_options {
 	 * `interval` and `never` of store.fsync). A stop of the machine may tear more than the
 	 * last segment then. */
 	bool is_lazy;
+	/* With files: how much of the newest segments may be in memory; 0: all. */
+	uint64_t memory_bytes;
 	/* Only with files: where a recovered key belongs, and what is to be filled in by
 	 * store_open whether it succeeds or not (may be NULL). */
 	store_locate_fn locate;
@@ -254,6 +256,46 @@ bool store_wants_segment(const struct store *store);
  * again when there may be room (files that the log gives up count). Others: store/os.h. */
 int store_prepare(struct store *store) DHT_MUST_CHECK;
 
+/* ---- Compaction ------------------------------------------------------------------
+ *
+ * Each round: store_compact_begin, then store_compact until it says DHT_ENOTFOUND; then
+ * the committer's next turns give the file back. */
+
+/* How much disk the log takes beside what is alive in it. */
+enum store_pressure {
+	STORE_PRESSURE_NONE,
+	STORE_PRESSURE_SOME,   /* compact, at leisure */
+	STORE_PRESSURE_HIGH,   /* compact as fast as can be */
+	STORE_PRESSURE_SEVERE, /* writers have to wait for it */
+};
+enum store_pressure store_pressure(const struct store *store);
+
+/* The locks of the blocks' groups, for calls that take them themselves. */
+struct store_locks {
+	void *ctx;
+	void (*lock)(void *ctx, uint32_t block);
+	void (*unlock)(void *ctx, uint32_t block);
+};
+
+/* Chooses the segment to empty next, and reads it if it is cold; nothing while one is
+ * being emptied. The housekeeper's. DHT_ENOTFOUND: there is none with something dead in
+ * it; DHT_ENOMEM; those of store/os.h. */
+int store_compact_begin(struct store *store) DHT_MUST_CHECK;
+bool store_is_compacting(const struct store *store);
+
+/* One step: goes over about max_bytes of that segment and copies what is alive to the end
+ * of the log. One thread at a time, holding no lock. DHT_ENOTFOUND: none is being emptied
+ * (any more); DHT_EAGAIN, DHT_ENOSPC: no room in the log, try again; DHT_ECORRUPT: the disk
+ * lied, which was logged. */
+int store_compact(struct store *store, unsigned appender, const struct store_locks *locks,
+		  size_t max_bytes, size_t *done_bytes) DHT_MUST_CHECK;
+
+/* ---- Memory ---------------------------------------------------------------------- */
+
+/* Lets the newest segments be in memory, as far as memory_bytes allows, and no others: does
+ * one step towards that. *changed tells whether there was one to do. The housekeeper's. */
+int store_balance(struct store *store, bool *changed) DHT_MUST_CHECK;
+
 /* Counters, near-current; exact when nothing runs. */
 struct store_counts {
 	uint64_t
@@ -265,6 +307,15 @@ struct store_counts {
 	uint64_t dead_bytes; /* the rest of what the segments hold */
 	uint64_t index_bytes;
 	uint64_t segments;
+	uint64_t cold_segments; /* of these */
+	uint64_t mapped_bytes;  /* of the others */
+	uint64_t disk_bytes;    /* of all files, spares included */
+	uint64_t spare_files;
+	bool is_full; /* the disk has no room for another file */
+	bool is_compacting;
+	uint32_t compact_permille; /* of the segment that is being emptied */
+	uint64_t compact_segments; /* emptied since the start */
+	uint64_t compact_copied_bytes;
 };
 void store_count(const struct store *store, struct store_counts *counts);
 

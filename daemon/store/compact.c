@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/compact.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "store/state.h"
+
+/* ---- When, and what -------------------------------------------------------------- */
+
+/* Disk use at which something is done, as parts of a hundred of the live data, and what
+ * may come on top of that in segments. */
+static const struct {
+	unsigned percent, segments;
+} limits[] = {
+    [STORE_PRESSURE_SOME] = {150, 3},
+    [STORE_PRESSURE_HIGH] = {180, 3},
+    [STORE_PRESSURE_SEVERE] = {250, 4},
+};
+
+static uint64_t live_bytes(const struct store *store)
+{
+	uint64_t live = 0;
+	for (uint32_t i = 0; i < store->block_count; i++)
+		live += atomic_load_explicit(&store->blocks[i].live_bytes, memory_order_relaxed);
+	return live;
+}
+
+enum store_pressure compact_pressure(const struct store *store)
+{
+	uint64_t live = live_bytes(store), used = files_sealed_bytes(&store->files);
+	for (unsigned p = STORE_PRESSURE_SEVERE; p > STORE_PRESSURE_NONE; p--) {
+		uint64_t most = live / 100 * limits[p].percent +
+				limits[p].segments * (uint64_t)store->segs.size;
+		if (used > most)
+			return (enum store_pressure)p;
+	}
+	/* On a full disk whatever can be won back counts. */
+	return files_is_full(&store->files) ? STORE_PRESSURE_HIGH : STORE_PRESSURE_NONE;
+}
+
+/* A sealed segment that could be emptied. */
+struct candidate {
+	uint32_t slot;
+	uint64_t sequence;
+	uint32_t used, live, dead;
+};
+
+struct choice {
+	struct candidate emptiest, oldest;
+	uint32_t older_dirty; /* segments with dead records before the last blocked one */
+	uint64_t blocked;     /* bytes of files that wait for older ones to leave */
+	uint64_t last_blocked;
+};
+
+static bool measure(const struct store *store, uint32_t slot, struct candidate *out)
+{
+	out->slot = slot;
+	if (!files_is_compactable(&store->files, slot, &out->sequence) ||
+	    !segment_measure(&store->segs, slot, &out->used, &out->live))
+		return false;
+	uint32_t whole = out->used - SEGMENT_HEADER_SIZE;
+	out->dead = whole > out->live ? whole - out->live : 0;
+	return out->dead >= RECORD_FIXED;
+}
+
+static bool is_emptier(const struct candidate *a, const struct candidate *b)
+{
+	return b->dead == 0 || (uint64_t)a->dead * b->used > (uint64_t)b->dead * a->used;
+}
+
+static void look(const struct store *store, struct choice *choice)
+{
+	const struct files *files = &store->files;
+	uint32_t slots = files_slots_used(files);
+	for (uint32_t i = 0; i < slots; i++) {
+		uint64_t sequence;
+		if (!files_is_blocked(files, i, &sequence))
+			continue;
+		choice->blocked += store->segs.size;
+		if (sequence > choice->last_blocked)
+			choice->last_blocked = sequence;
+	}
+	for (uint32_t i = 0; i < slots; i++) {
+		struct candidate c;
+		if (!measure(store, i, &c))
+			continue;
+		if (is_emptier(&c, &choice->emptiest))
+			choice->emptiest = c;
+		if (choice->oldest.dead == 0 || c.sequence < choice->oldest.sequence)
+			choice->oldest = c;
+		choice->older_dirty += c.sequence < choice->last_blocked;
+	}
+}
+
+/* The segment that gives most back for what is to be copied. Emptying the oldest ones, one
+ * after the other, also frees those that only hide what may be in them: each has its share
+ * in that. */
+static const struct candidate *choose(const struct choice *choice)
+{
+	const struct candidate *e = &choice->emptiest, *o = &choice->oldest;
+	if (choice->older_dirty == 0)
+		return e;
+	double gain_oldest = (double)o->dead + (double)choice->blocked / choice->older_dirty;
+	double oldest = gain_oldest / ((double)o->live + 1);
+	double emptiest = (double)e->dead / ((double)e->live + 1);
+	return oldest > emptiest ? o : e;
+}
+
+/* True if a segment before this one has dead records, which may be hidden by records that
+ * stand in this one. */
+static bool has_older_dirt(const struct store *store, uint64_t sequence)
+{
+	return files_barrier(&store->files) < sequence;
+}
+
+static int read_victim(struct store *store, struct compactor *compactor)
+{
+	const struct store_os *os = store->os;
+	compactor->copy = malloc(compactor->used);
+	if (compactor->copy == NULL)
+		return DHT_ENOMEM;
+	compactor->data = compactor->copy;
+	compactor->verifies = false;
+	int rc = os->read(os->ctx, compactor->slot, 0, compactor->copy, compactor->used);
+	if (rc == 0)
+		return 0;
+	free(compactor->copy);
+	compactor->copy = NULL;
+	return rc;
+}
+
+int compact_begin(struct store *store)
+{
+	struct compactor *compactor = &store->compactor;
+	struct choice choice = {0};
+	if (atomic_load_explicit(&compactor->has_victim, memory_order_acquire))
+		return 0;
+	look(store, &choice);
+	const struct candidate *victim = choose(&choice);
+	if (victim->dead == 0 || !segment_try_pin(&store->segs, victim->slot, victim->sequence))
+		return DHT_ENOTFOUND;
+	unsigned state = segment_state(&store->segs, victim->slot);
+	compactor->slot = victim->slot;
+	compactor->sequence = victim->sequence;
+	compactor->used = victim->used;
+	compactor->data = segment_memory(&store->segs, victim->slot);
+	compactor->copy = NULL;
+	compactor->verifies = (state & SEGMENT_UNVERIFIED) == 0;
+	compactor->must_keep = has_older_dirt(store, victim->sequence);
+	int rc = (state & SEGMENT_COLD) != 0 ? read_victim(store, compactor) : 0;
+	if (rc != 0) {
+		segment_unpin_slot(&store->segs, victim->slot);
+		return rc;
+	}
+	atomic_store_explicit(&compactor->offset, SEGMENT_HEADER_SIZE, memory_order_relaxed);
+	atomic_store_explicit(&compactor->has_victim, true, memory_order_release);
+	return 0;
+}
+
+/* ---- One record ------------------------------------------------------------------ */
+
+/* Finds the entry that points to this very record. */
+static bool find_entry(const struct index *ix, uint32_t hash, uint64_t location, uint32_t *place)
+{
+	if (ix->count == 0)
+		return false;
+	const uint64_t *entries = index_entries(ix);
+	for (*place = index_seek(ix, hash);
+	     entries[*place] != 0 && index_entry_hash(entries[*place]) == hash; ++*place) {
+		if (index_entry_location(entries[*place]) == location)
+			return true;
+	}
+	return false;
+}
+
+static int move_record(struct store *store, unsigned appender, const struct store_key *key,
+		       uint64_t location, const struct record *rec, size_t size, bool *moved)
+{
+	struct index *ix = &store->blocks[key->block].index;
+	uint32_t place;
+	uint64_t to, end;
+	*moved = find_entry(ix, store_hash_of(key), location, &place);
+	if (!*moved)
+		return 0;
+	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
+	if (rc != 0)
+		return rc;
+	index_move(ix, place, to);
+	segment_kill(&store->segs, location, size);
+	return 0;
+}
+
+/* Records that hide others have no entry in an index; nor have those whose meaning is not
+ * the store's to know. */
+static int forward(struct store *store, unsigned appender, const struct record *rec, size_t size,
+		   bool hides)
+{
+	uint64_t to, end;
+	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
+	if (rc == 0 && hides)
+		segment_keep(&store->segs, to, (uint32_t)size);
+	return rc;
+}
+
+static int compact_record(struct store *store, unsigned appender, const struct store_locks *locks,
+			  uint64_t location, const struct record *rec, size_t size, bool *moved)
+{
+	struct compactor *compactor = &store->compactor;
+	struct store_key key = {.key = rec->key};
+	int rc = 0;
+	*moved = false;
+	switch (rec->kind) {
+	case RECORD_VALUE:
+	case RECORD_TOMBSTONE:
+		store->locate(store->ctx, &key, store->block_count);
+		locks->lock(locks->ctx, key.block);
+		rc = move_record(store, appender, &key, location, rec, size, moved);
+		locks->unlock(locks->ctx, key.block);
+		return rc;
+	case RECORD_ERASE:
+	case RECORD_DROP:
+		*moved = compactor->must_keep;
+		return *moved ? forward(store, appender, rec, size, true) : 0;
+	case RECORD_CEILING:
+		return 0; /* the manifest has it, or a higher one */
+	case RECORD_MAP:
+	case RECORD_VOTE:
+	case RECORD_FIN:
+		*moved = true;
+		rc = forward(store, appender, rec, size, false);
+		if (rc == 0)
+			segment_kill(&store->segs, location, size);
+		return rc;
+	}
+	DHT_UNREACHABLE();
+}
+
+/* ---- Steps ----------------------------------------------------------------------- */
+
+/* Reads the record at an offset of the victim. */
+static int read_record(const struct compactor *compactor, uint32_t offset, struct record *rec,
+		       size_t *size)
+{
+	const uint8_t *data = compactor->data + offset;
+	if (compactor->verifies) {
+		record_view(data, rec);
+		*size = record_view_size(data);
+		return 0;
+	}
+	int rc = record_decode(data, compactor->used - offset, compactor->sequence, rec, size);
+	if (rc != 0)
+		LOG_ERROR("store",
+			  "msg=\"stored data is damaged\" file=%08x.seg offset=%u reason=\"the "
+			  "record does not verify\"",
+			  compactor->slot, offset);
+	return rc;
+}
+
+/* Nothing in the victim is needed any more: what it hides is hidden by copies, or there is
+ * nothing left to hide. The pin keeps it from being noticed half-way. */
+static void finish(struct store *store)
+{
+	struct compactor *compactor = &store->compactor;
+	uint32_t slot = compactor->slot;
+	segment_release_kept(&store->segs, slot);
+	free(compactor->copy);
+	compactor->copy = NULL;
+	atomic_fetch_add_explicit(&compactor->segments, 1, memory_order_relaxed);
+	atomic_store_explicit(&compactor->has_victim, false, memory_order_release);
+	segment_unpin_slot(&store->segs, slot);
+}
+
+int compact_step(struct store *store, unsigned appender, const struct store_locks *locks,
+		 size_t max_bytes, size_t *done_bytes)
+{
+	struct compactor *compactor = &store->compactor;
+	*done_bytes = 0;
+	if (!atomic_load_explicit(&compactor->has_victim, memory_order_acquire))
+		return DHT_ENOTFOUND;
+	uint32_t offset = atomic_load_explicit(&compactor->offset, memory_order_relaxed);
+	int rc = 0;
+	while (rc == 0 && offset < compactor->used && *done_bytes < max_bytes) {
+		struct record rec;
+		size_t size = 0;
+		bool moved = false;
+		uint64_t location = (uint64_t)compactor->slot << STORE_OFFSET_BITS | offset;
+		rc = read_record(compactor, offset, &rec, &size);
+		if (rc == 0)
+			rc = compact_record(store, appender, locks, location, &rec, size, &moved);
+		if (rc != 0)
+			break;
+		offset += (uint32_t)size;
+		*done_bytes += size;
+		if (moved)
+			atomic_fetch_add_explicit(&compactor->copied_bytes, size,
+						  memory_order_relaxed);
+	}
+	atomic_store_explicit(&compactor->offset, offset, memory_order_relaxed);
+	if (rc == 0 && offset >= compactor->used)
+		finish(store);
+	return rc;
+}
+
+void compact_fini(struct store *store)
+{
+	free(store->compactor.copy);
+	store->compactor.copy = NULL;
+}
