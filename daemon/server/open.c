@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -52,12 +53,22 @@ static int load_identity(struct server *server, const struct store_os *os)
 	return rc;
 }
 
+/* store.memory, or three quarters of what the machine has. */
+static uint64_t memory_for(const struct conf *conf)
+{
+	if (conf->store_memory_bytes != 0)
+		return conf->store_memory_bytes;
+	long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
+	return pages > 0 && page_size > 0 ? (uint64_t)pages * (uint64_t)page_size / 4 * 3 : 0;
+}
+
 static int recover(struct server *server, const struct store_os *os)
 {
 	struct store_report *report = &server->recovered;
 	struct store_options options = {
 	    .blocks = (uint32_t)server->conf.cluster_blocks,
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
+	    .memory_bytes = memory_for(&server->conf),
 	    .is_lazy = server->conf.store_fsync != CONF_FSYNC_ALWAYS,
 	    .locate = locate,
 	    .progress = note_progress,

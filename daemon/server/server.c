@@ -38,6 +38,7 @@ static void apply_settings(struct server *server)
 	log_set_level(conf->log_level);
 	atomic_store(&server->shared.park_after_ns, conf->workers_park_after_ms * NS_PER_MS);
 	atomic_store(&server->shared.output_max, conf->clients_output_max_bytes);
+	atomic_store(&server->background.rate, conf->store_compact_rate_bytes_per_s);
 	atomic_store(&server->dispatcher.acceptor.clients_max, conf->clients_max);
 }
 
@@ -159,11 +160,34 @@ static void probe(struct server *server, uint64_t now_ns)
 		notify_alive();
 }
 
+/* Tells the log when the disk is full, and when it is not any more. */
+static void watch_store(struct server *server, uint64_t elapsed_ns)
+{
+	struct store_counts counts;
+	store_count(server->store, &counts);
+	if (counts.is_full && !server->is_full)
+		LOG_ERROR(
+		    "store",
+		    "msg=\"no space left on the disk: writes are refused, reads and deletes go "
+		    "on\" disk_bytes=%llu",
+		    (unsigned long long)counts.disk_bytes);
+	if (!counts.is_full && server->is_full)
+		LOG_INFO("store", "msg=\"there is space on the disk again\"");
+	server->is_full = counts.is_full;
+	uint64_t copied = counts.compact_copied_bytes - server->compact_before;
+	server->compact_before = counts.compact_copied_bytes;
+	if (elapsed_ns > 0)
+		atomic_store_explicit(&server->compact_rate, copied * NS_PER_S / elapsed_ns,
+				      memory_order_relaxed);
+}
+
 static void on_tick(void *ctx, uint64_t now_ns)
 {
 	struct server *server = ctx;
 	if (atomic_load(&server->phase) == SERVER_RECOVERING)
 		server_open_tell(server);
+	if (server->is_built)
+		watch_store(server, now_ns - server->sampled_ns);
 	balance(server, now_ns);
 	probe(server, now_ns);
 }
@@ -245,10 +269,11 @@ static int build(struct server *server)
 	server->exec.value_max = conf->store_max_value_size_bytes;
 	groups_init(&server->exec.groups);
 	server_commit_init(server);
-	housekeeper_init(&server->housekeeper, &server->committer);
+	housekeeper_init(&server->housekeeper, &server->committer, &server->background);
 	readers_init(&server->readers, server->store);
 	server->is_built = true;
 	server->shared.readers = &server->readers;
+	server->shared.background = &server->background;
 	server->shared.committer = &server->committer;
 	uint64_t ceiling = identity_ceiling(&server->identity, server->recovered.ceiling,
 					    server->recovered.highest_counter);
@@ -257,6 +282,8 @@ static int build(struct server *server)
 		rc = server_commit_first(server);
 	if (rc == 0)
 		rc = make_workers(server);
+	background_init(&server->background, &server->exec, &server->committer, server->workers,
+			server->worker_count);
 	if (rc == 0)
 		rc = committer_start(&server->committer, server->workers, server->worker_count);
 	if (rc == 0)
@@ -400,6 +427,7 @@ static void tear_down(struct server *server)
 	if (server->is_built) {
 		housekeeper_fini(&server->housekeeper);
 		readers_fini(&server->readers);
+		background_fini(&server->background);
 		committer_fini(&server->committer);
 		groups_fini(&server->exec.groups);
 	}

@@ -17,6 +17,7 @@
 #include "server/datadir.h"
 #include "server/dispatcher.h"
 #include "server/identity.h"
+#include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/exec.h"
 #include "worker/housekeeper.h"
@@ -68,6 +69,7 @@ struct server {
 	bool is_built; /* node, committer, housekeeper and groups are initialised */
 	struct committer committer;
 	struct server_ceiling ceiling; /* the committer's */
+	struct background background;
 	struct housekeeper housekeeper;
 	struct readers readers;
 	struct sessions sessions;
@@ -84,6 +86,9 @@ struct server {
 	uint64_t watchdog_ns;          /* systemd's bound between two signs of life; 0: none */
 	uint64_t sampled_ns;           /* when the busy shares were computed last */
 	_Atomic uint64_t *busy_before; /* per worker: busy time at sampled_ns */
+	uint64_t compact_before;       /* bytes copied at the tick before */
+	_Atomic uint64_t compact_rate; /* bytes a second, lately */
+	bool is_full;                  /* so was said in the log */
 	_Atomic uint64_t stalled_ns;   /* for how long some worker has not run its probe */
 	_Atomic unsigned stalled_worker;
 };

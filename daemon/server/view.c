@@ -13,7 +13,10 @@
 #include "base/error.h"
 #include "io/clock.h"
 
-enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160 };
+enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160, REASONS_MAX = 2 };
+
+static const char disk_full[] =
+    "no space left on the disk: writes are refused, reads and deletes go on";
 
 /* Leaves a string in out. */
 static int join_addresses(struct buffer *out, const struct conf_addr_list *list)
@@ -31,17 +34,80 @@ static const struct conf_addr_list *advertised(const struct conf_addr_list *adve
 	return advertise->count > 0 ? advertise : listen;
 }
 
+static struct admin_quantiles quantiles(const struct histogram *h)
+{
+	return (struct admin_quantiles){
+	    .p50 = histogram_quantile_ns(h, 500) / NS_PER_US,
+	    .p99 = histogram_quantile_ns(h, 990) / NS_PER_US,
+	    .max = histogram_max_ns(h) / NS_PER_US,
+	};
+}
+
+static void fill_store(const struct server *server, const struct store_counts *counts,
+		       struct admin_store_status *out)
+{
+	*out = (struct admin_store_status){
+	    .fsync = conf_fsync_name(server->conf.store_fsync),
+	    .segments = counts->segments,
+	    .live_bytes = counts->live_bytes,
+	    .dead_bytes = counts->dead_bytes,
+	    .disk_bytes = counts->disk_bytes,
+	    .index_bytes = counts->index_bytes,
+	    .mapped_bytes = counts->mapped_bytes,
+	    .cold_segments = counts->cold_segments,
+	    .spare_segments = counts->spare_files,
+	    .keys = counts->keys,
+	    .tombstones = counts->tombstones,
+	    .compaction =
+		{
+		    .running = counts->is_compacting,
+		    .progress = counts->compact_permille / 1000.0,
+		    .bytes_copied = counts->compact_copied_bytes,
+		    .bytes_per_s =
+			atomic_load_explicit(&server->compact_rate, memory_order_relaxed),
+		},
+	    .recovery =
+		{
+		    .bytes_done = atomic_load_explicit(&server->open_done, memory_order_relaxed),
+		    .bytes_total = atomic_load_explicit(&server->open_total, memory_order_relaxed),
+		},
+	    .read_only_reason = counts->is_full ? disk_full : NULL,
+	};
+	if (server->is_built)
+		out->fsync_us = quantiles(&server->committer.syncs);
+}
+
+/* Why the node is not as well as it should be. Returns the number of reasons; those that
+ * have numbers in them are written to text. */
+static size_t find_reasons(const struct server *server, const struct store_counts *counts,
+			   char text[REASON_MAX], const char *reasons[REASONS_MAX])
+{
+	size_t count = 0;
+	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
+	if (stalled_ns > 0) {
+		snprintf(text, REASON_MAX, "worker %u has not run a job for %llu ms",
+			 atomic_load_explicit(&server->stalled_worker, memory_order_relaxed),
+			 (unsigned long long)(stalled_ns / NS_PER_MS));
+		reasons[count++] = text;
+	}
+	if (counts->is_full)
+		reasons[count++] = disk_full;
+	return count;
+}
+
 static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
 	const struct conf *conf = &server->conf;
 	struct buffer peer = BUFFER_EMPTY, client = BUFFER_EMPTY;
 	char stalled[REASON_MAX];
-	const char *reasons[1];
+	const char *reasons[REASONS_MAX];
 	struct store_counts counts = {0};
 	char startup[REASON_MAX] = "";
 	unsigned phase = atomic_load(&server->phase);
 	bool serving = phase == SERVER_SERVING;
+	/* Not known before: the opener may be writing it. */
+	const char *id = phase == SERVER_RECOVERING ? "" : server->identity.id;
 	if (phase != SERVER_RECOVERING && server->store != NULL)
 		store_count(server->store, &counts);
 	if (phase == SERVER_RECOVERING)
@@ -55,7 +121,7 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 				    advertised(&conf->advertise_client, &conf->listen_client));
 
 	struct admin_node_status self = {
-	    .id = server->identity.id,
+	    .id = id,
 	    .name = conf->node_name,
 	    .state = "up",
 	    .peer = (const char *)peer.data,
@@ -65,20 +131,12 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .keys = counts.keys,
 	    .bytes = counts.bytes,
 	};
-	struct admin_store_status store = {
-	    .fsync = conf_fsync_name(conf->store_fsync),
-	    .segments = counts.segments,
-	    .live_bytes = counts.live_bytes,
-	    .dead_bytes = counts.dead_bytes,
-	    .index_bytes = counts.index_bytes,
-	    .mapped_bytes = counts.segments * conf->store_segment_size_bytes,
-	    .keys = counts.keys,
-	    .tombstones = counts.tombstones,
-	};
+	struct admin_store_status store;
+	fill_store(server, &counts, &store);
 	struct admin_status status = {
 	    .cluster = conf->cluster_name,
 	    .node = conf->node_name,
-	    .id = server->identity.id,
+	    .id = id,
 	    .version = DHT_VERSION,
 	    .health = serving ? "ok" : "unavailable",
 	    .startup = startup,
@@ -94,28 +152,14 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .node_count = 1,
 	    .store = &store,
 	};
-	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
-	if (stalled_ns > 0) {
-		snprintf(stalled, sizeof(stalled), "worker %u has not run a job for %llu ms",
-			 atomic_load_explicit(&server->stalled_worker, memory_order_relaxed),
-			 (unsigned long long)(stalled_ns / NS_PER_MS));
-		reasons[status.reason_count++] = stalled;
+	status.reason_count = find_reasons(server, &counts, stalled, reasons);
+	if (serving && status.reason_count > 0)
 		status.health = "degraded";
-	}
 	if (rc == 0)
 		rc = wire_admin_status(out, call_id, &status);
 	buffer_reset(&peer);
 	buffer_reset(&client);
 	return rc;
-}
-
-static struct admin_quantiles quantiles(const struct histogram *h)
-{
-	return (struct admin_quantiles){
-	    .p50 = histogram_quantile_ns(h, 500) / NS_PER_US,
-	    .p99 = histogram_quantile_ns(h, 990) / NS_PER_US,
-	    .max = histogram_max_ns(h) / NS_PER_US,
-	};
 }
 
 static void fill_worker(struct admin_worker_queue *out, const struct worker *w)

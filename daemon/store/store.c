@@ -622,3 +622,11 @@ uint32_t store_expiring(const struct store *store, uint32_t block)
 {
 	return atomic_load_explicit(&block_of(store, block)->expiring, memory_order_relaxed);
 }
+
+uint64_t store_expiring_total(const struct store *store)
+{
+	uint64_t total = 0;
+	for (uint32_t i = 0; i < store->block_count; i++)
+		total += atomic_load_explicit(&store->blocks[i].expiring, memory_order_relaxed);
+	return total;
+}

@@ -42,6 +42,7 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 		store_pin(exec->store, result->cold != 0 ? result->cold : result->location);
 	groups_unlock(&exec->groups, op->key.block);
 	outbox_rest_on(w, result->end);
+	w->has_written = w->has_written || op->kind != OP_GET;
 	if (result->status == DHT_EDAMAGED)
 		committer_fail(w->shared->committer, DHT_EDAMAGED);
 	if (result->status != DHT_EAGAIN)

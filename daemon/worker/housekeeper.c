@@ -4,9 +4,10 @@
 #include "base/error.h"
 #include "io/clock.h"
 
-void housekeeper_init(struct housekeeper *h, struct committer *committer)
+void housekeeper_init(struct housekeeper *h, struct committer *committer,
+		      struct background *background)
 {
-	*h = (struct housekeeper){.committer = committer};
+	*h = (struct housekeeper){.committer = committer, .background = background};
 	bell_init(&h->bell);
 }
 
@@ -16,14 +17,24 @@ void housekeeper_fini(struct housekeeper *h)
 	bell_fini(&h->bell);
 }
 
-/* Does what is due, one thing after the other, and tells the committer, which may wait for
- * it. Returns an error of the disk. */
-static int keep_house(struct housekeeper *h)
+static bool is_over(const struct housekeeper *h)
+{
+	return atomic_load(&h->bell.is_over);
+}
+
+static bool is_passing(int error)
+{
+	return error == DHT_ENOSPC || error == DHT_ENOMEM;
+}
+
+/* Makes or removes spare files. The committer may wait for them, or for the news that
+ * there is no room. */
+static int keep_files(struct housekeeper *h)
 {
 	struct store *store = h->committer->store;
 	int rc = 0;
 	bool has_done = false;
-	while (rc == 0 && store_wants_segment(store) && !atomic_load(&h->bell.is_over)) {
+	while (rc == 0 && store_wants_segment(store) && !is_over(h)) {
 		rc = store_prepare(store);
 		has_done = has_done || rc != DHT_ENOMEM;
 	}
@@ -32,29 +43,58 @@ static int keep_house(struct housekeeper *h)
 	return rc;
 }
 
-static bool is_passing(int error)
+static int keep_memory(struct housekeeper *h)
 {
-	return error == DHT_ENOSPC || error == DHT_ENOMEM;
+	int rc = 0;
+	bool changed = true;
+	while (rc == 0 && changed && !is_over(h))
+		rc = store_balance(h->committer->store, &changed);
+	return rc;
+}
+
+/* Chooses what is compacted next. */
+static int keep_log(struct housekeeper *h)
+{
+	struct store *store = h->committer->store;
+	if (store_is_compacting(store) || store_pressure(store) == STORE_PRESSURE_NONE)
+		return 0;
+	int rc = store_compact_begin(store);
+	return rc == DHT_ENOTFOUND ? 0 : rc;
+}
+
+/* Does what is due, one thing after the other. What has just failed for want of room,
+ * memory or descriptors fails again, however often it is asked for: it rests. */
+static void keep_house(struct housekeeper *h, uint64_t now_ns)
+{
+	if (now_ns >= h->rest_until_ns) {
+		int rc = keep_files(h), other = keep_memory(h);
+		if (is_passing(rc) || is_passing(other))
+			h->rest_until_ns = now_ns + HOUSEKEEPER_PERIOD_NS / 2;
+		if (rc != 0 && !is_passing(rc))
+			committer_fail(h->committer, rc);
+		if (other != 0 && !is_passing(other))
+			committer_fail(h->committer, other);
+	}
+	int rc = keep_log(h);
+	if (rc != 0 && !is_passing(rc))
+		committer_fail(h->committer, rc);
 }
 
 static void *housekeeper_main(void *arg)
 {
 	struct housekeeper *h = arg;
+	uint64_t ticked_ns = clock_monotonic_ns();
 	pthread_setname_np(pthread_self(), "dhtd/house");
-	uint64_t rest_until_ns = 0;
-	for (;;) {
+	while (!is_over(h)) {
 		uint64_t now_ns = clock_monotonic_ns();
-		if (!bell_wait(&h->bell, now_ns + HOUSEKEEPER_PERIOD_NS))
+		keep_house(h, now_ns);
+		background_tick(h->background, now_ns - ticked_ns);
+		ticked_ns = now_ns;
+		uint64_t period_ns =
+		    background_wants(h->background) ? BACKGROUND_PERIOD_NS : HOUSEKEEPER_PERIOD_NS;
+		/* That it rang early is no matter: it ticks by the time that has passed. */
+		if (!bell_wait(&h->bell, now_ns + period_ns))
 			break;
-		/* What has just failed fails again: however often it is asked for. */
-		now_ns = clock_monotonic_ns();
-		if (now_ns < rest_until_ns)
-			continue;
-		int rc = keep_house(h);
-		if (is_passing(rc))
-			rest_until_ns = now_ns + HOUSEKEEPER_PERIOD_NS / 2;
-		else if (rc != 0)
-			committer_fail(h->committer, rc);
 	}
 	return NULL;
 }

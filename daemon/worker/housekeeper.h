@@ -4,7 +4,8 @@
  *
  * Why     Filling a new segment file with zeros or reading one whole would keep a worker,
  *         the committer or a reader from what somebody waits for.
- * Owns    The right to call store_prepare (and its kin) of the store.
+ * Owns    The right to call store_prepare, store_balance and store_compact_begin, and to tick
+ *         the background work.
  * Thread  housekeeper_ask: any. The rest: the server.
  * Errors  A full disk is tried again every HOUSEKEEPER_PERIOD_NS; anything else is told to
  *         the committer's `failed`.
@@ -17,18 +18,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "worker/background.h"
 #include "worker/committer.h"
 
 #define HOUSEKEEPER_PERIOD_NS UINT64_C(1000000000)
 
 struct housekeeper {
 	struct committer *committer;
+	struct background *background;
+	uint64_t rest_until_ns; /* what needs room is not tried before */
 	struct bell bell;
 	bool is_running;
 	pthread_t thread;
 };
 
-void housekeeper_init(struct housekeeper *h, struct committer *committer);
+void housekeeper_init(struct housekeeper *h, struct committer *committer,
+		      struct background *background);
 void housekeeper_fini(struct housekeeper *h);
 int housekeeper_start(struct housekeeper *h) DHT_MUST_CHECK;
 

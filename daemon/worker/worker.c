@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/fetch.h"
 #include "worker/turn.h"
@@ -404,6 +405,9 @@ static void *worker_main(void *arg)
 			take_event(w, &events[i]);
 		run_jobs(w);
 		serve_ready(w, ready_ns);
+		if (w->has_written)
+			background_assist(w->shared->background, w);
+		w->has_written = false;
 		outbox_settle(w);
 		shed_one(w);
 	}

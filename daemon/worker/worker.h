@@ -41,6 +41,7 @@ enum {
 };
 #define WORKER_SLICE_NS 200000ull /* of background work, while clients may wait */
 
+struct background;
 struct committer;
 struct readers;
 struct exec;
@@ -53,8 +54,9 @@ struct worker_shared {
 	_Atomic uint64_t park_after_ns; /* 0: a hand-over per event */
 	_Atomic uint64_t output_max;    /* unsent bytes at which a client is not read any more */
 	struct sessions *sessions;
-	struct exec *exec;           /* what operations run on (worker/exec.h) */
-	struct readers *readers;     /* read what is not in memory */
+	struct exec *exec;       /* what operations run on (worker/exec.h) */
+	struct readers *readers; /* read what is not in memory */
+	struct background *background;
 	struct committer *committer; /* tells how far replies may go out */
 };
 
@@ -84,6 +86,7 @@ struct worker {
 	uint8_t *in;           /* WORKER_READ_MAX bytes of scratch */
 	void *resp;            /* the client protocol's scratch (resp/serve.h), the server's */
 	uint64_t now_ns;       /* when the running job or event was started */
+	bool has_written;      /* in this round of the loop */
 	bool draining;
 	_Atomic uint64_t drain_until_ns; /* 0: not told to stop */
 	struct job probe;                /* the watchdog's no-op */
@@ -131,6 +134,12 @@ uint64_t worker_probe(struct worker *w, uint64_t now_ns);
 /* Returns the time the worker spent working until now_ns, a running stretch included.
  * One caller: the dispatcher. */
 uint64_t worker_busy_ns(struct worker *w, uint64_t now_ns);
+
+/* True once the worker was told to stop; any thread. */
+static inline bool worker_is_stopping(const struct worker *w)
+{
+	return atomic_load_explicit(&w->drain_until_ns, memory_order_acquire) != 0;
+}
 
 /* ---- For protocols, on the worker's thread -------------------------------------- */
 

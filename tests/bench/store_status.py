@@ -12,7 +12,7 @@ def store_of(node):
 def is_compacting(before, after):
     """Whether compaction did something between two looks at the store, or does now."""
     return bool(after["compaction"]["running"]) or (
-        after["compaction"]["copied_bytes"] != before["compaction"]["copied_bytes"])
+        after["compaction"]["bytes_copied"] != before["compaction"]["bytes_copied"])
 
 
 def wait_for_rest(node):

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/background.h"
+
+#include "base/error.h"
+#include "io/clock.h"
+#include "worker/committer.h"
+#include "worker/exec.h"
+#include "worker/worker.h"
+
+enum {
+	STEP_BYTES = 16 * 1024, /* gone over between two looks at the clock */
+	EXPIRE_STEP = 64,       /* entries looked at under one lock */
+	ALLOWANCE_PERIODS = 4,  /* how much of the rate may be saved up */
+};
+
+static void lock_group(void *ctx, uint32_t block)
+{
+	groups_lock(&((struct exec *)ctx)->groups, block);
+}
+
+static void unlock_group(void *ctx, uint32_t block)
+{
+	groups_unlock(&((struct exec *)ctx)->groups, block);
+}
+
+/* ---- Compaction ------------------------------------------------------------------ */
+
+static bool is_pressed(const struct background *b, enum store_pressure least)
+{
+	return atomic_load_explicit(&b->pressure, memory_order_relaxed) >= (unsigned)least;
+}
+
+/* Goes on until a slice is over, the allowance is used up, or there is nothing to do.
+ * Returns true if it should go on. */
+static bool compact_slice(struct background *b, struct worker *w)
+{
+	struct exec *exec = b->exec;
+	const struct store_locks locks = {.ctx = exec, .lock = lock_group, .unlock = unlock_group};
+	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	int rc = 0;
+	pthread_mutex_lock(&b->step_lock);
+	do {
+		size_t done = 0;
+		rc = store_compact(exec->store, w->index, &locks, STEP_BYTES, &done);
+		int64_t left =
+		    atomic_fetch_sub_explicit(&b->allowance, (int64_t)done, memory_order_relaxed);
+		if (left <= (int64_t)done && !is_pressed(b, STORE_PRESSURE_HIGH))
+			break;
+	} while (rc == 0 && clock_monotonic_ns() < until_ns);
+	bool goes_on = rc == 0 && store_is_compacting(exec->store);
+	pthread_mutex_unlock(&b->step_lock);
+	if (rc == DHT_ECORRUPT)
+		committer_fail(b->committer, rc);
+	/* What was copied is to be written, and the file to be given back. */
+	if (rc != DHT_ENOTFOUND)
+		committer_advance(b->committer);
+	return goes_on && (is_pressed(b, STORE_PRESSURE_HIGH) ||
+			   atomic_load_explicit(&b->allowance, memory_order_relaxed) > 0);
+}
+
+static void run_compact(struct worker *w, struct job *job)
+{
+	struct background *b = DHT_CONTAINER_OF(job, struct background, compact_job);
+	bool goes_on = !worker_is_stopping(w) && compact_slice(b, w);
+	if (goes_on && worker_push(w, job, clock_monotonic_ns()) == 0)
+		return;
+	atomic_store(&b->compact_queued, false);
+}
+
+void background_assist(struct background *b, struct worker *w)
+{
+	if (is_pressed(b, STORE_PRESSURE_SEVERE) && store_is_compacting(b->exec->store))
+		(void)compact_slice(b, w);
+}
+
+/* ---- Expiry ---------------------------------------------------------------------- */
+
+/* Looks at one step of a block. Returns false at the end of the node, or without room. */
+static bool expire_step(struct background *b, struct worker *w)
+{
+	struct exec *exec = b->exec;
+	uint64_t expired = b->expiry.expired;
+	groups_lock(&exec->groups, b->expire_block);
+	int rc = node_expire_block(exec->node, w->index, b->expire_block, clock_expiry_ms(),
+				   EXPIRE_STEP, &b->expiry);
+	groups_unlock(&exec->groups, b->expire_block);
+	atomic_fetch_add_explicit(&b->expired, b->expiry.expired - expired, memory_order_relaxed);
+	if (rc != 0)
+		return false;
+	if (b->expiry.hash < STORE_HASH_END)
+		return true;
+	b->expiry = (struct node_expiry){0};
+	b->expire_block++;
+	if (b->expire_block < store_blocks(exec->store))
+		return true;
+	b->expire_block = 0;
+	return false;
+}
+
+/* One slice a period, however many keys can expire. */
+static void run_expire(struct worker *w, struct job *job)
+{
+	struct background *b = DHT_CONTAINER_OF(job, struct background, expire_job);
+	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	while (!worker_is_stopping(w) && expire_step(b, w) && clock_monotonic_ns() < until_ns)
+		;
+	committer_advance(b->committer);
+	atomic_store(&b->expire_queued, false);
+}
+
+/* ---- The housekeeper's ----------------------------------------------------------- */
+
+void background_init(struct background *b, struct exec *exec, struct committer *committer,
+		     struct worker *workers, unsigned worker_count)
+{
+	uint64_t rate = atomic_load(&b->rate);
+	*b = (struct background){
+	    .exec = exec,
+	    .committer = committer,
+	    .workers = workers,
+	    .worker_count = worker_count,
+	    .compact_job = {.run = run_compact, .kind = JOB_background},
+	    .expire_job = {.run = run_expire, .kind = JOB_background},
+	};
+	atomic_init(&b->rate, rate);
+	pthread_mutex_init(&b->step_lock, NULL);
+}
+
+void background_fini(struct background *b)
+{
+	pthread_mutex_destroy(&b->step_lock);
+}
+
+/* On the worker that has least to do. */
+static void queue(struct background *b, struct job *job, _Atomic bool *queued)
+{
+	if (atomic_exchange(queued, true))
+		return;
+	unsigned best = b->turn++ % b->worker_count;
+	for (unsigned i = 0; i < b->worker_count; i++) {
+		if (queue_depth(&b->workers[i].queue) < queue_depth(&b->workers[best].queue))
+			best = i;
+	}
+	if (worker_push(&b->workers[best], job, clock_monotonic_ns()) != 0)
+		atomic_store(queued, false);
+}
+
+static void allow(struct background *b, uint64_t elapsed_ns)
+{
+	uint64_t rate = atomic_load_explicit(&b->rate, memory_order_relaxed);
+	int64_t most = (int64_t)(rate * ALLOWANCE_PERIODS * BACKGROUND_PERIOD_NS / NS_PER_S);
+	int64_t more = (int64_t)((double)rate * (double)elapsed_ns / (double)NS_PER_S);
+	int64_t now = atomic_load_explicit(&b->allowance, memory_order_relaxed);
+	int64_t next = now + more < most ? now + more : most;
+	atomic_fetch_add_explicit(&b->allowance, next - now, memory_order_relaxed);
+}
+
+void background_tick(struct background *b, uint64_t elapsed_ns)
+{
+	struct store *store = b->exec->store;
+	atomic_store_explicit(&b->pressure, store_pressure(store), memory_order_relaxed);
+	allow(b, elapsed_ns);
+	if (store_is_compacting(store))
+		queue(b, &b->compact_job, &b->compact_queued);
+	if (store_expiring_total(store) > 0)
+		queue(b, &b->expire_job, &b->expire_queued);
+}
+
+bool background_wants(const struct background *b)
+{
+	return is_pressed(b, STORE_PRESSURE_SOME) || store_is_compacting(b->exec->store) ||
+	       store_expiring_total(b->exec->store) > 0;
+}

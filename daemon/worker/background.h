@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker/background - the store's own work, in slices on the workers' queues.
+ *
+ * Why     Compaction and the removal of expired keys need the locks of the block groups
+ *         and the processor's time that clients use: so they are jobs of at most
+ *         WORKER_SLICE_NS, queued like any other, under a byte rate.
+ * Owns    One job for each; what they work on belongs to the store and the node.
+ * Thread  background_tick, background_wants: the housekeeper. background_assist: any worker.
+ *         The rest: the server.
+ * Errors  A disk that lies is told to the committer. No room: the next tick tries again.
+ */
+#ifndef DHT_WORKER_BACKGROUND_H
+#define DHT_WORKER_BACKGROUND_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/node.h"
+#include "worker/job.h"
+
+struct exec;
+struct committer;
+struct worker;
+
+/* How often the housekeeper looks while there is something to do. */
+#define BACKGROUND_PERIOD_NS UINT64_C(10000000)
+
+struct background {
+	struct exec *exec;
+	struct committer *committer;
+	struct worker *workers;
+	unsigned worker_count;
+	unsigned turn;             /* which worker is next; the housekeeper's */
+	_Atomic uint64_t rate;     /* bytes a second: store.compact_rate */
+	_Atomic unsigned pressure; /* enum store_pressure, as of the last tick */
+
+	pthread_mutex_t step_lock; /* one step of compaction at a time */
+	struct job compact_job;
+	_Atomic bool compact_queued;
+	_Atomic int64_t allowance; /* bytes that may still be gone over in this period */
+
+	struct job expire_job;
+	_Atomic bool expire_queued;
+	uint32_t expire_block; /* the rest is the job's */
+	struct node_expiry expiry;
+	_Atomic uint64_t expired; /* keys removed since the start */
+};
+
+void background_init(struct background *b, struct exec *exec, struct committer *committer,
+		     struct worker *workers, unsigned worker_count);
+void background_fini(struct background *b);
+
+/* Queues what is due. A slice that finds its worker stopping does nothing. */
+void background_tick(struct background *b, uint64_t elapsed_ns);
+
+/* True while background_tick is to be called every BACKGROUND_PERIOD_NS. */
+bool background_wants(const struct background *b);
+
+/* Runs a slice of compaction in the middle of a worker's work, when writers outrun it. */
+void background_assist(struct background *b, struct worker *w);
+
+#endif
