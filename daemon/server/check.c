@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "node/node.h"
 #include "server/datadir.h"
 #include "server/identity.h"
 #include "store/os_posix.h"
@@ -20,6 +21,12 @@ static void note_damage(void *ctx, const char *why)
 	fprintf(stderr, "dhtd: %s\n", why);
 }
 
+static void locate(void *ctx, struct store_key *key, uint32_t blocks)
+{
+	const struct identity *identity = ctx;
+	*key = node_locate(key->key, identity->hash_seed, blocks);
+}
+
 static int check_files(const char *data_dir, struct store_report *report, uint64_t *damages)
 {
 	struct store_os_posix *posix;
@@ -28,11 +35,21 @@ static int check_files(const char *data_dir, struct store_report *report, uint64
 	if (rc != 0)
 		return rc;
 	const struct store_os *os = store_os_posix_view(posix);
-	rc = store_check(os, report, note_damage, damages);
+	struct identity identity;
+	bool has_identity = false;
+	rc = identity_check(os, &identity, &has_identity, why);
+	if (why[0] != '\0')
+		note_damage(damages, why);
 	if (rc == 0 || rc == DHT_ECORRUPT) {
-		rc = identity_check(os, why);
-		if (why[0] != '\0')
-			note_damage(damages, why);
+		/* Without the seed of the hashes the hint files cannot be compared. */
+		struct store_options options = {
+		    .locate = has_identity ? locate : NULL,
+		    .ctx = &identity,
+		    .hash_id = has_identity ? identity.hash_seed : 0,
+		    .report = report,
+		};
+		int checked = store_check(&options, os, note_damage, damages);
+		rc = checked != 0 ? checked : rc;
 	}
 	store_os_posix_close(posix);
 	return rc;

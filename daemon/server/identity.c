@@ -228,11 +228,12 @@ static int read_identity(const struct store_os *os, struct identity *out, struct
 	return problem != NULL ? damaged(why, problem) : expect_log(os, out, why);
 }
 
-int identity_check(const struct store_os *os, char why[IDENTITY_WHY_MAX])
+int identity_check(const struct store_os *os, struct identity *out, bool *found,
+		   char why[IDENTITY_WHY_MAX])
 {
-	struct identity identity;
 	struct stop stop;
-	int rc = read_identity(os, &identity, &stop, why);
+	int rc = read_identity(os, out, &stop, why);
+	*found = rc == 0;
 	return rc == DHT_ENOTFOUND ? 0 : rc;
 }
 

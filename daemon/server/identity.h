@@ -84,8 +84,9 @@ int identity_load(const struct store_os *os, identity_random_fn random, const ch
 		  enum conf_fsync fsync, struct identity *out,
 		  char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
 
-/* Verifies what identity_load would read, and creates nothing. */
-int identity_check(const struct store_os *os, char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
+/* Verifies what identity_load would read, and creates nothing. out is set if *found is. */
+int identity_check(const struct store_os *os, struct identity *out, bool *found,
+		   char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
 
 /* Begins the run: raises starts and takes the clean-stop mark away, durably. */
 int identity_begin(const struct store_os *os, struct identity *identity,

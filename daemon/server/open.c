@@ -73,6 +73,7 @@ static int recover(struct server *server, const struct store_os *os)
 	    .locate = locate,
 	    .progress = note_progress,
 	    .ctx = server,
+	    .hash_id = server->identity.hash_seed,
 	    .report = report,
 	};
 	uint64_t started_ns = clock_monotonic_ns();

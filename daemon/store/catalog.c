@@ -41,6 +41,9 @@ static int read_manifest(const struct store_os *os, struct store_report *report,
 		return rc;
 	if (manifest_decode(*data, len, manifest) != 0)
 		return manifest_damage(report, "it does not verify");
+	uint32_t blocks = manifest->blocks;
+	if (blocks < STORE_BLOCKS_MIN || blocks > STORE_BLOCKS_MAX || (blocks & (blocks - 1)) != 0)
+		return manifest_damage(report, "it names an impossible number of blocks");
 	return 0;
 }
 
@@ -130,28 +133,8 @@ void catalog_free(struct catalog *catalog)
 	free(catalog->hint_size);
 }
 
-int catalog_walk(const uint8_t *data, size_t size, uint64_t sequence, catalog_visit_fn visit,
-		 void *ctx, struct catalog_walk *walk)
-{
-	size_t limit = size - 1 - SEGMENT_END_SIZE, at = SEGMENT_HEADER_SIZE;
-	*walk = (struct catalog_walk){0};
-	for (;;) {
-		struct record rec;
-		size_t len;
-		walk->end = (uint32_t)at;
-		walk->has_mark = segment_end_matches(data + at, sequence, (uint32_t)at);
-		if (walk->has_mark ||
-		    record_decode(data + at, limit - at, sequence, &rec, &len) != 0)
-			return 0;
-		int rc = visit(ctx, data + at, (uint32_t)at, &rec, len);
-		if (rc != 0)
-			return rc;
-		walk->records++;
-		at += len;
-	}
-}
-
-uint64_t catalog_torn_bytes(const uint8_t *data, size_t size, uint32_t offset)
+/* Up to the first zeros. */
+static uint64_t torn_bytes(const uint8_t *data, size_t size, uint32_t offset)
 {
 	enum { ZEROS = 32 };
 	size_t zeros = 0, at = offset;
@@ -160,4 +143,63 @@ uint64_t catalog_torn_bytes(const uint8_t *data, size_t size, uint32_t offset)
 		at++;
 	}
 	return at - zeros - offset;
+}
+
+int catalog_walk(const uint8_t *data, size_t size, uint64_t sequence, catalog_visit_fn visit,
+		 void *ctx, struct catalog_walk *walk)
+{
+	size_t limit = size - 1 - SEGMENT_END_SIZE, at = SEGMENT_HEADER_SIZE;
+	struct record rec;
+	size_t len;
+	*walk = (struct catalog_walk){0};
+	while (record_decode(data + at, limit - at, sequence, &rec, &len) == 0) {
+		int rc = visit(ctx, data + at, (uint32_t)at, &rec, len);
+		if (rc != 0)
+			return rc;
+		walk->records++;
+		at += len;
+	}
+	walk->end = (uint32_t)at;
+	walk->has_mark = segment_end_matches(data + at, sequence, walk->end);
+	if (!walk->has_mark)
+		walk->torn = torn_bytes(data, size, walk->end);
+	return 0;
+}
+
+int catalog_check_header(const uint8_t *data, size_t size, const struct catalog_segment *segment,
+			 struct store_report *report)
+{
+	uint64_t sequence;
+	if (segment_header_decode(data, size, &sequence) != 0 || sequence != segment->sequence)
+		return catalog_damage(report, segment->slot, 0,
+				      "the header is not that of the manifest's segment");
+	return 0;
+}
+
+void catalog_report_walk(struct store_report *report, const struct catalog_walk *walk)
+{
+	report->segments++;
+	report->records += walk->records;
+	report->segment_bytes += walk->end;
+	report->cut_bytes += walk->torn;
+}
+
+uint32_t catalog_first_open(const struct catalog *catalog, const struct catalog_walk *walks)
+{
+	uint32_t count = catalog->manifest.count;
+	if (count < 2)
+		return 0;
+	return walks[count - 1].records == 0 ? count - 2 : count - 1;
+}
+
+int catalog_check_ends(const struct catalog *catalog, const struct catalog_walk *walks,
+		       struct store_report *report)
+{
+	uint32_t open = catalog_first_open(catalog, walks);
+	for (uint32_t i = 0; i < open; i++) {
+		if (!walks[i].has_mark)
+			return catalog_damage(report, catalog->segments[i].slot, walks[i].end,
+					      "neither a record nor the end mark verifies");
+	}
+	return 0;
 }

@@ -45,6 +45,7 @@ struct catalog_walk {
 	uint32_t end;     /* where the records end */
 	uint64_t records; /* how many there were */
 	bool has_mark;    /* the end mark stands there */
+	uint64_t torn;    /* without it: how many bytes from there on may be lost records */
 };
 
 /* Walks the records in the size bytes of a segment, whose header is not looked at. Returns
@@ -52,8 +53,19 @@ struct catalog_walk {
 int catalog_walk(const uint8_t *data, size_t size, uint64_t sequence, catalog_visit_fn visit,
 		 void *ctx, struct catalog_walk *walk) DHT_MUST_CHECK;
 
-/* How many bytes from offset on may be lost records: up to the first zeros. */
-uint64_t catalog_torn_bytes(const uint8_t *data, size_t size, uint32_t offset);
+/* Compares the header of the size bytes of a segment with what the manifest says. */
+int catalog_check_header(const uint8_t *data, size_t size, const struct catalog_segment *segment,
+			 struct store_report *report) DHT_MUST_CHECK;
+
+/* The first of the segments that may be torn (store/recover.h), by their walks. */
+uint32_t catalog_first_open(const struct catalog *catalog, const struct catalog_walk *walks);
+
+/* Adds what a walk found to the report. */
+void catalog_report_walk(struct store_report *report, const struct catalog_walk *walk);
+
+/* Every segment that cannot be torn has its end mark. */
+int catalog_check_ends(const struct catalog *catalog, const struct catalog_walk *walks,
+		       struct store_report *report) DHT_MUST_CHECK;
 
 /* Writes the sentence about a damage in a segment file; returns DHT_ECORRUPT. */
 int catalog_damage(struct store_report *report, uint32_t slot, uint64_t offset, const char *reason);

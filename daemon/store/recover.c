@@ -1,248 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/recover.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "store/catalog.h"
+#include "store/hint.h"
+#include "store/replay.h"
 #include "store/state.h"
 
-/* What is known while the log is replayed: besides the store, the records that hide
- * others, because an older record may follow them in the log. */
-struct replay {
+struct recovery {
 	struct store *store;
-	store_locate_fn locate;
-	void *ctx;
+	const struct store_options *options;
 	struct store_report *report;
 	struct catalog catalog;
 	struct catalog_walk *walks; /* by place in the catalog */
-	struct index *erases;       /* by block: the ERASE record of highest floor of a key */
-	struct ballot *dropped;     /* by block: the highest floor of a DROP */
-	uint32_t slot;              /* of the segment that is replayed */
+	struct hint_maker maker;
+	struct replay replay;
+	_Atomic uint64_t done_bytes;
+
+	/* The batch: segments from this place on, their lists, and how that went. */
+	uint32_t batch;
+	struct replay_list lists[REPLAY_LISTS_MAX];
+	struct load {
+		int rc;
+		struct store_report report; /* of a damage */
+	} loads[REPLAY_LISTS_MAX];
 };
 
-/* ---- One record ---------------------------------------------------------------------- */
+/* ---- Lists of records ----------------------------------------------------------------- */
 
-static const uint8_t *entry_data(const struct replay *replay, const struct index *ix,
-				 uint32_t place)
+static bool read_hint(const struct recovery *recovery, const struct catalog_segment *segment,
+		      struct hint *hint)
 {
-	return segment_at(&replay->store->segs, index_entry_location(index_entries(ix)[place]));
-}
-
-static bool find(const struct replay *replay, const struct index *ix, const struct store_key *key,
-		 uint32_t *place)
-{
-	uint32_t hash = store_hash_of(key);
-	if (ix->count == 0)
+	static const char *const reasons[] = {"of another segment", "damaged"};
+	uint64_t size = recovery->catalog.hint_size[segment->slot];
+	if (size == 0)
 		return false;
-	const uint64_t *entries = index_entries(ix);
-	for (*place = index_seek(ix, hash);
-	     entries[*place] != 0 && index_entry_hash(entries[*place]) == hash; ++*place) {
-		if (bytes_equal(record_view_key(entry_data(replay, ix, *place)), key->key))
-			return true;
-	}
-	return false;
+	int rc = hint_read(&recovery->maker, segment, size, recovery->store->segs.size, hint);
+	if (rc != 0)
+		LOG_DEBUG("store", "msg=\"hint file not used\" slot=%08x reason=\"%s\"",
+			  segment->slot,
+			  rc == DHT_ENOTFOUND  ? reasons[0]
+			  : rc == DHT_ECORRUPT ? reasons[1]
+					       : dht_error_text(rc));
+	return rc == 0;
 }
 
-static struct ballot acc_at(const uint8_t *data)
+/* A hint is used where the end mark stands in the segment: then it was sealed. */
+static bool use_hint(const struct recovery *recovery, uint32_t slot, const uint8_t *data,
+		     const struct hint *hint, struct catalog_walk *walk)
 {
-	return ballot_decode(data + RECORD_AT_ACC);
+	if (!segment_end_matches(data + hint->end, hint->sequence, hint->end))
+		return false;
+	*walk = (struct catalog_walk){.end = hint->end, .records = hint->count, .has_mark = true};
+	segment_set_state(&recovery->store->segs, slot, SEGMENT_UNVERIFIED | SEGMENT_COLD, true);
+	return true;
 }
 
-/* The record at place is not the latest of its key. */
-static void supersede(struct replay *replay, struct block *block, uint32_t place)
-{
-	uint64_t location = index_entry_location(index_entries(&block->index)[place]);
-	const uint8_t *data = segment_at(&replay->store->segs, location);
-	store_count_record(block, data, -1);
-	segment_kill(&replay->store->segs, location, record_view_size(data));
-}
-
-static bool wins(const struct record *rec, const uint8_t *other)
-{
-	int order = ballot_compare(rec->acc, acc_at(other));
-	return order > 0 ||
-	       (order == 0 && !rec->copy && (other[RECORD_AT_FLAGS] & RECORD_FLAG_COPY) != 0);
-}
-
-static bool is_hidden(const struct replay *replay, const struct store_key *key,
-		      const struct record *rec)
-{
-	const struct index *erases = &replay->erases[key->block];
-	uint32_t place;
-	return ballot_compare(rec->acc, replay->dropped[key->block]) <= 0 ||
-	       (find(replay, erases, key, &place) &&
-		ballot_compare(rec->acc, acc_at(entry_data(replay, erases, place))) <= 0);
-}
-
-static int replay_latest(struct replay *replay, const struct store_key *key,
-			 const struct record *rec, uint64_t location, size_t size)
-{
-	struct store *store = replay->store;
-	struct block *block = &store->blocks[key->block];
-	uint32_t place;
-	if (is_hidden(replay, key, rec))
-		return 0;
-	if (find(replay, &block->index, key, &place)) {
-		if (!wins(rec, entry_data(replay, &block->index, place)))
-			return 0;
-		supersede(replay, block, place);
-		index_replace(&block->index, place, location);
-	} else {
-		int rc = index_reserve(&block->index, store->os);
-		if (rc != 0)
-			return rc;
-		index_insert(&block->index, store_hash_of(key), location);
-	}
-	segment_add_live(&store->segs, location, size);
-	store_count_record(block, segment_at(&store->segs, location), 1);
-	return 0;
-}
-
-static int replay_erase(struct replay *replay, const struct store_key *key,
-			const struct record *rec, uint64_t location)
-{
-	struct store *store = replay->store;
-	struct block *block = &store->blocks[key->block];
-	struct index *erases = &replay->erases[key->block];
-	uint32_t place;
-	if (find(replay, &block->index, key, &place) &&
-	    ballot_compare(acc_at(entry_data(replay, &block->index, place)), rec->acc) <= 0) {
-		supersede(replay, block, place);
-		index_remove(&block->index, place, store->os);
-	}
-	if (find(replay, erases, key, &place)) {
-		if (ballot_compare(rec->acc, acc_at(entry_data(replay, erases, place))) > 0)
-			index_replace(erases, place, location);
-		return 0;
-	}
-	int rc = index_reserve(erases, store->os);
-	if (rc == 0)
-		index_insert(erases, store_hash_of(key), location);
-	return rc;
-}
-
-static int replay_record(void *ctx, const uint8_t *data, uint32_t offset, const struct record *rec,
-			 size_t size)
-{
-	struct replay *replay = ctx;
-	struct store *store = replay->store;
-	uint64_t location = (uint64_t)replay->slot << STORE_OFFSET_BITS | offset;
-	struct store_key key = {.key = rec->key};
-	int rc = 0;
-
-	(void)data;
-	if (ballot_counter(rec->acc) > replay->report->highest_counter)
-		replay->report->highest_counter = ballot_counter(rec->acc);
-	switch (rec->kind) {
-	case RECORD_VALUE:
-	case RECORD_TOMBSTONE:
-		replay->locate(replay->ctx, &key, store->block_count);
-		DHT_ASSERT(key.block < store->block_count);
-		return replay_latest(replay, &key, rec, location, size);
-	case RECORD_ERASE:
-		replay->locate(replay->ctx, &key, store->block_count);
-		DHT_ASSERT(key.block < store->block_count);
-		rc = replay_erase(replay, &key, rec, location);
-		break;
-	case RECORD_DROP:
-		if (rec->key.len != RECORD_DROP_KEY_SIZE ||
-		    get_u32(rec->key.data) >= store->block_count)
-			return catalog_damage(replay->report, replay->slot, offset,
-					      "DROP of an impossible block");
-		key.block = get_u32(rec->key.data);
-		replay->dropped[key.block] = ballot_max(replay->dropped[key.block], rec->acc);
-		break;
-	case RECORD_CEILING:
-		if (rec->value.len != RECORD_CEILING_SIZE)
-			return catalog_damage(replay->report, replay->slot, offset,
-					      "CEILING of an impossible size");
-		files_note_ceiling(&store->files, get_u64(rec->value.data));
-		return 0;
-	case RECORD_MAP:
-	case RECORD_VOTE:
-	case RECORD_FIN:
-		/* What they mean is not the store's to know: they stay. */
-		segment_add_live(&store->segs, location, size);
-		return 0;
-	}
-	segment_add_live(&store->segs, location, size);
-	segment_keep(&store->segs, location, (uint32_t)size);
-	return rc;
-}
-
-/* ---- Segments ------------------------------------------------------------------------ */
-
-static int check_header(const uint8_t *data, size_t size, const struct catalog_segment *segment,
+static int load_segment(struct recovery *recovery, uint32_t place, struct hint *hint,
 			struct store_report *report)
 {
-	uint64_t sequence;
-	if (segment_header_decode(data, size, &sequence) != 0 || sequence != segment->sequence)
-		return catalog_damage(report, segment->slot, 0,
-				      "the header is not that of the manifest's segment");
-	return 0;
-}
-
-static void report_walk(struct store_report *report, const uint8_t *data, size_t size,
-			const struct catalog_walk *walk)
-{
-	report->segments++;
-	report->records += walk->records;
-	report->segment_bytes += walk->end;
-	if (!walk->has_mark)
-		report->cut_bytes += catalog_torn_bytes(data, size, walk->end);
-}
-
-static int replay_segment(struct replay *replay, uint32_t i)
-{
-	struct store *store = replay->store;
-	const struct catalog_segment *segment = &replay->catalog.segments[i];
-	size_t size = store->segs.size;
-	int rc = segment_load(&store->segs, segment->slot, segment->sequence, STORE_OS_MAP_READ);
+	struct segments *segs = &recovery->store->segs;
+	const struct catalog_segment *segment = &recovery->catalog.segments[place];
+	struct catalog_walk *walk = &recovery->walks[place];
+	bool has_hint = read_hint(recovery, segment, hint);
+	int rc = segment_load(segs, segment->slot, segment->sequence,
+			      has_hint ? STORE_OS_MAP_LAZY : STORE_OS_MAP_READ);
 	if (rc != 0)
 		return rc;
-	files_add_segment(&store->files, segment->slot, segment->sequence);
-	const uint8_t *data = segment_memory(&store->segs, segment->slot);
-	rc = check_header(data, size, segment, replay->report);
-	if (rc != 0)
+	const uint8_t *data = segment_memory(segs, segment->slot);
+	rc = catalog_check_header(data, segs->size, segment, report);
+	if (rc != 0 || (has_hint && use_hint(recovery, segment->slot, data, hint, walk)))
 		return rc;
-	replay->slot = segment->slot;
-	rc = catalog_walk(data, size, segment->sequence, replay_record, replay, &replay->walks[i]);
-	if (rc == 0)
-		report_walk(replay->report, data, size, &replay->walks[i]);
-	return rc;
+	hint_free(&recovery->maker, hint);
+	return hint_build(&recovery->maker, data, segs->size, segment, walk, hint, report);
 }
 
-/* The first segment that may be torn. */
-static uint32_t first_open(const struct catalog_walk *walks, uint32_t count)
+static void load_task(void *arg, uint32_t task)
 {
-	if (count < 2)
-		return 0;
-	return walks[count - 1].records == 0 ? count - 2 : count - 1;
+	struct recovery *recovery = arg;
+	const struct store_options *options = recovery->options;
+	struct load *load = &recovery->loads[task];
+	size_t size = recovery->store->segs.size;
+	load->rc = load_segment(recovery, recovery->batch + task, &recovery->lists[task].hint,
+				&load->report);
+	uint64_t done = atomic_fetch_add(&recovery->done_bytes, size) + size;
+	if (options->progress != NULL)
+		options->progress(options->ctx, done,
+				  (uint64_t)recovery->catalog.manifest.count * size);
 }
 
-static int check_ends(const struct catalog *catalog, const struct catalog_walk *walks,
-		      struct store_report *report)
+/* ---- Batches ------------------------------------------------------------------------- */
+
+static int load_batch(struct recovery *recovery, uint32_t count)
 {
-	uint32_t count = catalog->manifest.count, open = first_open(walks, count);
-	for (uint32_t i = 0; i < open; i++) {
-		if (!walks[i].has_mark)
-			return catalog_damage(report, catalog->segments[i].slot, walks[i].end,
-					      "neither a record nor the end mark verifies");
+	struct store *store = recovery->store;
+	const struct store_os *os = store->os;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct catalog_segment *segment =
+		    &recovery->catalog.segments[recovery->batch + i];
+		files_add_segment(&store->files, segment->slot, segment->sequence);
+		recovery->lists[i] = (struct replay_list){.slot = segment->slot};
+		recovery->loads[i] = (struct load){0};
+	}
+	os->parallel(os->ctx, count, load_task, recovery);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct load *load = &recovery->loads[i];
+		const struct hint *hint = &recovery->lists[i].hint;
+		if (load->rc != 0) {
+			memcpy(recovery->report->why, load->report.why, sizeof(load->report.why));
+			return load->rc;
+		}
+		catalog_report_walk(recovery->report, &recovery->walks[recovery->batch + i]);
+		if (hint->highest_counter > recovery->report->highest_counter)
+			recovery->report->highest_counter = hint->highest_counter;
+		if (segment_is_unverified(&store->segs, recovery->lists[i].slot))
+			scrub_note_hinted(&store->scrub, recovery->lists[i].slot, hint->sequence);
 	}
 	return 0;
 }
+
+static int replay_segments(struct recovery *recovery)
+{
+	uint32_t total = recovery->catalog.manifest.count;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < total; i += REPLAY_LISTS_MAX) {
+		uint32_t count = total - i < REPLAY_LISTS_MAX ? total - i : REPLAY_LISTS_MAX;
+		recovery->batch = i;
+		rc = load_batch(recovery, count);
+		if (rc == 0)
+			rc = replay_batch(&recovery->replay, recovery->lists, count,
+					  recovery->report);
+		for (uint32_t k = 0; k < count; k++)
+			hint_free(&recovery->maker, &recovery->lists[k].hint);
+	}
+	return rc;
+}
+
+/* ---- After the last segment ------------------------------------------------------------ */
 
 /* Makes what was read durable, and gives a segment that was open its end. One without a
  * record leaves the log. */
-static int finish_open(struct replay *replay)
+static int finish_open(struct recovery *recovery)
 {
-	const struct store_os *os = replay->store->os;
-	uint32_t count = replay->catalog.manifest.count;
-	for (uint32_t i = first_open(replay->walks, count); i < count; i++) {
-		const struct catalog_segment *segment = &replay->catalog.segments[i];
-		const struct catalog_walk *walk = &replay->walks[i];
+	const struct store_os *os = recovery->store->os;
+	uint32_t count = recovery->catalog.manifest.count;
+	for (uint32_t i = catalog_first_open(&recovery->catalog, recovery->walks); i < count; i++) {
+		const struct catalog_segment *segment = &recovery->catalog.segments[i];
+		const struct catalog_walk *walk = &recovery->walks[i];
 		uint8_t mark[SEGMENT_END_SIZE];
 		int rc = 0;
 		if (walk->records == 0)
@@ -258,216 +168,130 @@ static int finish_open(struct replay *replay)
 	return 0;
 }
 
-/* ---- After the last record ------------------------------------------------------------ */
-
-/* Removes the first entry that a DROP hides, from place *from on; false: there is none.
- * Removing may lay out the index anew, then *from is 0. */
-static bool remove_dropped(struct replay *replay, uint32_t number, uint32_t *from)
+static int replay_log(struct recovery *recovery)
 {
-	struct block *block = &replay->store->blocks[number];
-	struct index *ix = &block->index;
-	for (uint32_t place = *from; place < index_places(ix); place++) {
-		if (index_entries(ix)[place] == 0 ||
-		    ballot_compare(acc_at(entry_data(replay, ix, place)), replay->dropped[number]) >
-			0)
-			continue;
-		uint32_t capacity = index_capacity(ix);
-		supersede(replay, block, place);
-		index_remove(ix, place, replay->store->os);
-		*from = index_capacity(ix) == capacity ? place : 0;
-		return true;
-	}
-	return false;
-}
-
-static void apply_drops(struct replay *replay)
-{
-	for (uint32_t i = 0; i < replay->store->block_count; i++) {
-		uint32_t from = 0;
-		if (ballot_is_absent(replay->dropped[i]))
-			continue;
-		while (remove_dropped(replay, i, &from))
-			continue;
-	}
-}
-
-static int replay_log(struct replay *replay)
-{
-	struct store *store = replay->store;
-	uint32_t count = replay->catalog.manifest.count;
+	struct store *store = recovery->store;
+	const struct catalog *catalog = &recovery->catalog;
 	uint64_t last = 0;
-	for (uint32_t i = 0; i < count; i++) {
-		int rc = replay_segment(replay, i);
-		if (rc != 0)
-			return rc;
-		last = replay->catalog.segments[i].sequence;
-	}
-	int rc = check_ends(&replay->catalog, replay->walks, replay->report);
+	int rc = replay_segments(recovery);
 	if (rc == 0)
-		rc = finish_open(replay);
+		rc = catalog_check_ends(catalog, recovery->walks, recovery->report);
+	if (rc == 0)
+		rc = finish_open(recovery);
+	if (rc == 0)
+		rc = replay_finish(&recovery->replay, recovery->report);
 	if (rc != 0)
 		return rc;
-	apply_drops(replay);
-	for (uint32_t i = 0; i < count; i++)
-		segment_loaded(&store->segs, replay->catalog.segments[i].slot,
-			       replay->walks[i].end);
+	for (uint32_t i = 0; i < catalog->manifest.count; i++) {
+		segment_loaded(&store->segs, catalog->segments[i].slot, recovery->walks[i].end);
+		last = catalog->segments[i].sequence;
+	}
 	return files_start(&store->files, last + 1);
 }
 
-static int init(struct replay *replay, const struct store_options *options)
+/* Hint files of slots without a segment only take room. */
+static void remove_hints(const struct recovery *recovery)
 {
-	struct store *store = replay->store;
-	const struct manifest *manifest = &replay->catalog.manifest;
+	const struct store_os *os = recovery->store->os;
+	const struct catalog *catalog = &recovery->catalog;
+	char name[HINT_NAME_SIZE];
+	for (uint32_t i = 0; i < catalog->manifest.count; i++)
+		catalog->hint_size[catalog->segments[i].slot] = 0;
+	for (uint32_t slot = 0; slot < STORE_SEGMENTS_MAX; slot++) {
+		if (catalog->hint_size[slot] == 0)
+			continue;
+		hint_name(slot, name);
+		int rc = os->file_remove(os->ctx, name);
+		if (rc != 0)
+			LOG_DEBUG("store", "msg=\"hint file not removed\" file=%s error=\"%s\"",
+				  name, dht_error_text(rc));
+	}
+}
+
+/* ---- Begin and end --------------------------------------------------------------------- */
+
+static int init(struct recovery *recovery)
+{
+	struct store *store = recovery->store;
+	const struct manifest *manifest = &recovery->catalog.manifest;
 	bool is_new = manifest->blocks == 0;
 	if (!is_new && manifest->blocks != store->block_count) {
-		snprintf(replay->report->why, sizeof(replay->report->why),
+		snprintf(recovery->report->why, sizeof(recovery->report->why),
 			 "%s, offset 0: the store was made with %u blocks, not %u", MANIFEST_NAME,
 			 manifest->blocks, store->block_count);
 		return DHT_ECORRUPT;
 	}
-	replay->walks = calloc((size_t)manifest->count + 1, sizeof(*replay->walks));
-	replay->erases = calloc(store->block_count, sizeof(*replay->erases));
-	replay->dropped = calloc(store->block_count, sizeof(*replay->dropped));
-	if (replay->walks == NULL || replay->erases == NULL || replay->dropped == NULL)
+	recovery->walks = calloc((size_t)manifest->count + 1, sizeof(*recovery->walks));
+	if (recovery->walks == NULL)
 		return DHT_ENOMEM;
 	int rc = segments_init(&store->segs, store->os,
-			       is_new ? options->segment_size_bytes : manifest->segment_size_bytes);
+			       is_new ? recovery->options->segment_size_bytes
+				      : manifest->segment_size_bytes);
 	if (rc == 0)
 		rc = files_init(&store->files, &store->segs, &store->tail, store->block_count);
+	if (rc == 0)
+		rc = scrub_init(&store->scrub, &recovery->maker);
+	if (rc == 0)
+		rc = replay_init(&recovery->replay, store, recovery->catalog.slots_used);
 	if (rc != 0)
 		return rc;
-	store->files.is_lazy = options->is_lazy;
+	store->files.is_lazy = recovery->options->is_lazy;
 	files_note_ceiling(&store->files, manifest->ceiling);
 	return is_new ? files_write_manifest(&store->files) : 0;
 }
 
 /* Files that the manifest does not name hold nothing. */
-static void add_spares(struct replay *replay)
+static void add_spares(struct recovery *recovery)
 {
-	const struct catalog *catalog = &replay->catalog;
+	const struct catalog *catalog = &recovery->catalog;
 	uint32_t count = catalog->manifest.count;
 	for (uint32_t i = 0; i < count; i++)
 		catalog->file_size[catalog->segments[i].slot] = 0;
 	for (uint32_t i = 0; i < catalog->slots_used; i++) {
 		if (catalog->file_size[i] != 0)
-			files_add_spare(&replay->store->files, i);
+			files_add_spare(&recovery->store->files, i);
 	}
 }
 
-static void fini(struct replay *replay)
+static void finish_report(const struct recovery *recovery)
 {
-	for (uint32_t i = 0; replay->erases != NULL && i < replay->store->block_count; i++)
-		index_fini(&replay->erases[i], replay->store->os);
-	free(replay->dropped);
-	free(replay->erases);
-	free(replay->walks);
-	catalog_free(&replay->catalog);
+	const struct store *store = recovery->store;
+	recovery->report->ceiling = atomic_load(&store->files.ceiling);
+	for (uint32_t i = 0; i < store->block_count; i++)
+		recovery->report->keys += atomic_load(&store->blocks[i].keys);
 }
 
 int recover_store(struct store *store, const struct store_options *options)
 {
 	struct store_report own = {0};
-	struct replay replay = {
-	    .store = store,
-	    .locate = options->locate,
-	    .ctx = options->ctx,
-	    .report = options->report != NULL ? options->report : &own,
-	};
+	struct recovery *recovery = calloc(1, sizeof(*recovery));
 	DHT_ASSERT(options->locate != NULL);
-	*replay.report = own;
-	int rc = catalog_read(&replay.catalog, store->os, replay.report);
-	if (rc == 0)
-		rc = init(&replay, options);
-	if (rc == 0) {
-		add_spares(&replay);
-		rc = replay_log(&replay);
-	}
-	if (rc == 0) {
-		replay.report->ceiling = atomic_load(&store->files.ceiling);
-		for (uint32_t i = 0; i < store->block_count; i++)
-			replay.report->keys += atomic_load(&store->blocks[i].keys);
-	}
-	fini(&replay);
-	return rc;
-}
-
-/* ---- Verifying ------------------------------------------------------------------------ */
-
-static int check_record(void *ctx, const uint8_t *data, uint32_t offset, const struct record *rec,
-			size_t size)
-{
-	struct store_report *report = ctx;
-	(void)data;
-	(void)offset;
-	(void)size;
-	if (ballot_counter(rec->acc) > report->highest_counter)
-		report->highest_counter = ballot_counter(rec->acc);
-	if (rec->kind == RECORD_CEILING && rec->value.len == RECORD_CEILING_SIZE &&
-	    get_u64(rec->value.data) > report->ceiling)
-		report->ceiling = get_u64(rec->value.data);
-	return 0;
-}
-
-/* A header that is damaged does not keep the records from being looked at. */
-static int check_segment(const struct store_os *os, size_t size,
-			 const struct catalog_segment *segment, struct catalog_walk *walk,
-			 struct store_report *report)
-{
-	uint8_t *memory = os->segment_alloc(os->ctx, size);
-	if (memory == NULL)
+	if (options->report != NULL)
+		*options->report = own;
+	if (recovery == NULL)
 		return DHT_ENOMEM;
-	int rc = os->map(os->ctx, segment->slot, memory, size, STORE_OS_MAP_READ);
+	recovery->store = store;
+	recovery->options = options;
+	recovery->report = options->report != NULL ? options->report : &own;
+	recovery->maker = (struct hint_maker){.os = store->os,
+					      .locate = options->locate,
+					      .ctx = options->ctx,
+					      .hash_id = options->hash_id,
+					      .blocks = store->block_count};
+	int rc = catalog_read(&recovery->catalog, store->os, recovery->report);
 	if (rc == 0)
-		rc = catalog_walk(memory, size, segment->sequence, check_record, report, walk);
+		rc = init(recovery);
 	if (rc == 0) {
-		report_walk(report, memory, size, walk);
-		rc = check_header(memory, size, segment, report);
+		add_spares(recovery);
+		rc = replay_log(recovery);
 	}
-	os->segment_free(os->ctx, memory, size);
-	return rc;
-}
-
-/* What stops the check, and what is damage that it goes on after. */
-static int note_damage(int rc, const struct store_report *report, char *first, size_t first_size,
-		       store_damage_fn found, void *ctx)
-{
-	if (rc != DHT_ECORRUPT)
-		return rc;
-	if (first[0] == '\0')
-		snprintf(first, first_size, "%s", report->why);
-	found(ctx, report->why);
-	return 0;
-}
-
-int store_check(const struct store_os *os, struct store_report *report, store_damage_fn found,
-		void *ctx)
-{
-	struct catalog catalog;
-	struct catalog_walk *walks = NULL;
-	char first[sizeof(report->why)] = "";
-	*report = (struct store_report){0};
-	int rc = catalog_read(&catalog, os, report);
-	bool is_readable = rc == 0;
-	rc = note_damage(rc, report, first, sizeof(first), found, ctx);
-	uint32_t count = is_readable ? catalog.manifest.count : 0;
-	if (rc == 0)
-		walks = calloc((size_t)count + 1, sizeof(*walks));
-	if (rc == 0 && walks == NULL)
-		rc = DHT_ENOMEM;
-	if (rc == 0)
-		report->ceiling = catalog.manifest.ceiling;
-	for (uint32_t i = 0; rc == 0 && i < count; i++) {
-		rc = check_segment(os, catalog.manifest.segment_size_bytes, &catalog.segments[i],
-				   &walks[i], report);
-		rc = note_damage(rc, report, first, sizeof(first), found, ctx);
+	if (rc == 0) {
+		finish_report(recovery);
+		remove_hints(recovery);
 	}
-	if (rc == 0 && count > 0)
-		rc = note_damage(check_ends(&catalog, walks, report), report, first, sizeof(first),
-				 found, ctx);
-	if (rc == 0 && first[0] != '\0')
-		rc = DHT_ECORRUPT;
-	snprintf(report->why, sizeof(report->why), "%s", first);
-	free(walks);
-	catalog_free(&catalog);
+	replay_fini(&recovery->replay);
+	free(recovery->walks);
+	catalog_free(&recovery->catalog);
+	free(recovery);
 	return rc;
 }

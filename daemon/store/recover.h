@@ -2,9 +2,12 @@
  *
  * store/recover - from files to a store.
  *
- * Why     After a stop, clean or not, the log is all there is. Its segments are replayed
- *         in ascending sequence, every record verified.
- * Thread  one, before anybody else knows of the store.
+ * Why     After a stop, clean or not, the log is all there is. All of it is replayed, in
+ *         batches of segments, which bound what is in memory: first each segment gives
+ *         the list of its records, from its hint file (store/hint.h) or, without, from
+ *         the segment itself, every record verified; then the lists are replayed by range
+ *         of blocks (store/replay.h). Both are tasks that run in parallel.
+ * Thread  one, before anybody else knows of the store, and those of store_os.parallel.
  * Errors  As store_open says.
  *
  * What may be torn follows from the order in which store/files.h writes: the last segment
@@ -12,6 +15,9 @@
  * where the records end; an end mark is written at the cut, so that a segment which is
  * not the last one always has one. Everything that was read is durable before any file
  * is given up because of it.
+ *
+ * A segment of which a hint file was used has its end mark, and its records were not read:
+ * it is marked as unverified.
  */
 #ifndef DHT_STORE_RECOVER_H
 #define DHT_STORE_RECOVER_H

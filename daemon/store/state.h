@@ -14,6 +14,7 @@
 #include "store/compact.h"
 #include "store/files.h"
 #include "store/index.h"
+#include "store/scrub.h"
 #include "store/segment.h"
 #include "store/store.h"
 #include "store/tail.h"
@@ -42,6 +43,7 @@ struct store {
 	store_locate_fn locate;
 	void *ctx; /* of locate */
 	uint64_t memory_bytes;
+	struct scrub scrub;
 };
 
 /* The part of a hash that the index of the key's block goes by. */
@@ -50,7 +52,10 @@ static inline uint32_t store_hash_of(const struct store_key *key)
 	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
 }
 
-/* Counts a record that an entry points to from now on (sign 1), or no longer (-1). */
+/* Counts a record that an entry points to from now on (sign 1), or no longer (-1); by what
+ * it is: bytes are those of key and value, size is its own. */
 void store_count_record(struct block *block, const uint8_t *data, int sign);
+void store_count_sizes(struct block *block, unsigned flags, uint64_t bytes, uint64_t size,
+		       int sign);
 
 #endif

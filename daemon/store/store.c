@@ -61,6 +61,7 @@ void store_close(struct store *store)
 	for (uint32_t i = 0; i < store->block_count; i++)
 		index_fini(&store->blocks[i].index, store->os);
 	compact_fini(store);
+	scrub_fini(&store->scrub);
 	files_fini(&store->files);
 	segments_fini(&store->segs);
 	free(store->blocks);
@@ -255,15 +256,14 @@ static void counter_add64(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, now + n, memory_order_relaxed);
 }
 
-/* Counts a record of the index, with sign 1, or no longer, with -1. The arithmetic is modulo
- * 2^64, so that one way does both. */
-static void count_record(struct block *block, const struct record *rec, size_t size, int sign)
+/* The arithmetic is modulo 2^64, so that one way does both. */
+void store_count_sizes(struct block *block, unsigned flags, uint64_t bytes, uint64_t size, int sign)
 {
 	uint64_t factor = (uint64_t)(int64_t)sign;
-	if (rec->kind == RECORD_VALUE) {
+	if ((flags & RECORD_FLAGS_KIND) == RECORD_VALUE) {
 		counter_add32(&block->keys, (uint32_t)factor);
-		counter_add64(&block->bytes, factor * (rec->key.len + rec->value.len));
-		if (rec->expires_ms != 0)
+		counter_add64(&block->bytes, factor * bytes);
+		if ((flags & RECORD_FLAG_EXPIRY) != 0)
 			counter_add32(&block->expiring, (uint32_t)factor);
 	} else {
 		counter_add32(&block->tombstones, (uint32_t)factor);
@@ -273,18 +273,22 @@ static void count_record(struct block *block, const struct record *rec, size_t s
 
 void store_count_record(struct block *block, const uint8_t *data, int sign)
 {
-	struct record rec;
-	record_view(data, &rec);
-	count_record(block, &rec, record_view_size(data), sign);
+	uint64_t bytes = record_view_key(data).len + record_view_value(data).len;
+	store_count_sizes(block, data[RECORD_AT_FLAGS], bytes, record_view_size(data), sign);
+}
+
+static void count_record(struct block *block, const struct record *rec, int sign)
+{
+	unsigned flags = (unsigned)rec->kind | (rec->expires_ms != 0 ? RECORD_FLAG_EXPIRY : 0);
+	store_count_sizes(block, flags, rec->key.len + rec->value.len, record_size(rec), sign);
 }
 
 /* The record that hit describes is no longer the latest of its key. It may be cold: what is
  * needed of it is in hit. */
 static void drop_record(struct store *store, struct block *block, const struct store_hit *hit)
 {
-	size_t size = record_size(&hit->record);
-	count_record(block, &hit->record, size, -1);
-	segment_kill(&store->segs, hit->location, size);
+	count_record(block, &hit->record, -1);
+	segment_kill(&store->segs, hit->location, record_size(&hit->record));
 }
 
 /* The index of a key's block, in which hit still describes the key's entry. A hit of an
@@ -322,7 +326,7 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 		place = index_insert(&block->index, store_hash_of(key), location);
 	hit_set(hit, place, index_entries(&block->index)[place],
 		segment_at(&store->segs, location));
-	count_record(block, &hit->record, record_size(rec), 1);
+	count_record(block, &hit->record, 1);
 	if (replaced.location != 0)
 		drop_record(store, block, &replaced);
 	return 0;
@@ -474,6 +478,19 @@ bool store_wants_segment(const struct store *store)
 int store_prepare(struct store *store)
 {
 	return store->segs.has_files ? files_prepare(&store->files) : 0;
+}
+
+bool store_wants_background(const struct store *store)
+{
+	return store->segs.has_files && scrub_wants(&store->scrub, &store->files);
+}
+
+int store_background(struct store *store, struct store_report *report)
+{
+	*report = (struct store_report){0};
+	if (!store->segs.has_files)
+		return 0;
+	return scrub_next(&store->scrub, &store->segs, &store->files, report);
 }
 
 enum store_pressure store_pressure(const struct store *store)

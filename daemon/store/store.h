@@ -16,7 +16,8 @@
  *         thread. Counters and the durable mark may be read by anybody.
  *         store_write: one thread at a time. store_sync, store_turn and store_commit: one
  *         thread, the committer; the first two also beside a store_write of another
- *         thread. store_prepare: one background job.
+ *         thread. store_prepare, store_background,
+ *         store_balance and store_compact_begin: one thread, the housekeeper.
  * Errors  DHT_ENOMEM: the index cannot grow. DHT_ENOSPC: no room in the log.
  *         DHT_EAGAIN: the log is out of prepared room; the next store_commit, or a
  *         store_prepare and a store_commit, provide it. DHT_ETOOBIG: the record does not
@@ -68,7 +69,7 @@ struct store_key {
 /* Fills in key->hash and key->block for key->key. */
 typedef void (*store_locate_fn)(void *ctx, struct store_key *key, uint32_t blocks);
 
-/* Told how much of the log was replayed; on any thread of a recovery. */
+/* Told how much of the log was replayed; from any thread, several at a time. */
 typedef void (*store_progress_fn)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 
 /* What a recovery or a check met. */
@@ -94,11 +95,13 @@ struct store_options {
 	bool is_lazy;
 	/* With files: how much of the newest segments may be in memory; 0: all. */
 	uint64_t memory_bytes;
-	/* Only with files: where a recovered key belongs, and what is to be filled in by
-	 * store_open whether it succeeds or not (may be NULL). */
+	/* Only with files: where a recovered key belongs, a number that tells the hashes of
+	 * locate from any others (what was noted of others is not used), and what is to be
+	 * filled in by store_open whether it succeeds or not (may be NULL). */
 	store_locate_fn locate;
 	store_progress_fn progress; /* may be NULL */
 	void *ctx;                  /* of these two */
+	uint64_t hash_id;
 	struct store_report *report;
 };
 
@@ -142,13 +145,15 @@ struct store_fetched {
 int store_open(const struct store_options *options, const struct store_os *os,
 	       struct store **out) DHT_MUST_CHECK;
 
-/* Verifies every byte of the log that a recovery could need, and opens nothing. found is
- * told of each damage (a sentence naming file, offset and reason), after which the next
- * file is looked at; report->why is the first one. Returns 0, DHT_ECORRUPT if there was
- * damage, or an error of store/os.h. A torn end of the log is not damage, but counted. */
+/* Verifies every byte of the log that a recovery could need, and opens nothing. Of the
+ * options locate, hash_id and report count; without locate, hint files are not compared
+ * with their segments. found is told of each damage (a sentence naming file, offset and reason),
+ * after which the next file is looked at; the report's why is the first one. Returns 0,
+ * DHT_ECORRUPT if there was damage, or an error of store/os.h. A torn end of the log is not damage,
+ * but counted. */
 typedef void (*store_damage_fn)(void *ctx, const char *why);
-int store_check(const struct store_os *os, struct store_report *report, store_damage_fn found,
-		void *ctx) DHT_MUST_CHECK;
+int store_check(const struct store_options *options, const struct store_os *os,
+		store_damage_fn found, void *ctx) DHT_MUST_CHECK;
 
 /* Frees everything, pinned or not. Nobody else uses the store. What was not committed is
  * lost. NULL is allowed. */
@@ -255,6 +260,16 @@ bool store_wants_segment(const struct store *store);
  * needs to write a segment. Runs beside store_commit. DHT_ENOSPC: the disk is full; try
  * again when there may be room (files that the log gives up count). Others: store/os.h. */
 int store_prepare(struct store *store) DHT_MUST_CHECK;
+
+/* True if store_background has something to do. */
+bool store_wants_background(const struct store *store);
+
+/* Verifies one segment that was written, and whose records were not verified since, and
+ * leaves a hint file, with which the next store_open need not read it. Takes as long as it
+ * takes to read a segment. Runs beside store_commit. DHT_ECORRUPT: a record or the end does
+ * not verify, report->why says which: the disk lies, the node must stop. Others:
+ * store/os.h. Hint files only save time: that there is no room for one is no error. */
+int store_background(struct store *store, struct store_report *report) DHT_MUST_CHECK;
 
 /* ---- Compaction ------------------------------------------------------------------
  *

@@ -2,6 +2,7 @@
 #include "worker/housekeeper.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "io/clock.h"
 
 void housekeeper_init(struct housekeeper *h, struct committer *committer,
@@ -22,11 +23,6 @@ static bool is_over(const struct housekeeper *h)
 	return atomic_load(&h->bell.is_over);
 }
 
-static bool is_passing(int error)
-{
-	return error == DHT_ENOSPC || error == DHT_ENOMEM;
-}
-
 /* Makes or removes spare files. The committer may wait for them, or for the news that
  * there is no room. */
 static int keep_files(struct housekeeper *h)
@@ -43,13 +39,24 @@ static int keep_files(struct housekeeper *h)
 	return rc;
 }
 
-static int keep_memory(struct housekeeper *h)
+/* Verifies segments and leaves hint files for the next start. One after the other, as the
+ * rest must not wait for all of them. */
+static int keep_hints(struct housekeeper *h)
 {
-	int rc = 0;
-	bool changed = true;
-	while (rc == 0 && changed && !is_over(h))
-		rc = store_balance(h->committer->store, &changed);
+	struct store *store = h->committer->store;
+	struct store_report report;
+	if (!store_wants_background(store))
+		return 0;
+	int rc = store_background(store, &report);
+	if (rc == DHT_ECORRUPT)
+		LOG_ERROR("store", "msg=\"stored data is damaged\" error=\"%s\"", report.why);
 	return rc;
+}
+
+/* Lets one segment more be in memory, or not. */
+static int keep_memory(struct housekeeper *h, bool *changed)
+{
+	return store_balance(h->committer->store, changed);
 }
 
 /* Chooses what is compacted next. */
@@ -62,22 +69,31 @@ static int keep_log(struct housekeeper *h)
 	return rc == DHT_ENOTFOUND ? 0 : rc;
 }
 
-/* Does what is due, one thing after the other. What has just failed for want of room,
- * memory or descriptors fails again, however often it is asked for: it rests. */
-static void keep_house(struct housekeeper *h, uint64_t now_ns)
+/* Want of room, memory or descriptors passes; any other error is the end. Returns true if
+ * the task may go on. */
+static bool note_result(struct housekeeper *h, int rc, uint64_t now_ns)
 {
-	if (now_ns >= h->rest_until_ns) {
-		int rc = keep_files(h), other = keep_memory(h);
-		if (is_passing(rc) || is_passing(other))
-			h->rest_until_ns = now_ns + HOUSEKEEPER_PERIOD_NS / 2;
-		if (rc != 0 && !is_passing(rc))
-			committer_fail(h->committer, rc);
-		if (other != 0 && !is_passing(other))
-			committer_fail(h->committer, other);
-	}
-	int rc = keep_log(h);
-	if (rc != 0 && !is_passing(rc))
+	if (rc == 0)
+		return true;
+	if (rc != DHT_ENOSPC && rc != DHT_ENOMEM)
 		committer_fail(h->committer, rc);
+	/* It would fail again, however often it is asked for. */
+	h->rest_until_ns = now_ns + HOUSEKEEPER_PERIOD_NS / 2;
+	return false;
+}
+
+/* Does what is due, a piece of each, so that none waits for all of another. Returns true
+ * if there is more. */
+static bool keep_house(struct housekeeper *h, uint64_t now_ns)
+{
+	bool changed = false;
+	note_result(h, keep_log(h), now_ns);
+	if (now_ns < h->rest_until_ns)
+		return false;
+	return note_result(h, keep_files(h), now_ns) &&
+	       note_result(h, keep_memory(h, &changed), now_ns) &&
+	       note_result(h, keep_hints(h), now_ns) &&
+	       (changed || store_wants_background(h->committer->store));
 }
 
 static void *housekeeper_main(void *arg)
@@ -85,18 +101,18 @@ static void *housekeeper_main(void *arg)
 	struct housekeeper *h = arg;
 	uint64_t ticked_ns = clock_monotonic_ns();
 	pthread_setname_np(pthread_self(), "dhtd/house");
-	while (!is_over(h)) {
+	for (;;) {
 		uint64_t now_ns = clock_monotonic_ns();
-		keep_house(h, now_ns);
+		bool has_more = keep_house(h, now_ns);
 		background_tick(h->background, now_ns - ticked_ns);
 		ticked_ns = now_ns;
-		uint64_t period_ns =
-		    background_wants(h->background) ? BACKGROUND_PERIOD_NS : HOUSEKEEPER_PERIOD_NS;
+		uint64_t period_ns = has_more || background_wants(h->background)
+					 ? BACKGROUND_PERIOD_NS
+					 : HOUSEKEEPER_PERIOD_NS;
 		/* That it rang early is no matter: it ticks by the time that has passed. */
 		if (!bell_wait(&h->bell, now_ns + period_ns))
-			break;
+			return NULL;
 	}
-	return NULL;
 }
 
 int housekeeper_start(struct housekeeper *h)

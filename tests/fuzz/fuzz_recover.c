@@ -6,18 +6,25 @@
  * of records but for one. Checksums are made right where the lengths allow it, because no
  * random input would pass them. The store opens, or says why not; what it opened is then
  * visited, and a check of the same files agrees with the open.
+ *
+ * Then the input is laid over the hint file of a segment (exclusive or), once as it is and
+ * once with the checksum made right: the check tells a hint that contradicts its segment,
+ * and without it the store is what it was.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "store/hint.h"
 #include "store/manifest.h"
 #include "store/os.h"
 #include "store/segment.h"
 #include "store/store.h"
 
+enum { HINT_MAX = 1024 };
 enum { BLOCKS = 64, SIZE = STORE_SEGMENT_SIZE_MIN, FILES = 8, CHECKSUM_SIZE = 4, SEQUENCE = 2 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +33,10 @@ static struct {
 	uint8_t *files[FILES]; /* by slot */
 	uint8_t manifest[1024];
 	size_t manifest_len;
+	struct {
+		uint8_t data[HINT_MAX];
+		size_t len; /* 0: no file */
+	} hints[FILES];
 } disk;
 
 /* ---- A disk that never fails ---------------------------------------------------------- */
@@ -54,6 +65,8 @@ static int list(void *ctx, store_os_found_fn found, void *arg)
 	for (uint32_t i = 0; i < FILES; i++) {
 		if (disk.files[i] != NULL)
 			found(arg, STORE_OS_SEGMENT, i, SIZE);
+		if (disk.hints[i].len > 0)
+			found(arg, STORE_OS_HINT, i, disk.hints[i].len);
 	}
 	return 0;
 }
@@ -93,21 +106,47 @@ static int sync_slot(void *ctx, uint32_t slot)
 	return 0;
 }
 
+/* Finds a named file: its bytes, its length and the most that it may be. */
+static void find_file(const char *name, uint8_t **data, size_t **len, size_t *max)
+{
+	unsigned slot;
+	*data = disk.manifest;
+	*len = &disk.manifest_len;
+	*max = sizeof(disk.manifest);
+	if (strcmp(name, MANIFEST_NAME) == 0)
+		return;
+	DHT_ASSERT(sscanf(name, "segments/%8x.hint", &slot) == 1 && slot < FILES);
+	*data = disk.hints[slot].data;
+	*len = &disk.hints[slot].len;
+	*max = HINT_MAX;
+}
+
 static int file_read(void *ctx, const char *name, void *data, size_t max, size_t *len)
 {
-	*len = disk.manifest_len;
-	if (max < disk.manifest_len)
+	uint8_t *bytes;
+	size_t *size, room;
+	find_file(name, &bytes, &size, &room);
+	*len = *size;
+	if (max < *size)
 		return DHT_ETOOBIG;
-	memcpy(data, disk.manifest, disk.manifest_len);
+	memcpy(data, bytes, *size);
 	return 0;
 }
 
 static int file_replace(void *ctx, const char *name, const void *data, size_t len)
 {
-	DHT_ASSERT(strcmp(name, MANIFEST_NAME) == 0 && len <= sizeof(disk.manifest));
-	memcpy(disk.manifest, data, len);
-	disk.manifest_len = len;
+	uint8_t *bytes;
+	size_t *size, room;
+	find_file(name, &bytes, &size, &room);
+	DHT_ASSERT(len <= room);
+	memcpy(bytes, data, len);
+	*size = len;
 	return 0;
+}
+
+static int file_remove(void *ctx, const char *name)
+{
+	return file_replace(ctx, name, "", 0);
 }
 
 static const struct store_os os = {
@@ -121,6 +160,7 @@ static const struct store_os os = {
     .sync = sync_slot,
     .file_read = file_read,
     .file_replace = file_replace,
+    .file_remove = file_remove,
     .parallel = parallel,
 };
 
@@ -168,6 +208,7 @@ static void free_files(void)
 	for (uint32_t i = 0; i < FILES; i++) {
 		free(disk.files[i]);
 		disk.files[i] = NULL;
+		disk.hints[i].len = 0;
 	}
 }
 
@@ -214,12 +255,88 @@ static void recover(const uint8_t *data, size_t len, bool is_sealed)
 	struct store_report checked, first, second;
 	make_files(data, len, is_sealed);
 	/* The last segment may be torn anywhere: there is no damage that a check would see. */
-	DHT_ASSERT(store_check(&os, &checked, damage, NULL) == 0);
+	struct store_options options = {.locate = locate, .report = &checked};
+	int rc = store_check(&options, &os, damage, NULL);
+	DHT_ASSERT(rc == 0 || (rc == DHT_ECORRUPT && checked.why[0] != '\0'));
 	open_store(&first);
+	DHT_ASSERT((rc == 0) == (first.why[0] == '\0'));
 	DHT_ASSERT(first.cut_bytes == checked.cut_bytes || first.why[0] != '\0');
 	open_store(&second);
 	if (first.why[0] == '\0')
 		DHT_ASSERT(second.cut_bytes == 0 && second.keys == first.keys);
+	free_files();
+}
+
+/* ---- Hints ----------------------------------------------------------------------------- */
+
+/* A record of every kind; returns the bytes they take. */
+static size_t make_records(uint8_t *out)
+{
+	static const uint8_t block[RECORD_DROP_KEY_SIZE], ceiling[RECORD_CEILING_SIZE] = {9};
+	uint8_t *p = out;
+	for (uint32_t i = 0; i < 24; i++) {
+		struct record rec = {.kind = (enum record_kind)(i % 8),
+				     .copy = i % 3 == 0,
+				     .acc = ballot_make(1, i, 1),
+				     .key = bytes_of("abcdefgh" + i % 3, 2)};
+		rec.ver = rec.acc;
+		if (rec.kind == RECORD_DROP)
+			rec.key = bytes_of(block, sizeof(block));
+		if (rec.kind == RECORD_VALUE)
+			rec.value = rec.key;
+		if (rec.kind == RECORD_CEILING)
+			rec.value = bytes_of(ceiling, sizeof(ceiling));
+		record_encode(&rec, SEQUENCE, p);
+		p += record_size(&rec);
+	}
+	return (size_t)(p - out);
+}
+
+static struct store *open_quietly(struct store_report *report)
+{
+	struct store_options options = {
+	    .blocks = BLOCKS, .segment_size_bytes = SIZE, .locate = locate, .report = report};
+	struct store *store = NULL;
+	int rc = store_open(&options, &os, &store);
+	DHT_ASSERT(rc == 0 || (rc == DHT_ECORRUPT && report->why[0] != '\0'));
+	return store;
+}
+
+static void damage_hint(const uint8_t *data, size_t len, bool is_sealed)
+{
+	static uint8_t records[4096];
+	struct store_report before, report;
+	struct store_options options = {.locate = locate, .report = &report};
+	make_files(records, make_records(records), false);
+	struct store *store = open_quietly(&before);
+	DHT_ASSERT(store != NULL);
+	while (store_wants_background(store))
+		DHT_ASSERT(store_background(store, &report) == 0);
+	store_close(store);
+	DHT_ASSERT(disk.hints[1].len > HINT_HEADER_SIZE);
+
+	uint8_t *hint = disk.hints[1].data;
+	size_t at = disk.hints[1].len - HINT_CHECKSUM_SIZE;
+	bool is_changed = false;
+	for (size_t i = 0; i < len && i < at; i++) {
+		hint[i] ^= data[i];
+		is_changed |= data[i] != 0;
+	}
+	if (is_sealed)
+		put_u64(hint + at, hash_bytes(hint, at));
+	uint64_t sequence = get_u64(hint + 8), hash_id = get_u64(hint + 16);
+	bool is_other =
+	    is_sealed && (sequence != SEQUENCE || hash_id != 0 || get_u32(hint + 32) != BLOCKS);
+	int rc = store_check(&options, &os, damage, NULL);
+	DHT_ASSERT(is_changed ? rc == DHT_ECORRUPT || is_other : rc == 0);
+	store = open_quietly(&report);
+	/* One with a wrong checksum is not used. */
+	DHT_ASSERT(is_sealed || (store != NULL && report.keys == before.keys));
+	store_close(store);
+	disk.hints[1].len = 0;
+	store = open_quietly(&report);
+	DHT_ASSERT(store != NULL && report.keys == before.keys);
+	store_close(store);
 	free_files();
 }
 
@@ -229,5 +346,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	recover(data, len, false);
 	recover(data, len, true);
+	damage_hint(data, len, false);
+	damage_hint(data, len, true);
 	return 0;
 }

@@ -248,6 +248,7 @@ static int operate(void)
 /* Runs operations until an error or the end; acknowledges what may be. */
 static int run(unsigned count, enum helper_disk_loss loss)
 {
+	struct store_report background;
 	int rc = 0;
 	for (unsigned i = 0; i < count && rc == 0; i++) {
 		ops++;
@@ -262,6 +263,8 @@ static int run(unsigned count, enum helper_disk_loss loss)
 					  next_random() % 3 == 0 ? STORE_WRITE_ONLY : STORE_SYNC);
 		if (rc == 0 && store_wants_segment(store))
 			rc = store_prepare(store);
+		if (rc == 0 && next_random() % 4 == 0 && store_wants_background(store))
+			rc = store_background(store, &background);
 	}
 	note_acked(loss == HELPER_DISK_KEEP ? store_written(store) : store_durable(store));
 	return rc;

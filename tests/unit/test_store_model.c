@@ -290,7 +290,8 @@ START_TEST(scan_visits_equal_hashes_together)
 	ck_assert_uint_eq(store_scan(store, 0, last, 1, NULL, visit, &visited), STORE_HASH_END);
 	ck_assert_uint_eq(visited, equal);
 	visited = 0;
-	ck_assert_uint_eq(store_scan(store, 0, STORE_HASH_END, 1, NULL, visit, &visited), STORE_HASH_END);
+	ck_assert_uint_eq(store_scan(store, 0, STORE_HASH_END, 1, NULL, visit, &visited),
+			  STORE_HASH_END);
 	ck_assert_uint_eq(visited, 0);
 }
 END_TEST

@@ -8,51 +8,24 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "helper_disk.h"
+#include "helper_log.h"
 #include "store/manifest.h"
 #include "store/segment.h"
 #include "store/store.h"
 #include "unit.h"
 
-enum { BLOCKS = 64, SIZE = STORE_SEGMENT_SIZE_MIN, SEGMENTS_MAX = 4 };
+enum { BLOCKS = HELPER_LOG_BLOCKS, SIZE = HELPER_LOG_SEGMENT };
 
 static struct helper_disk disk;
 static struct store *store;
 static struct store_report report;
 
-/* The log under construction. */
-static struct segment_image {
-	uint8_t data[SIZE];
-	uint32_t end;
-	uint64_t sequence;
-} images[SEGMENTS_MAX];
-static uint32_t image_count;
-
-static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_size)
-{
-	(void)ctx;
-	(void)old_size;
-	if (new_size == 0) {
-		free(table);
-		return NULL;
-	}
-	return realloc(table, new_size);
-}
-
-/* The block is the first byte of the key. */
-static void locate(void *ctx, struct store_key *key, uint32_t blocks)
-{
-	(void)ctx;
-	key->hash = hash_bytes(key->key.data, key->key.len);
-	key->block = key->key.len > 0 ? key->key.data[0] % blocks : 0;
-}
-
 static void setup(void)
 {
 	helper_disk_init(&disk, 3);
-	disk.os.table_resize = table_resize;
-	image_count = 0;
+	disk.os.table_resize = store_os_memory()->table_resize;
+	helper_log_clear();
 }
 
 static void teardown(void)
@@ -62,80 +35,19 @@ static void teardown(void)
 	helper_disk_fini(&disk);
 }
 
-/* ---- Writing a log ------------------------------------------------------------------ */
-
-static void begin_segment(uint64_t sequence)
-{
-	struct segment_image *image = &images[image_count++];
-	memset(image->data, 0, SIZE);
-	image->sequence = sequence;
-	image->end = SEGMENT_HEADER_SIZE;
-	segment_header_encode(image->data, sequence, SIZE);
-}
-
-static void add(struct record rec)
-{
-	struct segment_image *image = &images[image_count - 1];
-	if (ballot_is_absent(rec.ver))
-		rec.ver = rec.acc;
-	record_encode(&rec, image->sequence, image->data + image->end);
-	image->end += (uint32_t)record_size(&rec);
-}
-
-static struct record value(const char *key, uint64_t counter, const char *text)
-{
-	return (struct record){.kind = RECORD_VALUE,
-			       .acc = ballot_make(1, counter, 1),
-			       .key = bytes_of(key, strlen(key)),
-			       .value = bytes_of(text, strlen(text))};
-}
-
-static struct record copy_of(struct record rec)
-{
-	rec.copy = true;
-	return rec;
-}
-
-static struct record erasure(const char *key, uint64_t counter)
-{
-	struct record rec = value(key, counter, "");
-	rec.kind = RECORD_ERASE;
-	return rec;
-}
-
-static void end_segment(void)
-{
-	struct segment_image *image = &images[image_count - 1];
-	segment_end_encode(image->data + image->end, image->sequence, image->end);
-}
-
-static void write_log(void)
-{
-	uint8_t bytes[4096];
-	struct manifest manifest = {
-	    .segment_size_bytes = SIZE, .blocks = BLOCKS, .count = image_count, .ceiling = 5};
-	for (uint32_t i = 0; i < image_count; i++) {
-		ck_assert_int_eq(disk.os.create(&disk, i, SIZE), 0);
-		ck_assert_int_eq(disk.os.write(&disk, i, 0, images[i].data, SIZE), 0);
-		ck_assert_int_eq(disk.os.sync(&disk, i), 0);
-		manifest_encode_entry(bytes, i, i, images[i].sequence);
-	}
-	manifest_encode(bytes, &manifest);
-	ck_assert_int_eq(
-	    disk.os.file_replace(&disk, MANIFEST_NAME, bytes, manifest_size(image_count)), 0);
-}
-
 static int open_store(void)
 {
-	struct store_options options = {
-	    .blocks = BLOCKS, .segment_size_bytes = SIZE, .locate = locate, .report = &report};
+	struct store_options options = {.blocks = BLOCKS,
+					.segment_size_bytes = SIZE,
+					.locate = helper_log_locate,
+					.report = &report};
 	return store_open(&options, &disk.os, &store);
 }
 
 static enum store_found find(const char *name, struct store_hit *hit)
 {
 	struct store_key key = {.key = bytes_of(name, strlen(name))};
-	locate(NULL, &key, BLOCKS);
+	helper_log_locate(NULL, &key, BLOCKS);
 	return store_find(store, &key, NULL, hit);
 }
 
@@ -159,22 +71,23 @@ static void damage(void *ctx, const char *why)
 
 static int check_store(unsigned *damages)
 {
+	struct store_options options = {.locate = helper_log_locate, .report = &report};
 	*damages = 0;
-	return store_check(&disk.os, &report, damage, damages);
+	return store_check(&options, &disk.os, damage, damages);
 }
 
 /* ---- What wins ----------------------------------------------------------------------- */
 
 START_TEST(highest_acc_wins_wherever_it_lies)
 {
-	begin_segment(3);
-	add(value("a", 9, "new"));
-	add(value("b", 1, "old"));
-	end_segment();
-	begin_segment(8);
-	add(value("a", 4, "old"));
-	add(value("b", 2, "new"));
-	write_log();
+	helper_log_begin_segment(3);
+	helper_log_add(helper_log_value("a", 9, "new"));
+	helper_log_add(helper_log_value("b", 1, "old"));
+	helper_log_end_segment();
+	helper_log_begin_segment(8);
+	helper_log_add(helper_log_value("a", 4, "old"));
+	helper_log_add(helper_log_value("b", 2, "new"));
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	check_value("a", "new");
 	check_value("b", "new");
@@ -190,12 +103,12 @@ END_TEST
 START_TEST(vote_beats_copy_of_the_same_acc)
 {
 	struct store_hit hit;
-	begin_segment(1);
-	add(copy_of(value("a", 9, "x")));
-	add(value("a", 9, "x"));
-	add(value("b", 9, "x"));
-	add(copy_of(value("b", 9, "x")));
-	write_log();
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_copy_of(helper_log_value("a", 9, "x")));
+	helper_log_add(helper_log_value("a", 9, "x"));
+	helper_log_add(helper_log_value("b", 9, "x"));
+	helper_log_add(helper_log_copy_of(helper_log_value("b", 9, "x")));
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	ck_assert_int_eq(find("a", &hit), STORE_FOUND);
 	ck_assert(!hit.record.copy);
@@ -206,19 +119,19 @@ END_TEST
 
 START_TEST(erase_hides_what_is_not_above_its_floor)
 {
-	begin_segment(1);
-	add(value("before", 5, "x"));
-	add(erasure("before", 5));
-	add(erasure("behind", 5));
-	add(erasure("lower", 2));
-	add(erasure("behind", 3));
-	end_segment();
-	begin_segment(2);
-	add(value("behind", 5, "x"));
-	add(value("above", 6, "x"));
-	add(erasure("above", 5));
-	add(value("lower", 3, "x"));
-	write_log();
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("before", 5, "x"));
+	helper_log_add(helper_log_erasure("before", 5));
+	helper_log_add(helper_log_erasure("behind", 5));
+	helper_log_add(helper_log_erasure("lower", 2));
+	helper_log_add(helper_log_erasure("behind", 3));
+	helper_log_end_segment();
+	helper_log_begin_segment(2);
+	helper_log_add(helper_log_value("behind", 5, "x"));
+	helper_log_add(helper_log_value("above", 6, "x"));
+	helper_log_add(helper_log_erasure("above", 5));
+	helper_log_add(helper_log_value("lower", 3, "x"));
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	check_value("before", NULL);
 	check_value("behind", NULL);
@@ -233,20 +146,20 @@ START_TEST(drop_hides_older_versions_of_its_block)
 	uint8_t block[RECORD_DROP_KEY_SIZE] = {0};
 	struct record drop = {
 	    .kind = RECORD_DROP, .acc = {.version = 2}, .key = bytes_of(block, sizeof(block))};
-	struct record young = value("\1young", 1, "x");
+	struct record young = helper_log_value("\1young", 1, "x");
 	char names[200][8];
 	put_u32(block, 1);
 	young.acc.version = 2;
-	begin_segment(1);
+	helper_log_begin_segment(1);
 	for (int i = 0; i < 200; i++) {
 		snprintf(names[i], sizeof(names[i]), "\1%d", i);
-		add(value(names[i], 7, "x"));
+		helper_log_add(helper_log_value(names[i], 7, "x"));
 	}
-	add(young);
-	add(drop);
-	add(value("\2other", 7, "x"));
-	add(value("\1late", 7, "x"));
-	write_log();
+	helper_log_add(young);
+	helper_log_add(drop);
+	helper_log_add(helper_log_value("\2other", 7, "x"));
+	helper_log_add(helper_log_value("\1late", 7, "x"));
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	for (int i = 0; i < 200; i++)
 		check_value(names[i], NULL);
@@ -259,15 +172,15 @@ END_TEST
 
 START_TEST(keys_that_can_expire_are_counted)
 {
-	struct record expiring = value("a", 1, "old");
+	struct record expiring = helper_log_value("a", 1, "old");
 	expiring.expires_ms = 1700000000000;
-	begin_segment(1);
-	add(expiring);
+	helper_log_begin_segment(1);
+	helper_log_add(expiring);
 	expiring.key = bytes_of("b", 1);
-	add(expiring);
-	add(value("c", 3, "never"));
-	add(value("a", 4, "never"));
-	write_log();
+	helper_log_add(expiring);
+	helper_log_add(helper_log_value("c", 3, "never"));
+	helper_log_add(helper_log_value("a", 4, "never"));
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	struct store_counts counts;
 	store_count(store, &counts);
@@ -283,12 +196,12 @@ START_TEST(highest_ceiling_counts)
 {
 	uint8_t bytes[RECORD_CEILING_SIZE] = {0};
 	struct record ceiling = {.kind = RECORD_CEILING, .value = bytes_of(bytes, sizeof(bytes))};
-	begin_segment(1);
+	helper_log_begin_segment(1);
 	put_u64(bytes, 700);
-	add(ceiling);
+	helper_log_add(ceiling);
 	put_u64(bytes, 600);
-	add(ceiling);
-	write_log();
+	helper_log_add(ceiling);
+	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	ck_assert_uint_eq(report.ceiling, 700);
 	/* Its segment has left the log since. */
@@ -305,17 +218,17 @@ END_TEST
 /* Three segments; tears the end of the one before the last. */
 static void write_torn(bool last_is_empty)
 {
-	begin_segment(1);
-	add(value("a", 1, "x"));
-	end_segment();
-	begin_segment(2);
-	add(value("b", 2, "x"));
-	add(value("c", 3, "torn"));
-	images[1].data[images[1].end - 1] ^= 1;
-	begin_segment(3);
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("a", 1, "x"));
+	helper_log_end_segment();
+	helper_log_begin_segment(2);
+	helper_log_add(helper_log_value("b", 2, "x"));
+	helper_log_add(helper_log_value("c", 3, "torn"));
+	helper_log.images[1].data[helper_log.images[1].end - 1] ^= 1;
+	helper_log_begin_segment(3);
 	if (!last_is_empty)
-		add(value("d", 4, "x"));
-	write_log();
+		helper_log_add(helper_log_value("d", 4, "x"));
+	helper_log_write(&disk);
 }
 
 START_TEST(torn_end_is_cut_for_good)
@@ -353,19 +266,19 @@ START_TEST(every_damaged_byte_is_noticed)
 {
 	char name[HELPER_DISK_NAME_MAX];
 	unsigned damages;
-	begin_segment(1);
-	add(value("a", 1, "some bytes"));
-	add(erasure("b", 5));
-	end_segment();
-	begin_segment(2);
-	add(copy_of(value("c", 2, "more bytes")));
-	end_segment();
-	begin_segment(3);
-	add(value("d", 4, "the last bytes"));
-	write_log();
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("a", 1, "some bytes"));
+	helper_log_add(helper_log_erasure("b", 5));
+	helper_log_end_segment();
+	helper_log_begin_segment(2);
+	helper_log_add(helper_log_copy_of(helper_log_value("c", 2, "more bytes")));
+	helper_log_end_segment();
+	helper_log_begin_segment(3);
+	helper_log_add(helper_log_value("d", 4, "the last bytes"));
+	helper_log_write(&disk);
 	ck_assert_int_eq(check_store(&damages), 0);
-	for (uint32_t i = 0; i < image_count; i++) {
-		uint32_t whole = images[i].end + (i < 2 ? SEGMENT_END_SIZE : 0);
+	for (uint32_t i = 0; i < helper_log.count; i++) {
+		uint32_t whole = helper_log.images[i].end + (i < 2 ? SEGMENT_END_SIZE : 0);
 		helper_disk_segment_name(i, name);
 		for (uint64_t bit = 0; bit < whole * UINT64_C(8); bit += 3) {
 			helper_disk_flip(&disk, name, bit);
@@ -386,9 +299,9 @@ END_TEST
 START_TEST(every_damaged_byte_of_the_manifest_is_noticed)
 {
 	unsigned damages;
-	begin_segment(1);
-	add(value("a", 1, "x"));
-	write_log();
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("a", 1, "x"));
+	helper_log_write(&disk);
 	for (uint64_t bit = 0; bit < manifest_size(1) * UINT64_C(8); bit++) {
 		helper_disk_flip(&disk, MANIFEST_NAME, bit);
 		UNIT_REQUIRE(open_store() == DHT_ECORRUPT && report.why[0] != '\0');
@@ -399,12 +312,29 @@ START_TEST(every_damaged_byte_of_the_manifest_is_noticed)
 }
 END_TEST
 
+START_TEST(a_manifest_of_impossible_blocks_is_damage)
+{
+	static const uint32_t impossible[] = {0, 1, STORE_BLOCKS_MIN / 2, 96, 2 * STORE_BLOCKS_MAX};
+	unsigned damages;
+	for (size_t i = 0; i < DHT_ARRAY_LEN(impossible); i++) {
+		uint8_t bytes[64];
+		struct manifest manifest = {.segment_size_bytes = SIZE, .blocks = impossible[i]};
+		manifest_encode(bytes, &manifest);
+		ck_assert_int_eq(
+		    disk.os.file_replace(&disk, MANIFEST_NAME, bytes, manifest_size(0)), 0);
+		ck_assert_int_eq(check_store(&damages), DHT_ECORRUPT);
+		ck_assert_int_eq(open_store(), DHT_ECORRUPT);
+		ck_assert_ptr_nonnull(strstr(report.why, "manifest, offset 0: "));
+	}
+}
+END_TEST
+
 START_TEST(files_and_manifest_must_agree)
 {
 	char name[HELPER_DISK_NAME_MAX];
-	begin_segment(1);
-	add(value("a", 1, "x"));
-	write_log();
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("a", 1, "x"));
+	helper_log_write(&disk);
 	helper_disk_segment_name(0, name);
 	helper_disk_cut(&disk, name, SIZE - 1);
 	ck_assert_int_eq(open_store(), DHT_ECORRUPT);
@@ -462,6 +392,7 @@ int main(void)
 	tcase_add_test(tcase, torn_before_records_is_damage);
 	tcase_add_test(tcase, every_damaged_byte_is_noticed);
 	tcase_add_test(tcase, every_damaged_byte_of_the_manifest_is_noticed);
+	tcase_add_test(tcase, a_manifest_of_impossible_blocks_is_damage);
 	tcase_add_test(tcase, files_and_manifest_must_agree);
 	tcase_add_test(tcase, any_failed_call_fails_the_open_and_no_more);
 	suite_add_tcase(suite, tcase);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * store/scrub - reads segments again, while nobody waits for it.
+ *
+ * Why     A segment that is written does not change any more: read once from the file, its
+ *         records are known to be on disk as they should be, and what a recovery needs to
+ *         know of it is noted in a hint file.
+ * Owns    Which segments have a hint file.
+ * Thread  scrub_next: one background job. scrub_wants: any. The rest: nobody else.
+ * Errors  As store_background says.
+ */
+#ifndef DHT_STORE_SCRUB_H
+#define DHT_STORE_SCRUB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "store/files.h"
+#include "store/hint.h"
+#include "store/segment.h"
+#include "store/store.h"
+
+struct scrub {
+	struct hint_maker maker;
+	uint64_t *hinted;       /* by slot: sequence of the segment that was dealt with */
+	_Atomic uint64_t until; /* nothing is to be done below this sequence */
+};
+
+/* Returns 0 or DHT_ENOMEM. All zero is enough for scrub_fini. */
+int scrub_init(struct scrub *scrub, const struct hint_maker *maker) DHT_MUST_CHECK;
+void scrub_fini(struct scrub *scrub);
+
+/* Says that a segment has its hint file. */
+void scrub_note_hinted(struct scrub *scrub, uint32_t slot, uint64_t sequence);
+
+bool scrub_wants(const struct scrub *scrub, const struct files *files);
+
+/* Looks for a segment that wants it, and reads that. */
+int scrub_next(struct scrub *scrub, struct segments *segs, const struct files *files,
+	       struct store_report *report) DHT_MUST_CHECK;
+
+#endif
