@@ -114,7 +114,9 @@ struct store_os {
 			 size_t *len) DHT_MUST_CHECK;
 
 	/* Creates or replaces a named file, durably. After a crash or a failure its content
-	 * is the old or the new one, whole. */
+	 * is the old or the new one, whole; after DHT_ENOSPC it is the old one. One of the data
+	 * directory itself is replaced on a full disk, too, where that can be done and the
+	 * content does not grow. */
 	int (*file_replace)(void *ctx, const char *name, const void *data,
 			    size_t len) DHT_MUST_CHECK;
 

@@ -17,6 +17,7 @@
 #include "store/os.h"
 #include "store/os_posix_files.h"
 #include "store/os_posix_io.h"
+#include "store/os_posix_named.h"
 #include "store/os_posix_parallel.h"
 #include "store/store.h"
 
@@ -239,14 +240,21 @@ static int file_read(void *ctx, const char *name, void *data, size_t max, size_t
 
 static int file_replace(void *ctx, const char *name, const void *data, size_t len)
 {
-	int directory = directory_of(ctx, &name);
-	return os_posix_file_make(directory, name, os_posix_fill_data, data, len);
+	const struct store_os_posix *posix = ctx;
+	int directory = directory_of(posix, &name);
+	/* A hint may be missing, so none is kept ready. */
+	if (directory == posix->segments)
+		return os_posix_file_make(directory, name, os_posix_fill_data, data, len);
+	return os_posix_named_replace(directory, name, data, len);
 }
 
 static int file_remove(void *ctx, const char *name)
 {
-	int directory = directory_of(ctx, &name);
-	return os_posix_file_remove(directory, name);
+	const struct store_os_posix *posix = ctx;
+	int directory = directory_of(posix, &name);
+	if (directory == posix->segments)
+		return os_posix_file_remove(directory, name);
+	return os_posix_named_remove(directory, name);
 }
 
 static void parallel(void *ctx, uint32_t tasks, store_os_task_fn run, void *arg)
@@ -262,13 +270,12 @@ static int open_directories(struct store_os_posix *posix, const char *data_dir)
 	posix->directory = open(data_dir, how);
 	if (posix->directory < 0)
 		return os_posix_fail("open", data_dir, errno);
-	if (mkdirat(posix->directory, SEGMENTS, DIRECTORY_MODE) == 0) {
-		int rc = os_posix_sync_directory(posix->directory);
-		if (rc != 0)
-			return rc;
-	} else if (errno != EEXIST) {
+	if (mkdirat(posix->directory, SEGMENTS, DIRECTORY_MODE) != 0 && errno != EEXIST)
 		return os_posix_fail("create", SEGMENTS, errno);
-	}
+	/* Also for what another process did here last: see store/os_posix_named.h. */
+	int rc = os_posix_sync_directory(posix->directory);
+	if (rc != 0)
+		return rc;
 	posix->segments = openat(posix->directory, SEGMENTS, how);
 	return posix->segments >= 0 ? 0 : os_posix_fail("open", SEGMENTS, errno);
 }

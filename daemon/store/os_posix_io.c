@@ -99,6 +99,11 @@ int os_posix_sync_content(int fd, const char *name)
 	return fdatasync(fd) == 0 ? 0 : sync_failed(name, errno);
 }
 
+int os_posix_sync_file(int fd, const char *name)
+{
+	return fsync(fd) == 0 ? 0 : sync_failed(name, errno);
+}
+
 int os_posix_sync_directory(int directory)
 {
 	return fsync(directory) == 0 ? 0 : sync_failed("(directory)", errno);
@@ -144,8 +149,8 @@ int os_posix_file_make(int directory, const char *name, os_posix_fill_fn fill, c
 	if (fd < 0)
 		return os_posix_fail("create", unfinished, errno);
 	int rc = fill(fd, unfinished, data, len);
-	if (rc == 0 && fsync(fd) != 0)
-		rc = sync_failed(unfinished, errno);
+	if (rc == 0)
+		rc = os_posix_sync_file(fd, unfinished);
 	close(fd);
 	if (rc == 0 && renameat(directory, unfinished, directory, name) != 0)
 		rc = os_posix_fail("rename", unfinished, errno);

@@ -35,8 +35,9 @@ int os_posix_write_all(int fd, const char *name, const void *data, size_t len,
 int os_posix_read_all(int fd, const char *name, void *data, size_t len,
 		      off_t offset) DHT_MUST_CHECK;
 
-/* Makes the content of a file, or the entries of a directory, durable. 0 or DHT_EIO. */
+/* Make the content of a file, or the entries of a directory, durable. 0 or DHT_EIO. */
 int os_posix_sync_content(int fd, const char *name) DHT_MUST_CHECK;
+int os_posix_sync_file(int fd, const char *name) DHT_MUST_CHECK; /* its length, too */
 int os_posix_sync_directory(int directory) DHT_MUST_CHECK;
 
 /* What a new file is filled with; it returns 0 or a DHT_E*. */

@@ -29,7 +29,17 @@ enum { PAGE = 4096 };
 
 /* ---- System calls that fail -------------------------------------------------------- */
 
-enum call { PWRITE, FDATASYNC, FSYNC, RENAMEAT, UNLINKAT, SYNC_FILE_RANGE, FSTAT, CALLS };
+enum call {
+	PWRITE,
+	FDATASYNC,
+	FSYNC,
+	RENAMEAT,
+	RENAMEAT2,
+	UNLINKAT,
+	SYNC_FILE_RANGE,
+	FSTAT,
+	CALLS
+};
 
 static struct {
 	_Atomic int count;
@@ -80,6 +90,13 @@ int renameat(int from, const char *old_name, int to, const char *new_name)
 {
 	return is_to_fail(RENAMEAT) ? -1
 				    : (int)syscall(SYS_renameat2, from, old_name, to, new_name, 0);
+}
+
+int renameat2(int from, const char *old_name, int to, const char *new_name, unsigned flags)
+{
+	return is_to_fail(RENAMEAT2)
+		   ? -1
+		   : (int)syscall(SYS_renameat2, from, old_name, to, new_name, flags);
 }
 
 int unlinkat(int directory, const char *name, int flags)
@@ -236,7 +253,7 @@ START_TEST(files_are_where_they_are_documented)
 	ck_assert_int_eq(os->file_replace(os->ctx, "segments/0000002a.hint", "h", 1), 0);
 	ck_assert_int_eq(stat(path_of("segments/0000002a.hint"), &status), 0);
 	ck_assert_int_eq(count_files(), 2);
-	ck_assert_int_eq(count_entries(directory.path), 2);
+	ck_assert_int_eq(count_entries(directory.path), 3); /* and identity.new */
 
 	/* All there for the next one that opens the directory. */
 	char text[2];
@@ -388,9 +405,8 @@ START_TEST(replace_keeps_the_old_or_has_the_new)
 		int expected;
 		bool is_new;
 	} steps[] = {
-	    {PWRITE, 1, ENOSPC, DHT_ENOSPC, false},
-	    {FSYNC, 1, EIO, DHT_EIO, false},
-	    {RENAMEAT, 1, EIO, DHT_EIO, false},
+	    {PWRITE, 1, ENOSPC, DHT_ENOSPC, false}, {PWRITE, 1, EIO, DHT_EIO, false},
+	    {FSYNC, 1, ENOSPC, DHT_EIO, false},     {RENAMEAT2, 1, EIO, DHT_EIO, false},
 	    {FSYNC, 2, EIO, DHT_EIO, true},
 	};
 	char text[4];
@@ -404,13 +420,107 @@ START_TEST(replace_keeps_the_old_or_has_the_new)
 		ck_assert_int_eq(os->file_read(os->ctx, "identity", text, 4, &len), 0);
 		ck_assert_uint_eq(len, steps[i].is_new ? 4 : 3);
 		ck_assert_mem_eq(text, steps[i].is_new ? "new!" : "old", len);
-		ck_assert_int_eq(access(path_of("identity.new"), F_OK), -1);
+		/* What may be the file that a crash brings back is not written over. */
+		ck_assert_int_eq(access(path_of("identity.new"), F_OK),
+				 steps[i].expected == DHT_ENOSPC ? 0 : -1);
 	}
 	plan_failure(UNLINKAT, 1, EIO);
 	ck_assert_int_eq(os->file_remove(os->ctx, "identity"), DHT_EIO);
 	plan_failure(FSYNC, 1, EIO);
 	ck_assert_int_eq(os->file_remove(os->ctx, "identity"), DHT_EIO);
 	ck_assert_int_eq(os->file_read(os->ctx, "identity", text, 4, &len), DHT_ENOTFOUND);
+	ck_assert_int_eq(access(path_of("identity.new"), F_OK), -1);
+	close_disk();
+}
+END_TEST
+
+static void expect_content(const char *name, const char *expected)
+{
+	char text[64];
+	FILE *file = fopen(path_of(name), "r");
+	ck_assert_ptr_nonnull(file);
+	size_t len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	ck_assert_str_eq(text, expected);
+}
+
+static ino_t inode_of(const char *name)
+{
+	struct stat status;
+	ck_assert_int_eq(stat(path_of(name), &status), 0);
+	return status.st_ino;
+}
+
+static int replace(const char *text)
+{
+	return os->file_replace(os->ctx, "identity", text, strlen(text));
+}
+
+START_TEST(two_files_change_places)
+{
+	open_disk();
+	ck_assert_int_eq(replace("first"), 0);
+	ino_t first = inode_of("identity"), spare = inode_of("identity.new");
+	ck_assert_int_eq(replace("second, longer"), 0);
+	ck_assert_uint_eq(inode_of("identity"), spare);
+	ck_assert_uint_eq(inode_of("identity.new"), first);
+	expect_content("identity.new", "first");
+	ck_assert_int_eq(replace("3rd"), 0);
+	ck_assert_uint_eq(inode_of("identity"), first);
+	expect_content("identity", "3rd");
+	expect_content("identity.new", "second, longer");
+	close_disk();
+}
+END_TEST
+
+START_TEST(names_that_cannot_be_exchanged_are_replaced)
+{
+	static const int errnums[] = {EINVAL, ENOSYS, EOPNOTSUPP};
+	open_disk();
+	for (size_t i = 0; i < DHT_ARRAY_LEN(errnums); i++) {
+		ck_assert_int_eq(replace("old"), 0);
+		ino_t spare = inode_of("identity.new");
+		plan_failure(RENAMEAT2, 1, errnums[i]);
+		ck_assert_int_eq(replace("new"), 0);
+		expect_content("identity", "new");
+		ck_assert_uint_eq(inode_of("identity"), spare);
+		ck_assert_uint_ne(inode_of("identity.new"), spare);
+	}
+	plan_failure(RENAMEAT2, 1, EINVAL);
+	plan_failure(RENAMEAT, 1, EIO);
+	ck_assert_int_eq(replace("newer"), DHT_EIO);
+	expect_content("identity", "new");
+	close_disk();
+}
+END_TEST
+
+START_TEST(a_spare_with_another_link_is_left_alone)
+{
+	char other[PATH_MAX + 64];
+	open_disk();
+	ck_assert_int_eq(replace("first"), 0);
+	snprintf(other, sizeof(other), "%s", path_of("backup"));
+	ck_assert_int_eq(link(path_of("identity"), other), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(replace("later"), 0);
+		expect_content("identity", "later");
+		expect_content("backup", "first");
+	}
+	close_disk();
+}
+END_TEST
+
+/* A process that was killed may have left the exchange of two names to the disk's leisure. */
+START_TEST(entries_are_durable_before_a_spare_is_used)
+{
+	open_disk();
+	ck_assert_int_eq(replace("first"), 0);
+	store_os_posix_close(posix);
+	posix = NULL;
+	plan_failure(FSYNC, 1, EIO);
+	ck_assert_int_eq(store_os_posix_open(directory.path, &posix), DHT_EIO);
+	ck_assert_ptr_null(posix);
 	close_disk();
 }
 END_TEST
@@ -491,6 +601,68 @@ START_TEST(a_full_file_system_refuses)
 	ck_assert_int_eq(os->create(os->ctx, 1, SIZE), 0);
 	store_os_posix_close(posix);
 	ck_assert_int_eq(umount(path_of("segments")), 0);
+	posix = NULL;
+	close_disk();
+}
+END_TEST
+
+static void fill_file_system(void)
+{
+	static const char zeros[PAGE];
+	int fd = open(path_of("ballast"), O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		continue;
+	ck_assert_int_eq(errno, ENOSPC);
+	close(fd);
+}
+
+static int replace_pages(char first, size_t pages)
+{
+	char content[3 * PAGE] = {first};
+	return os->file_replace(os->ctx, "manifest", content, pages * PAGE);
+}
+
+START_TEST(named_files_are_replaced_on_a_full_file_system)
+{
+	char first;
+	size_t len;
+	open_disk();
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("tmpfs", directory.path, "tmpfs", 0, "size=256k") != 0) {
+		printf("skipped named_files_are_replaced_on_a_full_file_system: cannot mount a "
+		       "tmpfs: %s\n",
+		       strerror(errno));
+		close_disk();
+		return;
+	}
+	reopen_disk();
+	ck_assert_int_eq(replace_pages('a', 1), 0);
+	ck_assert_int_eq(replace("first"), 0);
+	fill_file_system();
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(replace(i % 2 == 0 ? "second" : "third, longer"), 0);
+		expect_content("identity", i % 2 == 0 ? "second" : "third, longer");
+		ck_assert_int_eq(replace_pages('b', 1), 0);
+	}
+	/* It grows: refused, and the disk is as it was. */
+	ck_assert_int_eq(replace_pages('c', 2), DHT_ENOSPC);
+	ck_assert_int_eq(os->file_read(os->ctx, "manifest", NULL, 0, &len), DHT_ETOOBIG);
+	ck_assert_uint_eq(len, PAGE);
+	ck_assert_int_eq(replace_pages('d', 1), 0);
+	reopen_disk();
+	ck_assert_int_eq(replace_pages('e', 1), 0);
+	ck_assert_int_eq(logged.errors, 0);
+	/* After it has grown, two are as large. */
+	ck_assert_int_eq(unlink(path_of("ballast")), 0);
+	ck_assert_int_eq(replace_pages('f', 3), 0);
+	fill_file_system();
+	ck_assert_int_eq(replace_pages('g', 3), 0);
+	ck_assert_int_eq(replace_pages('h', 3), 0);
+	ck_assert_int_eq(os->file_read(os->ctx, "manifest", &first, 0, &len), DHT_ETOOBIG);
+	ck_assert_uint_eq(len, 3 * PAGE);
+	store_os_posix_close(posix);
+	ck_assert_int_eq(umount(directory.path), 0);
 	posix = NULL;
 	close_disk();
 }
@@ -804,10 +976,12 @@ END_TEST
 UNIT_MAIN("os_posix", 60, list_tells_segments_from_the_rest, files_are_where_they_are_documented,
 	  open_says_what_is_wrong, permissions_are_an_error_of_their_own, a_short_file_is_damage,
 	  create_leaves_nothing_behind, a_leftover_that_stays_is_removed_later,
-	  replace_keeps_the_old_or_has_the_new, a_failed_sync_is_not_tried_again,
+	  replace_keeps_the_old_or_has_the_new, two_files_change_places,
+	  names_that_cannot_be_exchanged_are_replaced, a_spare_with_another_link_is_left_alone,
+	  entries_are_durable_before_a_spare_is_used, a_failed_sync_is_not_tried_again,
 	  failed_writes_and_removes_are_reported, a_full_file_system_refuses,
-	  descriptors_are_bounded, a_file_opened_twice_keeps_one_descriptor,
-	  a_file_may_go_while_a_write_syncs_it, no_descriptor_is_no_fault_of_the_disk,
-	  no_address_space_is_no_fault_of_the_disk, readers_do_not_notice_the_exchange,
-	  tasks_run_once_each_and_side_by_side, tasks_run_in_the_caller_on_one_processor,
-	  all_threads_share_the_descriptors)
+	  named_files_are_replaced_on_a_full_file_system, descriptors_are_bounded,
+	  a_file_opened_twice_keeps_one_descriptor, a_file_may_go_while_a_write_syncs_it,
+	  no_descriptor_is_no_fault_of_the_disk, no_address_space_is_no_fault_of_the_disk,
+	  readers_do_not_notice_the_exchange, tasks_run_once_each_and_side_by_side,
+	  tasks_run_in_the_caller_on_one_processor, all_threads_share_the_descriptors)
