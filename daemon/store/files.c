@@ -200,29 +200,35 @@ int files_write_manifest(struct files *files)
 /* ---- Files that leave the log ------------------------------------------------------- */
 
 /* Writes go on when there is room again; without it VALUE records are kept from the
- * segments that are not begun. Both threads come here: one may undo what the other noted
- * just now, until the next time; the disk stays marked as full, so there is one. */
+ * segments that are not begun, and from the last one where none can follow. Both threads come here:
+ * one may undo what the other noted just now, until the next time; the disk stays marked as full,
+ * so there is one. */
 static void note_space(struct files *files)
 {
 	if (atomic_load(&files->spares) >= FILES_SPARE)
 		atomic_store(&files->is_full, false);
-	bool is_full = atomic_load(&files->is_full);
+	bool is_unwritten = atomic_load(&files->is_unwritten);
+	bool is_full = is_unwritten || atomic_load(&files->is_full);
 	_Atomic uint64_t *reserved = &files->tail->reserved_from;
 	if (!is_full)
 		atomic_store(reserved, UINT64_MAX);
+	else if (is_unwritten)
+		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)));
 	else if (atomic_load(reserved) == UINT64_MAX)
 		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)) + 1);
-	atomic_store(&files->tail->is_full, is_full && atomic_load(&files->spares) == 0);
+	atomic_store(&files->tail->is_full,
+		     is_unwritten || (is_full && atomic_load(&files->spares) == 0));
 }
 
-/* Notices the segments in which nothing is needed any more but what hides older records:
- * everything that made that so lies before the end of the log. */
-static void notice_drained(struct files *files)
+/* Notices the segments below a sequence in which nothing is needed any more but what hides
+ * older records: everything that made that so lies before the end of the log. */
+static void notice_drained(struct files *files, uint64_t below)
 {
 	files->drained_seen = atomic_load_explicit(&files->segs->drained, memory_order_acquire);
 	for (uint32_t i = 0; i < slots_used(files); i++) {
 		struct file *file = &files->file[i];
-		if (state_of(files, i) != FILE_IN_USE || !segment_is_dead(files->segs, i))
+		if (state_of(files, i) != FILE_IN_USE || file->sequence >= below ||
+		    !segment_is_dead(files->segs, i))
 			continue;
 		file->drained_at = tail_position(files->tail);
 		set_state(files, i, FILE_DRAINING);
@@ -263,13 +269,14 @@ static void note_waiting(struct files *files, uint64_t durable)
 	}
 }
 
-/* Puts on disk which segments there are from now on. */
+/* Puts on disk which segments there are from now on. DHT_ENOSPC: all is as before. */
 static int commit_manifest(struct files *files)
 {
 	uint64_t durable = files_durable(files), barrier = barrier_of(files, durable);
 	int rc = write_manifest(files, durable, barrier);
 	if (rc == 0)
 		free_leaving(files, durable, barrier);
+	atomic_store(&files->is_unwritten, rc == DHT_ENOSPC);
 	return rc;
 }
 
@@ -305,20 +312,40 @@ static int write_header(struct files *files, uint32_t slot)
 	return rc == 0 ? os->sync(os->ctx, slot) : rc;
 }
 
-/* Opens a segment in a spare file: *slot is set. DHT_EAGAIN: there is no spare, or no
- * memory, now. */
-static int open_segment(struct files *files, uint64_t sequence, uint32_t *slot)
+/* Opens a segment in a spare file, unless it is open since a turn that could not write the
+ * manifest. DHT_EAGAIN: there is no spare, or no memory, now. */
+static int open_segment(struct files *files, uint64_t sequence)
 {
-	if (!take_spare(files, slot))
+	uint32_t slot;
+	if (files->opened == sequence)
+		return 0;
+	if (!take_spare(files, &slot))
 		return DHT_EAGAIN;
-	if (segment_open_at(files->segs, *slot, sequence) != 0) {
-		give_spare(files, *slot);
+	if (segment_open_at(files->segs, slot, sequence) != 0) {
+		give_spare(files, slot);
 		LOG_WARN("store", "msg=\"no memory for a segment\" sequence=%llu",
 			 (unsigned long long)sequence);
 		return DHT_EAGAIN;
 	}
-	files->file[*slot].sequence = sequence;
-	return write_header(files, *slot);
+	files->file[slot].sequence = sequence;
+	int rc = write_header(files, slot);
+	if (rc == 0) {
+		files->opened = sequence;
+		files->opened_slot = slot;
+	}
+	return rc;
+}
+
+/* Opens the segment and lets the log go on in it, as soon as the manifest names it. */
+static int provide_next(struct files *files, uint64_t sequence)
+{
+	int rc = open_segment(files, sequence);
+	if (rc != 0)
+		return rc == DHT_EAGAIN ? 0 : rc;
+	rc = commit_manifest(files);
+	if (rc == 0)
+		tail_publish(files->tail, sequence, files->opened_slot);
+	return rc == DHT_ENOSPC ? 0 : rc;
 }
 
 /* The committer's turn beyond writing: frees what is drained, provides the next segment,
@@ -328,24 +355,21 @@ static int turn_over(struct files *files)
 	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
 	bool wants_next = !tail_has_next(files->tail, sequence) &&
 			  tail_sequence_of(files_written(files)) == sequence;
-	uint32_t slot = 0;
 	int rc;
 
-	notice_drained(files);
+	notice_drained(files, UINT64_MAX);
 	uint64_t durable = files_durable(files);
 	bool frees = has_leaving(files, durable, barrier_of(files, durable));
-	if (frees && (!wants_next || atomic_load(&files->spares) == 0)) {
+	if (atomic_load(&files->is_unwritten) ||
+	    (frees && (!wants_next || atomic_load(&files->spares) == 0))) {
 		rc = commit_manifest(files);
-		if (rc != 0)
+		if (rc != 0 && rc != DHT_ENOSPC)
 			return rc;
 	}
-	if (wants_next) {
-		rc = open_segment(files, sequence + 1, &slot);
-		if (rc == 0)
-			rc = commit_manifest(files);
-		if (rc == 0)
-			tail_publish(files->tail, sequence + 1, slot);
-		else if (rc != DHT_EAGAIN)
+	/* What the manifest had no room for is not worth opening a segment. */
+	if (wants_next && !atomic_load(&files->is_unwritten)) {
+		rc = provide_next(files, sequence + 1);
+		if (rc != 0)
 			return rc;
 	}
 	note_waiting(files, durable);
@@ -353,20 +377,34 @@ static int turn_over(struct files *files)
 	return 0;
 }
 
+/* Provides the file for the first segment. On a full disk it is one that leaves the log, if
+ * any does; but the manifest must go on naming the last segment of all: its sequence must
+ * not be used again. */
+static int make_spare(struct files *files, uint64_t sequence)
+{
+	int rc = files_prepare(files);
+	if (rc != DHT_ENOSPC)
+		return rc;
+	notice_drained(files, sequence - 1);
+	rc = commit_manifest(files);
+	if (rc == 0 && atomic_load(&files->spares) == 0)
+		rc = DHT_ENOSPC;
+	return rc;
+}
+
 int files_start(struct files *files, uint64_t sequence)
 {
-	uint32_t slot = 0;
 	atomic_store(&files->written, tail_begin_of(sequence));
 	atomic_store(&files->durable, tail_begin_of(sequence));
-	int rc = atomic_load(&files->spares) == 0 ? files_prepare(files) : 0;
+	int rc = atomic_load(&files->spares) == 0 ? make_spare(files, sequence) : 0;
 	if (rc == 0)
-		rc = open_segment(files, sequence, &slot);
+		rc = open_segment(files, sequence);
 	if (rc == DHT_EAGAIN)
 		rc = DHT_ENOMEM;
 	if (rc != 0)
 		return rc;
-	tail_init_at(files->tail, files->segs, sequence, slot);
-	notice_drained(files);
+	tail_init_at(files->tail, files->segs, sequence, files->opened_slot);
+	notice_drained(files, UINT64_MAX);
 	rc = commit_manifest(files);
 	return rc == 0 ? turn_over(files) : rc;
 }
@@ -525,7 +563,7 @@ static bool wants_sync(const struct files *files)
 bool files_wants_turn(const struct files *files)
 {
 	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
-	return !tail_has_next(files->tail, sequence) ||
+	return !tail_has_next(files->tail, sequence) || atomic_load(&files->is_unwritten) ||
 	       atomic_load(&files->drained_at) <= files_durable(files) ||
 	       atomic_load(&files->segs->drained) != atomic_load(&files->drained_seen) ||
 	       atomic_load_explicit(&files->finished, memory_order_relaxed) != 0;

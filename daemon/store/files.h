@@ -9,7 +9,9 @@
  * Thread  files_write: one thread at a time. files_sync, files_turn, files_commit: one
  *         thread, the committer, the first two also beside files_write. files_prepare: one
  *         background job. The marks and the files_wants_: any.
- * Errors  Those of store/os.h. One from the committer's calls is final: the disk failed.
+ * Errors  Those of store/os.h. One from the committer's calls is final: the disk failed. But
+ *         a manifest that the disk has no room for is none: what it was to say, that files
+ *         leave the log or that the next segment is there, waits for a later turn.
  *
  *          files_prepare          files_turn
  *     NONE -----------> SPARE -----------------> IN_USE --> DRAINING --> SPARE
@@ -60,7 +62,8 @@ struct files {
 	struct file *file;           /* by slot */
 	_Atomic uint32_t slots_used; /* slots from here on never had a file */
 	_Atomic uint32_t spares;
-	_Atomic bool is_full; /* the disk had no room for another file */
+	_Atomic bool is_full;      /* the disk had no room for another file */
+	_Atomic bool is_unwritten; /* nor for the manifest */
 	_Atomic uint64_t written;
 	_Atomic uint64_t durable;
 	_Atomic uint64_t ceiling;  /* the highest one that was appended */
@@ -71,6 +74,8 @@ struct files {
 	/* The committer's; files_wants_turn looks at the last two. */
 	uint8_t *manifest;
 	size_t manifest_room;
+	uint64_t opened; /* the segment that was opened last; published once it is named */
+	uint32_t opened_slot;
 	_Atomic uint32_t drained_seen;
 	_Atomic uint64_t drained_at; /* the least of the draining; UINT64_MAX: none drain */
 };

@@ -322,6 +322,112 @@ START_TEST(full_disk_takes_tombstones_and_recovers)
 }
 END_TEST
 
+/* Values until an append would wait for the committer; returns how many. */
+static uint64_t fill_open_segments(void)
+{
+	uint64_t end, id = 0;
+	int rc;
+	ck_assert_int_eq(prepare(), 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	while ((rc = put(0, id << 8, RECORD_VALUE, LARGE, &end)) == 0)
+		id++;
+	ck_assert_int_eq(rc, DHT_EAGAIN);
+	return id;
+}
+
+START_TEST(manifest_without_room_is_no_failure)
+{
+	uint64_t end, count = fill_open_segments(), allocs = disk.calls[HELPER_DISK_ALLOC];
+	for (int i = 0; i < 3; i++) {
+		helper_disk_fail(&disk, HELPER_DISK_FILE_REPLACE, 1, DHT_ENOSPC);
+		ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+		/* Whoever waits for room is told that there is none, and it is tried again. */
+		ck_assert(store_has_room(store) && store_wants_turn(store));
+		ck_assert_int_eq(put(0, 1, RECORD_VALUE, LARGE, &end), DHT_ENOSPC);
+		ck_assert_int_eq(put(0, 1, RECORD_TOMBSTONE, LARGE, &end), DHT_ENOSPC);
+		ck_assert_int_eq(prepare(), 0);
+	}
+	/* The segment that is opened stays so. */
+	ck_assert_uint_eq(disk.calls[HELPER_DISK_ALLOC], allocs + 1);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	ck_assert(!store_wants_turn(store));
+	ck_assert_int_eq(put(0, 1, RECORD_VALUE, LARGE, &end), 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	reopen(HELPER_DISK_DROP);
+	ck_assert(has(1));
+	for (uint64_t id = 0; id < count; id++)
+		ck_assert(has(id << 8));
+}
+END_TEST
+
+START_TEST(without_a_manifest_the_last_segment_is_for_tombstones)
+{
+	uint64_t end, id = fill_open_segments();
+	helper_disk_set_capacity(&disk, 1);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	ck_assert_int_eq(put(0, id << 8, RECORD_VALUE, 10, &end), DHT_ENOSPC);
+	ck_assert_int_eq(put(0, 0, RECORD_TOMBSTONE, 0, &end), 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	/* By itself, once there is space. */
+	helper_disk_set_capacity(&disk, UINT64_MAX);
+	ck_assert(store_wants_turn(store));
+	ck_assert_int_eq(store_turn(store), 0);
+	ck_assert_int_eq(put(0, id << 8, RECORD_VALUE, LARGE, &end), 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	reopen(HELPER_DISK_DROP);
+	ck_assert(has(id << 8) && !has(0));
+}
+END_TEST
+
+START_TEST(file_that_could_not_leave_the_log_leaves_it_later)
+{
+	uint64_t end, count = fill_open_segments();
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	/* One file is missing until one leaves the log. */
+	helper_disk_fail(&disk, HELPER_DISK_CREATE, 2, DHT_ENOSPC);
+	ck_assert_int_eq(prepare(), DHT_ENOSPC);
+	uint64_t creates = disk.calls[HELPER_DISK_CREATE];
+	for (uint64_t id = 0; id < count; id++)
+		ck_assert_int_eq(put(0, id << 8, RECORD_TOMBSTONE, 0, &end), 0);
+	ck_assert_int_eq(store_write(store), 0);
+	ck_assert_int_eq(store_sync(store), 0);
+	for (int i = 0; i < 3; i++) {
+		helper_disk_fail(&disk, HELPER_DISK_FILE_REPLACE, 1, DHT_ENOSPC);
+		ck_assert_int_eq(store_turn(store), 0);
+		ck_assert(store_wants_turn(store) && store_wants_segment(store));
+		ck_assert_int_eq(put(0, 1, RECORD_VALUE, 10, &end), DHT_ENOSPC);
+	}
+	ck_assert_int_eq(store_turn(store), 0);
+	ck_assert(!store_wants_turn(store) && !store_wants_segment(store));
+	ck_assert_int_eq(put(0, 1, RECORD_VALUE, 10, &end), 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+	ck_assert_uint_eq(disk.calls[HELPER_DISK_CREATE], creates);
+	reopen(HELPER_DISK_DROP);
+	for (uint64_t id = 0; id < count; id++)
+		ck_assert(!has(id << 8));
+}
+END_TEST
+
+/* The files that a start takes, without a single write, do not run out. */
+START_TEST(full_disk_can_be_opened_again_and_again)
+{
+	uint64_t id = 0, end;
+	helper_disk_set_capacity(&disk, UINT64_C(8) * SIZE + 65536);
+	while (put_when_full(id << 8, RECORD_VALUE, LARGE) == 0)
+		id++;
+	for (int i = 0; i < 6; i++) {
+		reopen(HELPER_DISK_DROP);
+		ck_assert_int_eq(store_put_ceiling(store, 0, 1000 + (uint64_t)i, &end), 0);
+		ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+		ck_assert_int_eq(prepare(), DHT_ENOSPC);
+	}
+	reopen(HELPER_DISK_DROP);
+	ck_assert_uint_eq(report.ceiling, 1005);
+	for (uint64_t i = 0; i < id; i++)
+		ck_assert(has(i << 8));
+}
+END_TEST
+
 /* ---- Threads ----------------------------------------------------------------------------- */
 
 enum { THREADS = 3, PUTS = 1500, THREAD_KEYS = 8, VALUE_MAX = 9000 };
@@ -416,6 +522,10 @@ int main(void)
 	tcase_add_test(tcase, files_are_used_again);
 	tcase_add_test(tcase, erased_key_stays_away_while_an_older_segment_lives);
 	tcase_add_test(tcase, full_disk_takes_tombstones_and_recovers);
+	tcase_add_test(tcase, manifest_without_room_is_no_failure);
+	tcase_add_test(tcase, without_a_manifest_the_last_segment_is_for_tombstones);
+	tcase_add_test(tcase, file_that_could_not_leave_the_log_leaves_it_later);
+	tcase_add_test(tcase, full_disk_can_be_opened_again_and_again);
 	tcase_add_test(tcase, committer_and_appenders_run_side_by_side);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
