@@ -56,7 +56,8 @@ int datadir_open(struct datadir *dir, const char *path, char why[DATADIR_WHY_MAX
 	}
 	char pid[32];
 	int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len) {
+	/* Over the last one's: a full disk has no other block to give. */
+	if (pwrite(fd, pid, (size_t)len, 0) != len || ftruncate(fd, len) != 0) {
 		int saved = errno;
 		close(fd);
 		return fail(why, "write to", file, saved);
