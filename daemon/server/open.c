@@ -13,6 +13,7 @@
 #include "io/clock.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "server/sigbus.h"
 #include "store/os_posix.h"
 
 enum { TEXT_MAX = 160 };
@@ -86,6 +87,7 @@ static int recover(struct server *server, const struct store_os *os)
 				 report->why);
 		return rc;
 	}
+	sigbus_watch(server->store);
 	if (report->cut_bytes > 0)
 		LOG_WARN("store", "msg=\"cut a torn end of the log\" bytes=%llu",
 			 (unsigned long long)report->cut_bytes);

@@ -16,6 +16,7 @@
 #include "io/clock.h"
 #include "resp/serve.h"
 #include "server/notify.h"
+#include "server/sigbus.h"
 #include "store/os_posix.h"
 
 enum {
@@ -431,6 +432,7 @@ static void tear_down(struct server *server)
 		committer_fini(&server->committer);
 		groups_fini(&server->exec.groups);
 	}
+	sigbus_watch(NULL);
 	store_close(server->store);
 	store_os_posix_close(server->disk);
 	sessions_fini(&server->sessions);
@@ -480,6 +482,7 @@ int server_run(struct conf *conf, const struct server_source *source)
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024);
 
 	dispatcher_block_signals();
+	sigbus_install();
 	uint64_t tick_ns = TICK_NS;
 	if (server->watchdog_ns > 0 && server->watchdog_ns / 4 < tick_ns)
 		tick_ns = server->watchdog_ns / 4;

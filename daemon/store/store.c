@@ -647,3 +647,20 @@ uint64_t store_expiring_total(const struct store *store)
 		total += atomic_load_explicit(&store->blocks[i].expiring, memory_order_relaxed);
 	return total;
 }
+
+bool store_find_address(const struct store *store, const void *address, uint32_t *slot,
+			uint32_t *offset)
+{
+	const struct segments *segs = &store->segs;
+	uint32_t used = atomic_load_explicit(&segs->slots_used, memory_order_acquire);
+	for (uint32_t i = 0; i < used; i++) {
+		const uint8_t *memory = segment_memory(segs, i);
+		uintptr_t distance = (uintptr_t)address - (uintptr_t)memory;
+		if (memory == NULL || distance >= segs->size)
+			continue;
+		*slot = i;
+		*offset = (uint32_t)distance;
+		return true;
+	}
+	return false;
+}

@@ -340,4 +340,9 @@ uint64_t store_expiring_total(const struct store *store);
 /* The number of keys of a block that have an expiry; 0: none of them can expire. */
 uint32_t store_expiring(const struct store *store, uint32_t block);
 
+/* Finds the segment that has a byte of memory: *slot and *offset are set to its place. Reads
+ * atomics only, so that a signal handler may ask, whatever it has interrupted. */
+bool store_find_address(const struct store *store, const void *address, uint32_t *slot,
+			uint32_t *offset);
+
 #endif

@@ -156,6 +156,31 @@ START_TEST(written_survives_the_process_synced_survives_all)
 }
 END_TEST
 
+START_TEST(addresses_are_found_in_segments)
+{
+	uint64_t end;
+	struct store_key key;
+	struct store_hit hit;
+	uint8_t name[8];
+	uint32_t slot, offset;
+	ck_assert(!store_find_address(store, NULL, &slot, &offset));
+	ck_assert(!store_find_address(store, name, &slot, &offset));
+	for (uint64_t id = 0; id < 40; id++) {
+		ck_assert_int_eq(prepare(), 0);
+		ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+		ck_assert_int_eq(put(0, id, RECORD_VALUE, LARGE, &end), 0);
+		ck_assert_int_eq(find(id, &key, name, &hit), STORE_FOUND);
+		const uint8_t *last = hit.record.value.data + LARGE - 1;
+		uint64_t begin = hit.location & (STORE_SEGMENT_SIZE_MAX - 1);
+		ck_assert(store_find_address(store, last, &slot, &offset));
+		ck_assert_uint_eq(slot, hit.location >> STORE_OFFSET_BITS);
+		ck_assert_uint_eq(offset, begin + record_size(&hit.record) - 1);
+		ck_assert(store_find_address(store, last - offset, &slot, &offset));
+		ck_assert_uint_eq(offset, 0);
+	}
+}
+END_TEST
+
 /* ---- Failures --------------------------------------------------------------------------- */
 
 static void check_failure_is_final(enum helper_disk_call kind)
@@ -515,6 +540,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, marks_follow_writing_and_syncing);
 	tcase_add_test(tcase, written_survives_the_process_synced_survives_all);
+	tcase_add_test(tcase, addresses_are_found_in_segments);
 	tcase_add_test(tcase, failed_write_is_final);
 	tcase_add_test(tcase, failed_sync_is_final);
 	tcase_add_test(tcase, without_memory_appends_wait_until_there_is_some);
