@@ -104,7 +104,7 @@ static void put(struct store *store, uint64_t number, uint64_t counter)
 	memset(value, (int)(number % 251), sizeof(value));
 	put_u64(id, number * UINT64_C(0x9e3779b97f4a7c15));
 	put_u64(id + 8, number);
-	locate(&key, blocks);
+	locate(NULL, &key, blocks);
 	(void)store_find(store, &key, NULL, &hit);
 	int rc;
 	while ((rc = store_put(store, 0, &key, &hit, &rec, &end)) == DHT_EAGAIN)
