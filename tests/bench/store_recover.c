@@ -35,7 +35,7 @@ static void fail(const char *doing, int rc)
 	exit(1);
 }
 
-static void locate(struct store_key *key, uint32_t count)
+static void locate(void *ctx, struct store_key *key, uint32_t count)
 {
 	key->hash = hash_bytes_seeded(key->key.data, key->key.len, HASH_SEED);
 	key->block = (uint32_t)(key->hash % count);

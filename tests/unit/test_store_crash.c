@@ -174,7 +174,11 @@ static int open_store(void)
 	struct store_options options = {
 	    .blocks = BLOCKS, .segment_size_bytes = SEGMENT, .locate = locate, .report = &report};
 	store = NULL;
-	return store_open(&options, &disk.os, &store);
+	int rc = store_open(&options, &disk.os, &store);
+	/* What was not read is cold until the housekeeper comes to it. */
+	for (bool changed = true; rc == 0 && changed;)
+		rc = store_balance(store, &changed);
+	return rc;
 }
 
 static int provide(void)
