@@ -71,6 +71,7 @@ static int recover(struct server *server, const struct store_os *os)
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
 	    .memory_bytes = memory_for(&server->conf),
 	    .is_lazy = server->conf.store_fsync != CONF_FSYNC_ALWAYS,
+	    .may_be_torn = server->identity.may_have_forgotten,
 	    .locate = locate,
 	    .progress = note_progress,
 	    .ctx = server,

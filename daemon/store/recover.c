@@ -19,6 +19,7 @@ struct recovery {
 	struct store_report *report;
 	struct catalog catalog;
 	struct catalog_walk *walks; /* by place in the catalog */
+	uint64_t last_sequence;     /* of the log, as the manifest names it */
 	struct hint_maker maker;
 	struct replay replay;
 	_Atomic uint64_t done_bytes;
@@ -168,11 +169,38 @@ static int finish_open(struct recovery *recovery)
 	return 0;
 }
 
+/* Of a lazy store (store/files.h) the segment before the last one need not have been synced
+ * when the last one was begun: so it may be torn although records follow in another. They
+ * were not durable either, and what they tell rests on what is lost: they are given up. */
+static int cut_behind_torn(struct recovery *recovery)
+{
+	enum { UNSYNCED_MAX = 2 };
+	struct catalog *catalog = &recovery->catalog;
+	uint32_t total = catalog->manifest.count, cut = total;
+	for (uint32_t i = total > UNSYNCED_MAX ? total - UNSYNCED_MAX - 1 : 0; i < total; i++) {
+		struct store_report ignored = {0};
+		struct catalog_walk walk;
+		struct hint hint = {0};
+		int rc = hint_build_from_file(&recovery->maker, &catalog->segments[i],
+					      recovery->store->segs.size, &walk, &hint, &ignored);
+		hint_free(&recovery->maker, &hint);
+		if (rc != 0 && rc != DHT_ECORRUPT)
+			return rc;
+		if (i > cut)
+			recovery->report->cut_bytes += walk.end - SEGMENT_HEADER_SIZE;
+		else if (!walk.has_mark)
+			cut = i;
+	}
+	/* Their files are spare ones. */
+	if (cut < total)
+		catalog->manifest.count = cut + 1;
+	return 0;
+}
+
 static int replay_log(struct recovery *recovery)
 {
 	struct store *store = recovery->store;
 	const struct catalog *catalog = &recovery->catalog;
-	uint64_t last = 0;
 	int rc = replay_segments(recovery);
 	if (rc == 0)
 		rc = catalog_check_ends(catalog, recovery->walks, recovery->report);
@@ -182,11 +210,10 @@ static int replay_log(struct recovery *recovery)
 		rc = replay_finish(&recovery->replay, recovery->report);
 	if (rc != 0)
 		return rc;
-	for (uint32_t i = 0; i < catalog->manifest.count; i++) {
+	for (uint32_t i = 0; i < catalog->manifest.count; i++)
 		segment_loaded(&store->segs, catalog->segments[i].slot, recovery->walks[i].end);
-		last = catalog->segments[i].sequence;
-	}
-	return files_start(&store->files, last + 1);
+	/* Never again that of a segment that was given up: its old bytes would parse. */
+	return files_start(&store->files, recovery->last_sequence + 1);
 }
 
 /* Hint files of slots without a segment only take room. */
@@ -281,6 +308,11 @@ int recover_store(struct store *store, const struct store_options *options)
 	int rc = catalog_read(&recovery->catalog, store->os, recovery->report);
 	if (rc == 0)
 		rc = init(recovery);
+	if (rc == 0 && recovery->catalog.manifest.count > 0)
+		recovery->last_sequence =
+		    recovery->catalog.segments[recovery->catalog.manifest.count - 1].sequence;
+	if (rc == 0 && options->may_be_torn)
+		rc = cut_behind_torn(recovery);
 	if (rc == 0) {
 		add_spares(recovery);
 		rc = replay_log(recovery);

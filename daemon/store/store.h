@@ -93,6 +93,10 @@ struct store_options {
 	 * `interval` and `never` of store.fsync). A stop of the machine may tear more than the
 	 * last segment then. */
 	bool is_lazy;
+	/* With files: the last run was lazy, and the machine may have stopped since. What
+	 * stands behind the first torn segment is given up then, instead of being taken for
+	 * damage. */
+	bool may_be_torn;
 	/* With files: how much of the newest segments may be in memory; 0: all. */
 	uint64_t memory_bytes;
 	/* Only with files: where a recovered key belongs, a number that tells the hashes of
