@@ -181,7 +181,6 @@ void catalog_report_walk(struct store_report *report, const struct catalog_walk 
 	report->segments++;
 	report->records += walk->records;
 	report->segment_bytes += walk->end;
-	report->cut_bytes += walk->torn;
 }
 
 uint32_t catalog_first_open(const struct catalog *catalog, const struct catalog_walk *walks)
@@ -192,14 +191,28 @@ uint32_t catalog_first_open(const struct catalog *catalog, const struct catalog_
 	return walks[count - 1].records == 0 ? count - 2 : count - 1;
 }
 
+void catalog_report_torn(const struct catalog *catalog, const struct catalog_walk *walks,
+			 struct store_report *report)
+{
+	for (uint32_t i = catalog_first_open(catalog, walks); i < catalog->manifest.count; i++)
+		report->cut_bytes += walks[i].torn;
+}
+
+int catalog_check_end(const struct catalog *catalog, const struct catalog_walk *walks, uint32_t i,
+		      struct store_report *report)
+{
+	if (walks[i].has_mark)
+		return 0;
+	return catalog_damage(report, catalog->segments[i].slot, walks[i].end,
+			      "neither a record nor the end mark verifies");
+}
+
 int catalog_check_ends(const struct catalog *catalog, const struct catalog_walk *walks,
 		       struct store_report *report)
 {
 	uint32_t open = catalog_first_open(catalog, walks);
-	for (uint32_t i = 0; i < open; i++) {
-		if (!walks[i].has_mark)
-			return catalog_damage(report, catalog->segments[i].slot, walks[i].end,
-					      "neither a record nor the end mark verifies");
-	}
-	return 0;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < open; i++)
+		rc = catalog_check_end(catalog, walks, i, report);
+	return rc;
 }

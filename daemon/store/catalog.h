@@ -63,7 +63,13 @@ uint32_t catalog_first_open(const struct catalog *catalog, const struct catalog_
 /* Adds what a walk found to the report. */
 void catalog_report_walk(struct store_report *report, const struct catalog_walk *walk);
 
-/* Every segment that cannot be torn has its end mark. */
+/* Adds what may be lost of the segments that may be torn. */
+void catalog_report_torn(const struct catalog *catalog, const struct catalog_walk *walks,
+			 struct store_report *report);
+
+/* Segment i, which cannot be torn, has its end mark; or all of those have. */
+int catalog_check_end(const struct catalog *catalog, const struct catalog_walk *walks, uint32_t i,
+		      struct store_report *report) DHT_MUST_CHECK;
 int catalog_check_ends(const struct catalog *catalog, const struct catalog_walk *walks,
 		       struct store_report *report) DHT_MUST_CHECK;
 

@@ -107,9 +107,12 @@ static int check_segments(struct check *check)
 	check->report->ceiling = check->catalog.manifest.ceiling;
 	for (uint32_t i = 0; rc == 0 && i < count; i++)
 		rc = note_damage(check, check_segment(check, i));
-	if (rc == 0 && count > 0)
-		rc = note_damage(check,
-				 catalog_check_ends(&check->catalog, check->walks, check->report));
+	uint32_t open = count > 0 ? catalog_first_open(&check->catalog, check->walks) : 0;
+	for (uint32_t i = 0; rc == 0 && i < open; i++)
+		rc = note_damage(
+		    check, catalog_check_end(&check->catalog, check->walks, i, check->report));
+	if (count > 0)
+		catalog_report_torn(&check->catalog, check->walks, check->report);
 	return rc;
 }
 

@@ -205,6 +205,8 @@ static int replay_log(struct recovery *recovery)
 	if (rc == 0)
 		rc = catalog_check_ends(catalog, recovery->walks, recovery->report);
 	if (rc == 0)
+		catalog_report_torn(catalog, recovery->walks, recovery->report);
+	if (rc == 0)
 		rc = finish_open(recovery);
 	if (rc == 0)
 		rc = replay_finish(&recovery->replay, recovery->report);
