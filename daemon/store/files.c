@@ -199,10 +199,23 @@ int files_write_manifest(struct files *files)
 
 /* ---- Files that leave the log ------------------------------------------------------- */
 
-/* Writes go on when there is room again; without it VALUE records are kept from the
- * segments that are not begun, and from the last one where none can follow. Both threads come here:
- * one may undo what the other noted just now, until the next time; the disk stays marked as full,
- * so there is one. */
+static bool has_next(const struct files *files)
+{
+	return tail_has_next(files->tail, tail_sequence_of(tail_position(files->tail)));
+}
+
+/* The first segment that no value may enter while the disk is full; deletes may enter it and
+ * compaction those behind it (store/tail.h). Compaction keeps a whole segment to itself, so
+ * that it can always empty one: which is what moves this bound on. */
+static uint64_t first_reserved(const struct files *files, bool is_unwritten)
+{
+	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
+	bool has_second = has_next(files) && !is_unwritten && atomic_load(&files->spares) > 0;
+	return has_second ? sequence + 1 : sequence;
+}
+
+/* Writes go on when there is room again. Both threads come here: one may undo what the other
+ * noted just now, until the next time; the disk stays marked as full, so there is one. */
 static void note_space(struct files *files)
 {
 	if (atomic_load(&files->spares) >= FILES_SPARE)
@@ -210,12 +223,11 @@ static void note_space(struct files *files)
 	bool is_unwritten = atomic_load(&files->is_unwritten);
 	bool is_full = is_unwritten || atomic_load(&files->is_full);
 	_Atomic uint64_t *reserved = &files->tail->reserved_from;
+	uint64_t before = atomic_load(reserved);
 	if (!is_full)
 		atomic_store(reserved, UINT64_MAX);
-	else if (is_unwritten)
-		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)));
-	else if (atomic_load(reserved) == UINT64_MAX)
-		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)) + 1);
+	else if (before == UINT64_MAX || is_unwritten || has_next(files))
+		atomic_store(reserved, first_reserved(files, is_unwritten));
 	atomic_store(&files->tail->is_full,
 		     is_unwritten || (is_full && atomic_load(&files->spares) == 0));
 }

@@ -116,7 +116,8 @@ static inline uint32_t files_slots_used(const struct files *files)
 
 static inline bool files_is_full(const struct files *files)
 {
-	return atomic_load_explicit(&files->is_full, memory_order_relaxed);
+	return atomic_load_explicit(&files->is_full, memory_order_relaxed) ||
+	       atomic_load_explicit(&files->is_unwritten, memory_order_relaxed);
 }
 
 /* What all files take on disk. */
