@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "node/node.h"
 #include "server/datadir.h"
 #include "server/identity.h"
@@ -67,6 +68,7 @@ int check_store(const char *data_dir)
 		fprintf(stderr, "dhtd: cannot check %s: %s\n", data_dir, strerror(errno));
 		return 1;
 	}
+	log_set_level(LOG_warn);
 	if (datadir_open(&datadir, data_dir, why) != 0) {
 		fprintf(stderr, "dhtd: %s\n", why);
 		return 1;

@@ -66,9 +66,22 @@ static void on_committing(void *ctx)
 	(void)rc;
 }
 
+/* Tells the log when the disk is full, and when it is not any more. */
+static void watch_space(struct server *server)
+{
+	bool is_full = store_is_full(server->store);
+	if (is_full && !server->is_full)
+		LOG_ERROR("store", "msg=\"no space left on the disk: writes are refused, reads and "
+				   "deletes go on\"");
+	if (!is_full && server->is_full)
+		LOG_INFO("store", "msg=\"there is space on the disk again\"");
+	server->is_full = is_full;
+}
+
 static void on_turned(void *ctx)
 {
 	struct server *server = ctx;
+	watch_space(server);
 	if (store_wants_segment(server->store))
 		housekeeper_ask(&server->housekeeper);
 }

@@ -161,20 +161,11 @@ static void probe(struct server *server, uint64_t now_ns)
 		notify_alive();
 }
 
-/* Tells the log when the disk is full, and when it is not any more. */
+/* Samples what compaction does. */
 static void watch_store(struct server *server, uint64_t elapsed_ns)
 {
 	struct store_counts counts;
 	store_count(server->store, &counts);
-	if (counts.is_full && !server->is_full)
-		LOG_ERROR(
-		    "store",
-		    "msg=\"no space left on the disk: writes are refused, reads and deletes go "
-		    "on\" disk_bytes=%llu",
-		    (unsigned long long)counts.disk_bytes);
-	if (!counts.is_full && server->is_full)
-		LOG_INFO("store", "msg=\"there is space on the disk again\"");
-	server->is_full = counts.is_full;
 	uint64_t copied = counts.compact_copied_bytes - server->compact_before;
 	server->compact_before = counts.compact_copied_bytes;
 	if (elapsed_ns > 0)

@@ -88,7 +88,7 @@ struct server {
 	_Atomic uint64_t *busy_before; /* per worker: busy time at sampled_ns */
 	uint64_t compact_before;       /* bytes copied at the tick before */
 	_Atomic uint64_t compact_rate; /* bytes a second, lately */
-	bool is_full;                  /* so was said in the log */
+	bool is_full;                  /* so was said in the log; the committer's */
 	_Atomic uint64_t stalled_ns;   /* for how long some worker has not run its probe */
 	_Atomic unsigned stalled_worker;
 };

@@ -314,14 +314,18 @@ static void give_spare(struct files *files, uint32_t slot)
 	atomic_fetch_add(&files->spares, 1);
 }
 
-static int write_header(struct files *files, uint32_t slot)
+static int write_header(struct files *files)
 {
 	const struct store_os *os = files->os;
+	uint32_t slot = files->opened_slot;
 	uint8_t header[SEGMENT_HEADER_SIZE + STOP_SIZE] = {0};
 	size_t size = files->file[slot].is_zero ? SEGMENT_HEADER_SIZE : sizeof(header);
-	segment_header_encode(header, files->file[slot].sequence, files->segs->size);
+	segment_header_encode(header, files->opened, files->segs->size);
 	int rc = os->write(os->ctx, slot, 0, header, size);
-	return rc == 0 ? os->sync(os->ctx, slot) : rc;
+	if (rc == 0)
+		rc = os->sync(os->ctx, slot);
+	files->has_header = rc == 0;
+	return rc;
 }
 
 /* Opens a segment in a spare file, unless it is open since a turn that could not write the
@@ -330,7 +334,7 @@ static int open_segment(struct files *files, uint64_t sequence)
 {
 	uint32_t slot;
 	if (files->opened == sequence)
-		return 0;
+		return files->has_header ? 0 : write_header(files);
 	if (!take_spare(files, &slot))
 		return DHT_EAGAIN;
 	if (segment_open_at(files->segs, slot, sequence) != 0) {
@@ -340,12 +344,10 @@ static int open_segment(struct files *files, uint64_t sequence)
 		return DHT_EAGAIN;
 	}
 	files->file[slot].sequence = sequence;
-	int rc = write_header(files, slot);
-	if (rc == 0) {
-		files->opened = sequence;
-		files->opened_slot = slot;
-	}
-	return rc;
+	files->opened = sequence;
+	files->opened_slot = slot;
+	files->has_header = false;
+	return write_header(files);
 }
 
 /* Opens the segment and lets the log go on in it, as soon as the manifest names it. */
@@ -489,11 +491,12 @@ static int write_to(struct files *files, uint64_t complete)
 	return 0;
 }
 
-/* The first error is the answer to every later call. */
+/* The first error is the answer to every later call; want of memory or descriptors is none:
+ * nothing was done then that cannot be done again. */
 static int note_failure(struct files *files, int rc)
 {
 	int none = 0;
-	if (rc != 0)
+	if (rc != 0 && rc != DHT_ENOMEM)
 		atomic_compare_exchange_strong(&files->failed, &none, rc);
 	return rc;
 }

@@ -76,6 +76,7 @@ struct files {
 	size_t manifest_room;
 	uint64_t opened; /* the segment that was opened last; published once it is named */
 	uint32_t opened_slot;
+	bool has_header; /* its header is on disk */
 	_Atomic uint32_t drained_seen;
 	_Atomic uint64_t drained_at; /* the least of the draining; UINT64_MAX: none drain */
 };

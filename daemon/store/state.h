@@ -52,6 +52,9 @@ static inline uint32_t store_hash_of(const struct store_key *key)
 	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
 }
 
+/* Lets no more be in memory than may be, at the end of a recovery. */
+int store_cool_all(struct store *store) DHT_MUST_CHECK;
+
 /* Counts a record that an entry points to from now on (sign 1), or no longer (-1); by what
  * it is: bytes are those of key and value, size is its own. */
 void store_count_record(struct block *block, const uint8_t *data, int sign);

@@ -41,6 +41,8 @@ int store_open(const struct store_options *options, const struct store_os *os, s
 	store->memory_bytes = options->memory_bytes;
 	if (os->list != NULL) {
 		rc = recover_store(store, options);
+		if (rc == 0)
+			rc = store_cool_all(store);
 		goto out;
 	}
 	rc = segments_init(&store->segs, os, options->segment_size_bytes);
@@ -470,6 +472,11 @@ bool store_has_room(const struct store *store)
 	       tail_has_next(tail, tail_sequence_of(tail_position(tail)));
 }
 
+bool store_is_full(const struct store *store)
+{
+	return store->segs.has_files && files_is_full(&store->files);
+}
+
 bool store_wants_segment(const struct store *store)
 {
 	return store->segs.has_files && files_wants_segment(&store->files);
@@ -566,6 +573,26 @@ static int warm(struct store *store, uint32_t slot)
 				STORE_OS_MAP_READ);
 	if (rc == 0)
 		segment_set_state(segs, slot, SEGMENT_COLD, false);
+	return rc;
+}
+
+/* What recovery touched of cold segments leaves memory, and so do those that are too many. */
+int store_cool_all(struct store *store)
+{
+	struct segments *segs = &store->segs;
+	uint64_t budget = store->memory_bytes != 0 ? store->memory_bytes : UINT64_MAX;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < files_slots_used(&store->files); i++) {
+		if (segment_memory(segs, i) != NULL && segment_is_cold(segs, i))
+			rc = cool(store, i);
+	}
+	for (bool goes_on = true; rc == 0 && goes_on;) {
+		struct balance balance = {0};
+		weigh(store, &balance);
+		goes_on = balance.hot_bytes > budget && balance.oldest_hot_sequence != 0;
+		if (goes_on)
+			rc = cool(store, balance.oldest_hot);
+	}
 	return rc;
 }
 

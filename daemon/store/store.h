@@ -239,8 +239,9 @@ uint64_t store_written(const struct store *store);
 
 /* Writes all records whose copies are complete to the kernel. It takes as long as copying
  * them, and, unless the store is lazy, a sync when a segment ends. Appenders never wait for
- * it. An error is final: the disk failed, the node must stop; every later call of these
- * four returns it again. Without files there is nothing to do. */
+ * it. DHT_ENOMEM: memory or descriptors are short, try again. Any other error is final: the
+ * disk failed, the node must stop; every later call of these four returns it again. Without
+ * files there is nothing to do. */
 int store_write(struct store *store) DHT_MUST_CHECK;
 
 /* Syncs what was written. */
@@ -256,6 +257,9 @@ int store_commit(struct store *store, enum store_sync how) DHT_MUST_CHECK;
 
 /* False while an append may be told DHT_EAGAIN. */
 bool store_has_room(const struct store *store);
+
+/* True while the disk has no room for another file. */
+bool store_is_full(const struct store *store);
 
 /* True if store_prepare has something to do. */
 bool store_wants_segment(const struct store *store);

@@ -99,7 +99,8 @@ static void *committer_main(void *arg)
 			due_ns = now_ns + COMMITTER_INTERVAL_NS;
 		int rc = commit(c, c->mode == COMMITTER_ALWAYS ||
 				       (c->mode == COMMITTER_INTERVAL && is_due));
-		if (rc != 0) {
+		/* Short of memory or descriptors: those who wait go on waiting. */
+		if (rc != 0 && rc != DHT_ENOMEM) {
 			committer_fail(c, rc);
 			break;
 		}
@@ -136,7 +137,7 @@ void committer_advance(struct committer *c)
 		return;
 	}
 	int rc = write_log(c);
-	if (rc != 0)
+	if (rc != 0 && rc != DHT_ENOMEM)
 		committer_fail(c, rc);
 	else if (store_wants_turn(c->store))
 		committer_ask(c);

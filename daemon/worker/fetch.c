@@ -45,8 +45,12 @@ static void arrived(struct worker *w, struct job *job)
 		s->fetching--;
 	if (s == NULL || rc != 0)
 		fetch_free(exec_of(w)->store, fetch);
-	if (s != NULL && s->fetching == 0)
+	if (s == NULL || s->fetching > 0)
+		return;
+	if (rc == 0)
 		go_on(w, s);
+	else
+		outbox_stall(w, s, OUTBOX_COMMIT); /* not at once */
 }
 
 int fetch_start(struct worker *w, struct session *s, uint64_t location)

@@ -95,7 +95,8 @@ def test_a_full_disk(small_disk, make_node):
         assert stored > 100  # 6 MB of the 16 that are free
         wait_until(lambda: node.status()["health"] == "degraded", "status tells")
         assert_degraded(node)
-        assert re.search(rb"(?m)^.*level=(warn|error) .*(space|full).*$", node.log())
+        wait_until(lambda: re.search(rb"(?m)^.*level=(warn|error) .*(space|full).*$", node.log()),
+                   "the log tells")
         # Reads and deletes go on, an overwrite does not; what was refused is not there.
         assert client.call("GET", b"k%d" % stored) is None
         assert not is_writable(client)
