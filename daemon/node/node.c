@@ -147,22 +147,32 @@ static void collect_expired(void *ctx, uint32_t block, enum store_found found,
 		expired->has_more = true;
 }
 
-static int expire_key(struct node *node, unsigned appender, struct bytes bytes, uint64_t *end)
+/* The record was found just now. It may have become cold since, and one of another key with
+ * the same hash, which the look-up meets first, may be cold anyway: then it stays until it
+ * is met. */
+static int expire_key(struct node *node, unsigned appender, struct bytes bytes,
+		      struct node_expiry *expiry)
 {
 	struct store_key key = node_key(node, bytes);
 	struct store_hit hit;
 	struct ballot drawn;
 	struct change change;
 	enum store_found found = store_find(node->store, &key, NULL, &hit);
+	if (found == STORE_COLD || found == STORE_DAMAGED)
+		return 0;
 	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_VALUE);
 	change_expire(&change);
-	return write_change(node, appender, key, &hit, hit.record.ver, &change, &drawn, end);
+	int rc =
+	    write_change(node, appender, key, &hit, hit.record.ver, &change, &drawn, &expiry->end);
+	expiry->expired += rc == 0;
+	return rc;
 }
 
 int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
 		      unsigned max, struct node_expiry *expiry)
 {
 	struct expired_keys expired = {.now_ms = now_ms};
+	uint64_t before = expiry->expired;
 	DHT_ASSERT(max > 0 && max <= NODE_EXPIRE_MAX);
 	uint32_t next = STORE_HASH_END;
 	if (store_expiring(node->store, block) > 0)
@@ -171,12 +181,12 @@ int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint
 	/* The scan must not see its block change, so what it found is removed afterwards. Each
 	 * key's bytes lie in its own record, which is there until then. */
 	for (unsigned i = 0; i < expired.count; i++) {
-		int rc = expire_key(node, appender, expired.keys[i], &expiry->end);
+		int rc = expire_key(node, appender, expired.keys[i], expiry);
 		if (rc != 0)
 			return rc;
-		expiry->expired++;
 	}
-	if (!expired.has_more)
+	/* What is left of these is met again in the next round. */
+	if (!expired.has_more || expiry->expired == before)
 		expiry->hash = next;
 	return 0;
 }
