@@ -111,9 +111,12 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	}
 
 	struct ballot drawn;
+	if (change.is_expiry)
+		result->end = store_rests_on(node->store, op->key.block, &hit);
 	int rc =
 	    write_change(node, appender, op->key, &hit, base.ver, &change, &drawn, &result->end);
-	/* An expired key is absent, whether there is room to write that down or not. */
+	/* An expired key is absent, whether there is room to write that down or not; then that
+	 * rests on the record that has expired. */
 	if (change.is_expiry && rc != DHT_EAGAIN)
 		return;
 	if (rc != 0) {

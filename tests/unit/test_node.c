@@ -295,13 +295,14 @@ START_TEST(expire_and_persist_write_the_value_anew)
 }
 END_TEST
 
-/* A log with no room at all: what has expired is absent all the same. */
+/* A log with no room at all: what has expired is absent all the same, as soon as the record
+ * that says so is durable. */
 START_TEST(an_expired_key_is_absent_on_a_full_log)
 {
 	enum { ROOM = SEGMENT - SEGMENT_HEADER_SIZE - 1, LEFT = 8 };
 	static char value[ROOM];
 	open_node(1);
-	run(put_until("1", T + 5), "a");
+	uint64_t end = run(put_until("1", T + 5), "a").end;
 	struct op filler = put("");
 	filler.value = bytes_of(value, ROOM - (RECORD_FIXED + RECORD_EXPIRY_SIZE + 2) -
 					   (RECORD_FIXED + 1) - LEFT);
@@ -309,9 +310,11 @@ START_TEST(an_expired_key_is_absent_on_a_full_log)
 	struct op_result read = get_at("a", T + 5);
 	ck_assert_int_eq(read.status, DHT_ENOTFOUND);
 	ck_assert(ballot_is_absent(read.version) && read.location == 0);
+	ck_assert_uint_eq(read.end, end);
 	ck_assert_uint_eq(counted().keys, 2);
 	struct op op = {.kind = OP_DEL, .now_ms = T + 5};
-	ck_assert_int_eq(run(op, "a").status, DHT_ENOTFOUND);
+	read = run(op, "a");
+	ck_assert(read.status == DHT_ENOTFOUND && read.end == end);
 	struct store_key k = node_key(&node, bytes_of("a", 1));
 	struct node_expiry expiry = {0};
 	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T + 5, 1, &expiry), DHT_ENOSPC);
