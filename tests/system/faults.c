@@ -8,14 +8,24 @@
  *         number of the error: reading that needs no descriptor.
  *             accept4     every call
  *             epoll_add   epoll_ctl with EPOLL_CTL_ADD
+ *             fdatasync   every call
+ *             create      openat that makes a new segment file
+ *             pread       every call, and pwrite likewise
+ *         With the word "wait" in place of a number the call waits until the link is gone,
+ *         as on a disk that does not answer, and then works.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { WAIT_US = 1000 };
 
 /* Whether the call has to fail; errno is set then. */
 static int has_fault(const char *name)
@@ -26,12 +36,17 @@ static int has_fault(const char *name)
 	if (directory == NULL)
 		return 0;
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	if (n <= 0) {
-		errno = saved;
-		return 0;
+	for (;;) {
+		ssize_t n = readlink(path, target, sizeof(target) - 1);
+		if (n <= 0) {
+			errno = saved;
+			return 0;
+		}
+		target[n] = '\0';
+		if (strcmp(target, "wait") != 0)
+			break;
+		usleep(WAIT_US);
 	}
-	target[n] = '\0';
 	errno = atoi(target);
 	return 1;
 }
@@ -48,4 +63,39 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 	if (op == EPOLL_CTL_ADD && has_fault("epoll_add"))
 		return -1;
 	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+int fdatasync(int fd)
+{
+	if (has_fault("fdatasync"))
+		return -1;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+ssize_t pread(int fd, void *data, size_t len, off_t offset)
+{
+	if (has_fault("pread"))
+		return -1;
+	return syscall(SYS_pread64, fd, data, len, offset);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+	if (has_fault("pwrite"))
+		return -1;
+	return syscall(SYS_pwrite64, fd, data, len, offset);
+}
+
+int openat(int directory, const char *name, int flags, ...)
+{
+	mode_t mode = 0;
+	if (flags & O_CREAT) {
+		va_list args;
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+		if (strstr(name, ".seg") != NULL && has_fault("create"))
+			return -1;
+	}
+	return (int)syscall(SYS_openat, directory, name, flags, mode);
 }
