@@ -47,11 +47,11 @@ void outbox_stall(struct worker *w, struct session *s, enum outbox_reason reason
 	struct outbox *o = &w->outbox;
 	s->waits = true;
 	list_push_tail(&o->stalled, &s->wait_link);
-	/* Sequentially consistent against the committer: either it sees the flag, or this
-	 * thread sees the room that it made. */
+	/* Then the committer's next round sees the flag, and so does every later one until
+	 * there is room: so it is asked once. */
 	atomic_store(&o->awaits_room, true);
-	if (reason == OUTBOX_ROOM && store_has_room(w->shared->committer->store))
-		atomic_store(&o->awaits_room, false);
+	if (reason == OUTBOX_ROOM)
+		committer_ask(w->shared->committer);
 }
 
 void outbox_drop(struct session *s)
@@ -99,10 +99,7 @@ void outbox_release(struct worker *w)
 
 void outbox_settle(struct worker *w)
 {
-	struct outbox *o = &w->outbox;
-	if (!list_is_empty(&o->stalled))
-		committer_ask(w->shared->committer);
-	if (list_is_empty(&o->held))
+	if (list_is_empty(&w->outbox.held))
 		return;
 	committer_advance(w->shared->committer);
 	outbox_release(w);
@@ -111,7 +108,7 @@ void outbox_settle(struct worker *w)
 bool outbox_sleep(struct worker *w)
 {
 	struct outbox *o = &w->outbox;
-	if (list_is_empty(&o->held) && list_is_empty(&o->stalled))
+	if (list_is_empty(&o->held))
 		return true;
 	/* Sequentially consistent against the committer: either it sees that this worker
 	 * waits, or this thread sees what it did. */

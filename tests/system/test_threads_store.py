@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the threads around the store owe each other: no one waits for nothing, nothing turns
 in a loop, no reply leaves too early, and an end in any state is an end."""
+import errno
+import pathlib
+import re
+
+import pytest
+
+from faults import Faults
 from harness import wait_until
+from test_idle import assert_idle
 
 SMALL = ("store.segment_size=1MiB", "store.max_value_size=256KiB")
+
+
+def faulty(make_node, *settings):
+    """A node that runs, and what makes its system calls fail."""
+    node = make_node(*settings, start=False)
+    faults = Faults(node)
+    return node.start(), faults
 
 
 def set_many(client, prefix, count, value=b""):
@@ -28,3 +43,39 @@ def test_a_key_expires_beside_a_cold_one_of_the_same_hash(make_node):
             for _ in range(500):
                 admin.receive()
         wait_until(lambda: node.status()["keys"] < 62_000, "they are removed")
+
+
+# ---- Waiting -----------------------------------------------------------------------------
+
+def value(number):
+    return b"%08d" % number * 4000
+
+
+def switches(node):
+    """How often the threads of a node went to sleep so far."""
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(),
+                             re.MULTILINE)[1])
+               for task in pathlib.Path(f"/proc/{node.pid}/task").iterdir())
+
+
+def assert_rests(node, admin):
+    """The threads wake up a few times a second: 10 the committer, as often whom it tells."""
+    before = switches(node)
+    assert_idle(node, admin)
+    assert switches(node) - before < 500
+
+
+def test_who_waits_for_a_segment_costs_nothing(make_node):
+    """The next segment cannot be made, as there is no descriptor for it: a write waits."""
+    node, faults = faulty(make_node, "workers.count=1", *SMALL)
+    with faults.of("create", errno.EMFILE), node.client() as client, node.admin() as watch:
+        client.socket.settimeout(2)
+        with pytest.raises(TimeoutError):
+            for number in range(1000):
+                client.send("SET", b"k%d" % number, value(number))
+                assert client.receive() == "OK"
+        assert_rests(node, watch)
+        faults.clear("create")
+        client.socket.settimeout(30)
+        assert client.receive() == "OK"
+        assert client.call("GET", b"k%d" % number) == value(number)
