@@ -25,7 +25,7 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 	}
 	if (fetch_start(w, s, cold) != 0) {
 		store_unpin(exec_of(w)->store, cold);
-		outbox_stall(w, s, OUTBOX_COMMIT);
+		outbox_stall(w, s, OUTBOX_LATER);
 	}
 }
 
@@ -154,7 +154,7 @@ static void fetch_and_repeat(struct worker *w, struct session *s, struct scan *s
 			store_unpin(scan->exec->store, scan->cold[i]);
 	}
 	if (!s->waits)
-		outbox_stall(w, s, OUTBOX_COMMIT); /* no memory for a single one */
+		outbox_stall(w, s, OUTBOX_LATER); /* no memory for a single one */
 }
 
 int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, struct bytes prefix,

@@ -50,7 +50,7 @@ static void arrived(struct worker *w, struct job *job)
 	if (rc == 0)
 		go_on(w, s);
 	else
-		outbox_stall(w, s, OUTBOX_COMMIT); /* not at once */
+		outbox_stall(w, s, OUTBOX_LATER);
 }
 
 int fetch_start(struct worker *w, struct session *s, uint64_t location)

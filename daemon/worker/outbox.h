@@ -32,8 +32,8 @@ struct outbox {
 };
 
 enum outbox_reason {
-	OUTBOX_ROOM,   /* the log has no segment to go on with */
-	OUTBOX_COMMIT, /* something that was appended must be durable first */
+	OUTBOX_ROOM,  /* the log has no segment to go on with, or the counter no ceiling */
+	OUTBOX_LATER, /* memory or descriptors are short: it tries again now and then */
 };
 
 void outbox_init(struct outbox *o);

@@ -79,3 +79,28 @@ def test_who_waits_for_a_segment_costs_nothing(make_node):
         client.socket.settimeout(30)
         assert client.receive() == "OK"
         assert client.call("GET", b"k%d" % number) == value(number)
+
+
+@pytest.fixture
+def cold(make_node):
+    """A node with one worker whose first keys are cold."""
+    node, faults = faulty(make_node, "workers.count=1", "store.memory=64MiB",
+                          "store.fsync=never", *SMALL)
+    with node.client() as client:
+        for number in range(2600):
+            client.send("SET", b"k%d" % number, value(number))
+        assert all(client.receive() == "OK" for _ in range(2600))
+    wait_until(lambda: node.status()["store"]["cold_segments"] > 8, "the first keys are cold")
+    return node, faults
+
+
+def test_who_waits_for_a_descriptor_to_read_with_costs_nothing(cold):
+    node, faults = cold
+    with node.client() as client, node.admin() as watch:
+        with faults.of("pread", errno.ENFILE):
+            client.send("GET", "k0")
+            assert_rests(node, watch)
+            assert not client.has_input()
+            assert client.pending == b""
+            assert node.log().count(b"disk access failed") < 100
+        assert client.receive() == value(0)
