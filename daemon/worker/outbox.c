@@ -108,11 +108,18 @@ void outbox_settle(struct worker *w)
 bool outbox_sleep(struct worker *w)
 {
 	struct outbox *o = &w->outbox;
+	struct committer *committer = w->shared->committer;
 	if (list_is_empty(&o->held))
 		return true;
 	/* Sequentially consistent against the committer: either it sees that this worker
 	 * waits, or this thread sees what it did. */
 	atomic_store(&o->awaits, true);
 	outbox_release(w);
-	return list_is_empty(&w->ready);
+	if (!list_is_empty(&w->ready))
+		return false;
+	/* A copy of another worker kept the mark from going as far as it had to, and that
+	 * worker need not move it before it sleeps. */
+	if (committer->mode != COMMITTER_ALWAYS && !list_is_empty(&o->held))
+		committer_ask(committer);
+	return true;
 }
