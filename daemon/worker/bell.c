@@ -55,7 +55,8 @@ bool bell_wait(struct bell *b, uint64_t due_ns)
 			break;
 	}
 	pthread_mutex_unlock(&b->lock);
-	/* What was asked for before this is seen by what the thread does next. */
-	atomic_store(&b->is_rung, false);
+	/* What was asked for before this is seen by what the thread does next: also after a
+	 * ring that found it rung, as this reads what that ring wrote. */
+	atomic_exchange(&b->is_rung, false);
 	return !atomic_load(&b->is_over);
 }

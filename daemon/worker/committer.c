@@ -50,9 +50,11 @@ static bool take(_Atomic bool *flag)
 	return atomic_load(flag) && atomic_exchange(flag, false);
 }
 
-/* Those who wait for the mark, and those who wait for room if there is some. */
+/* Those who wait for the mark, and those who wait for room if there is some. The mark is
+ * moved with less than sequential consistency: the fence is for that. */
 static void wake_workers(struct committer *c)
 {
+	atomic_thread_fence(memory_order_seq_cst);
 	bool has_room = store_has_room(c->store);
 	for (unsigned i = 0; i < c->worker_count; i++) {
 		struct worker *w = &c->workers[i];

@@ -114,6 +114,7 @@ bool outbox_sleep(struct worker *w)
 	/* Sequentially consistent against the committer: either it sees that this worker
 	 * waits, or this thread sees what it did. */
 	atomic_store(&o->awaits, true);
+	atomic_thread_fence(memory_order_seq_cst);
 	outbox_release(w);
 	if (!list_is_empty(&w->ready))
 		return false;
