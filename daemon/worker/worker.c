@@ -129,6 +129,9 @@ static void session_settle(struct worker *w, struct session *s, enum turn_result
 
 void worker_released(struct worker *w, struct session *s)
 {
+	/* What has come meanwhile is answered, too; nobody told of it unless it is hot. */
+	if (w->draining)
+		s->readable = true;
 	if (conn_flush(&s->conn) == 0 && !s->readable && !s->paused && !s->streaming &&
 	    !s->closing && !s->conn.input_ended)
 		session_settle(w, s, TURN_IDLE);
@@ -351,6 +354,9 @@ static bool drain(struct worker *w)
 	}
 	while (late && !list_is_empty(&w->outbox.held))
 		session_bury(w, LIST_ENTRY(list_first(&w->outbox.held), struct session, held_link));
+	/* Released just now, and not hot. */
+	while (late && !list_is_empty(&w->ready))
+		session_bury(w, LIST_ENTRY(list_first(&w->ready), struct session, ready_link));
 	return list_is_empty(&w->hot) && list_is_empty(&w->lingering) &&
 	       list_is_empty(&w->outbox.held) && queue_depth(&w->queue) == 0;
 }

@@ -104,3 +104,45 @@ def test_who_waits_for_a_descriptor_to_read_with_costs_nothing(cold):
             assert client.pending == b""
             assert node.log().count(b"disk access failed") < 100
         assert client.receive() == value(0)
+
+
+# ---- The end, in every state -------------------------------------------------------------
+
+@pytest.mark.threads
+@pytest.mark.parametrize("park_after", ["0", "1s"])
+def test_a_stop_answers_what_came_while_replies_were_held(make_node, park_after):
+    node, faults = faulty(make_node, "workers.count=1", f"workers.park_after={park_after}",
+                          *SMALL)
+    with node.client() as client:
+        assert client.call("SET", "k", "v") == "OK"
+        with faults.of("fdatasync", "wait"):
+            client.send("SET", "first", "1")
+            wait_until(lambda: node.queues()["workers"][0]["requests"] >= 2)
+            client.send("SET", "second", "2")
+            node.signal(15)
+            wait_until(lambda: b"msg=\"stopping\"" in node.log())
+            assert not client.has_input()
+        try:
+            assert client.receive() == "OK"
+            assert client.receive() == "OK"
+        finally:
+            assert node.wait_exit() == 0
+    node.start()
+    with node.client() as client:
+        assert client.call("GET", "second") == b"2"
+
+
+@pytest.mark.threads
+def test_a_stop_with_a_read_under_way(cold):
+    node, faults = cold
+    with node.client() as client, node.client() as gone:
+        with faults.of("pread", "wait"):
+            client.send("GET", "k0")
+            gone.send("GET", "k1")
+            wait_until(lambda: node.queues()["workers"][0]["connections"] >= 2)
+            gone.close()
+            node.signal(15)
+            wait_until(lambda: b"msg=\"stopping\"" in node.log())
+            assert not client.has_input()
+        assert client.receive() == value(0)
+    assert node.wait_exit() == 0
