@@ -106,6 +106,46 @@ def test_who_waits_for_a_descriptor_to_read_with_costs_nothing(cold):
         assert client.receive() == value(0)
 
 
+# ---- Disks that fail ---------------------------------------------------------------------
+
+STOPPED = re.compile(rb'(?m)^.*level=error .*msg="the disk failed, the node stops at once')
+
+
+@pytest.mark.parametrize("fsync", ["always", "interval", "never"])
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite"])
+def test_a_disk_that_fails_stops_the_node(make_node, fsync, call):
+    """No write is acknowledged from the failure on."""
+    node, faults = faulty(make_node, f"store.fsync={fsync}", "workers.count=2", *SMALL)
+    with node.client() as client:
+        set_many(client, b"k", 2000, b"v")
+        with faults.of(call, errno.EIO):
+            number = 0
+            try:
+                for number in range(100_000):
+                    client.send("SET", b"late%d" % number, b"x" * 1000)
+                    assert client.receive() == "OK"
+                    # Without a wait for the sync its failure comes later.
+                    assert fsync != "always" and call == "fdatasync"
+            except ConnectionError:
+                pass
+            assert node.wait_exit() == 1
+    assert STOPPED.search(node.log())
+    assert b"doing=" in node.log(), node.log_tail()
+    node.start()
+    with node.client() as client:
+        assert all(client.call("GET", b"k%d" % n) == b"v" for n in range(0, 2000, 100))
+
+
+def test_a_disk_that_cannot_be_read_stops_the_node(cold):
+    node, faults = cold
+    with node.client() as client, faults.of("pread", errno.EIO):
+        client.send("GET", "k0")
+        with pytest.raises(ConnectionError):
+            client.receive()
+        assert node.wait_exit() == 1
+    assert STOPPED.search(node.log())
+
+
 # ---- The end, in every state -------------------------------------------------------------
 
 @pytest.mark.threads
