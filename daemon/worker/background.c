@@ -75,6 +75,12 @@ void background_assist(struct background *b, struct worker *w)
 
 /* ---- Expiry ---------------------------------------------------------------------- */
 
+static void rest(struct background *b)
+{
+	atomic_store_explicit(&b->expire_rest_ns, clock_monotonic_ns() + BACKGROUND_EXPIRE_REST_NS,
+			      memory_order_relaxed);
+}
+
 /* Looks at one step of a block. Returns false at the end of the node, or without room. */
 static bool expire_step(struct background *b, struct worker *w)
 {
@@ -85,8 +91,10 @@ static bool expire_step(struct background *b, struct worker *w)
 				   EXPIRE_STEP, &b->expiry);
 	groups_unlock(&exec->groups, b->expire_block);
 	atomic_fetch_add_explicit(&b->expired, b->expiry.expired - expired, memory_order_relaxed);
-	if (rc != 0)
+	if (rc != 0) {
+		rest(b);
 		return false;
+	}
 	if (b->expiry.hash < STORE_HASH_END)
 		return true;
 	b->expiry = (struct node_expiry){0};
@@ -94,6 +102,10 @@ static bool expire_step(struct background *b, struct worker *w)
 	if (b->expire_block < store_blocks(exec->store))
 		return true;
 	b->expire_block = 0;
+	expired = atomic_load_explicit(&b->expired, memory_order_relaxed);
+	if (expired == b->expired_before)
+		rest(b);
+	b->expired_before = expired;
 	return false;
 }
 
@@ -102,9 +114,11 @@ static void run_expire(struct worker *w, struct job *job)
 {
 	struct background *b = DHT_CONTAINER_OF(job, struct background, expire_job);
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	uint64_t expired = atomic_load_explicit(&b->expired, memory_order_relaxed);
 	while (!worker_is_stopping(w) && expire_step(b, w) && clock_monotonic_ns() < until_ns)
 		;
-	committer_advance(b->committer);
+	if (atomic_load_explicit(&b->expired, memory_order_relaxed) != expired)
+		committer_advance(b->committer);
 	atomic_store(&b->expire_queued, false);
 }
 
@@ -155,6 +169,13 @@ static void allow(struct background *b, uint64_t elapsed_ns)
 	atomic_fetch_add_explicit(&b->allowance, next - now, memory_order_relaxed);
 }
 
+static bool is_expiry_due(const struct background *b)
+{
+	return store_expiring_total(b->exec->store) > 0 &&
+	       clock_monotonic_ns() >=
+		   atomic_load_explicit(&b->expire_rest_ns, memory_order_relaxed);
+}
+
 void background_tick(struct background *b, uint64_t elapsed_ns)
 {
 	struct store *store = b->exec->store;
@@ -162,12 +183,12 @@ void background_tick(struct background *b, uint64_t elapsed_ns)
 	allow(b, elapsed_ns);
 	if (store_is_compacting(store))
 		queue(b, &b->compact_job, &b->compact_queued);
-	if (store_expiring_total(store) > 0)
+	if (is_expiry_due(b))
 		queue(b, &b->expire_job, &b->expire_queued);
 }
 
 bool background_wants(const struct background *b)
 {
 	return is_pressed(b, STORE_PRESSURE_SOME) || store_is_compacting(b->exec->store) ||
-	       store_expiring_total(b->exec->store) > 0;
+	       is_expiry_due(b);
 }

@@ -28,6 +28,9 @@ struct worker;
 /* How often the housekeeper looks while there is something to do. */
 #define BACKGROUND_PERIOD_NS UINT64_C(10000000)
 
+/* After a look at all keys that found none to remove, or room for no more. */
+#define BACKGROUND_EXPIRE_REST_NS UINT64_C(1000000000)
+
 struct background {
 	struct exec *exec;
 	struct committer *committer;
@@ -44,8 +47,10 @@ struct background {
 
 	struct job expire_job;
 	_Atomic bool expire_queued;
-	uint32_t expire_block; /* the rest is the job's */
+	_Atomic uint64_t expire_rest_ns; /* the next look is not due before */
+	uint32_t expire_block;           /* the rest is the job's */
 	struct node_expiry expiry;
+	uint64_t expired_before;  /* of `expired`: when the job began with the first block */
 	_Atomic uint64_t expired; /* keys removed since the start */
 };
 
