@@ -14,10 +14,10 @@
 #include "base/log.h"
 
 enum {
-	ZEROS_SIZE = 1 << 20, /* written at a time */
+	ZEROS_SIZE = 256 << 10, /* written at a time */
 	/* Zeros that may wait in the page cache: more of them, sent to the disk at once,
 	 * would make the committer's next sync queue behind them. */
-	ZEROS_WAITING = 4 << 20,
+	ZEROS_WAITING = 256 << 10,
 };
 
 static int error_of(int errnum)
