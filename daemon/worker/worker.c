@@ -406,9 +406,10 @@ static void *worker_main(void *arg)
 			busy_begin(&w->busy, w->now_ns);
 		}
 		uint64_t ready_ns = w->now_ns;
-		outbox_release(w);
 		for (int i = 0; i < n; i++)
 			take_event(w, &events[i]);
+		/* Behind the events: it may park sessions, which are not this worker's then. */
+		outbox_release(w);
 		run_jobs(w);
 		serve_ready(w, ready_ns);
 		if (w->has_written)

@@ -8,6 +8,7 @@
  *         number of the error: reading that needs no descriptor.
  *             accept4     every call
  *             epoll_add   epoll_ctl with EPOLL_CTL_ADD
+ *             epoll_wait  every call
  *             fdatasync   every call
  *             create      openat that makes a new segment file
  *             pread       every call, and pwrite likewise
@@ -63,6 +64,13 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 	if (op == EPOLL_CTL_ADD && has_fault("epoll_add"))
 		return -1;
 	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
+{
+	if (has_fault("epoll_wait"))
+		return -1;
+	return (int)syscall(SYS_epoll_pwait, epoll, events, max, timeout, NULL, 0);
 }
 
 int fdatasync(int fd)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the threads around the store owe each other: no one waits for nothing, nothing turns
 in a loop, no reply leaves too early, and an end in any state is an end."""
+import contextlib
 import errno
 import pathlib
 import re
@@ -10,7 +11,9 @@ import pytest
 from faults import Faults
 from harness import wait_until
 from test_idle import assert_idle
+from threads import threads_of
 
+SYS_FUTEX, SYS_CLOCK_NANOSLEEP = 202, 230  # on x86-64
 SMALL = ("store.segment_size=1MiB", "store.max_value_size=256KiB")
 
 
@@ -200,3 +203,38 @@ def test_a_stop_with_a_read_under_way(cold):
             assert not client.has_input()
         assert client.receive() == value(0)
     assert node.wait_exit() == 0
+
+
+def is_in(node, thread, call):
+    """Whether a thread is in a system call."""
+    task = threads_of(node.pid, thread)[0]
+    now = pathlib.Path(f"/proc/{node.pid}/task/{task}/syscall").read_text()
+    return now.startswith(f"{call} ")
+
+
+def release_with_an_event(node, faults):
+    pings = 3000  # more than one turn reads: so the session becomes hot
+    before = node.queues()["workers"][0]["requests"]
+    with node.client() as client, node.client() as other:
+        with faults.of("fdatasync", "wait"), contextlib.ExitStack() as stack:
+            client.send_bytes(client.encode("PING") * pings + client.encode("SET", "k", "v"))
+            wait_until(lambda: node.queues()["workers"][0]["requests"] > before + pings,
+                       "the reply is held back")
+            stack.enter_context(faults.of("epoll_wait", "wait"))
+            assert other.call("PING") == "PONG"
+            wait_until(lambda: is_in(node, "dhtd/w", SYS_CLOCK_NANOSLEEP), "it is kept back")
+            faults.clear("fdatasync")
+            wait_until(lambda: is_in(node, "dhtd/commit", SYS_FUTEX), "the log is synced")
+            client.send("GET", "k")
+        replies = [client.receive() for _ in range(pings + 2)]
+        assert replies == ["PONG"] * pings + ["OK", b"v"]
+        wait_until(lambda: node.queues()["dispatcher"]["parked"] == 2, "both are parked")
+    wait_until(lambda: node.queues()["dispatcher"]["parked"] == 0, "both are forgotten")
+
+
+@pytest.mark.threads
+def test_an_event_comes_with_the_news_that_replies_may_go(make_node):
+    """In one round of the worker's loop; with park_after 0 the session leaves it there."""
+    node, faults = faulty(make_node, "workers.count=1", "workers.park_after=0", *SMALL)
+    for _ in range(5):
+        release_with_an_event(node, faults)
