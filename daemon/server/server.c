@@ -433,19 +433,27 @@ static void tear_down(struct server *server)
 }
 
 /* Ends a start that a signal interrupts. What the opener has done so far changes nothing of
- * what the log holds, so it need not be waited for. */
+ * what the log holds, so it need not be waited for; it may be about to wake the
+ * dispatcher, whose descriptors stay open for that. */
 static _Noreturn void abandon_start(struct server *server)
 {
 	LOG_INFO("server", "msg=\"stopped while starting\"");
-	dispatcher_fini(&server->dispatcher);
+	acceptor_fini(&server->dispatcher.acceptor);
 	_exit(0);
+}
+
+/* Also true if the opener has ended, and nobody was told yet. */
+static bool is_starting(const struct server *server)
+{
+	unsigned phase = atomic_load(&server->phase);
+	return phase == SERVER_RECOVERING || (phase == SERVER_RECOVERED && server->result == 0);
 }
 
 static void run(struct server *server)
 {
 	dispatcher_run(&server->dispatcher);
 	notify_stopping();
-	if (atomic_load(&server->phase) == SERVER_RECOVERING)
+	if (is_starting(server))
 		abandon_start(server);
 	atomic_store(&server->phase, SERVER_STOPPING);
 	server->stop_ns = clock_monotonic_ns();

@@ -10,6 +10,7 @@
  *             epoll_add   epoll_ctl with EPOLL_CTL_ADD
  *             epoll_wait  every call
  *             fdatasync   every call
+ *             wake        write of as many bytes as an eventfd takes
  *             create      openat that makes a new segment file
  *             pread       every call, and pwrite likewise
  *         With the word "wait" in place of a number the call waits until the link is gone,
@@ -18,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +94,13 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 	if (has_fault("pwrite"))
 		return -1;
 	return syscall(SYS_pwrite64, fd, data, len, offset);
+}
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+	if (len == sizeof(uint64_t) && has_fault("wake"))
+		return -1;
+	return syscall(SYS_write, fd, data, len);
 }
 
 int openat(int directory, const char *name, int flags, ...)

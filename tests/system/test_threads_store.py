@@ -165,6 +165,26 @@ def test_a_disk_that_cannot_be_read_stops_the_node(cold):
 
 # ---- The end, in every state -------------------------------------------------------------
 
+def is_in(node, thread, call):
+    """Whether a thread is in a system call."""
+    task = threads_of(node.pid, thread)[0]
+    now = pathlib.Path(f"/proc/{node.pid}/task/{task}/syscall").read_text()
+    return now.startswith(f"{call} ")
+
+
+@pytest.mark.threads
+def test_a_stop_when_the_store_is_open_and_nobody_knows(make_node):
+    node = make_node(start=False)
+    with Faults(node).of("wake", "wait"):
+        node.start(wait=False)
+        wait_until(lambda: threads_of(node.pid, "dhtd/open"), "the store is being opened")
+        wait_until(lambda: is_in(node, "dhtd/open", SYS_CLOCK_NANOSLEEP), "it is open")
+        node.signal(15)
+        assert node.wait_exit() == 0
+    assert b"stopped while starting" in node.log()
+    node.start()
+
+
 @pytest.mark.threads
 @pytest.mark.parametrize("park_after", ["0", "1s"])
 def test_a_stop_answers_what_came_while_replies_were_held(make_node, park_after):
@@ -203,13 +223,6 @@ def test_a_stop_with_a_read_under_way(cold):
             assert not client.has_input()
         assert client.receive() == value(0)
     assert node.wait_exit() == 0
-
-
-def is_in(node, thread, call):
-    """Whether a thread is in a system call."""
-    task = threads_of(node.pid, thread)[0]
-    now = pathlib.Path(f"/proc/{node.pid}/task/{task}/syscall").read_text()
-    return now.startswith(f"{call} ")
 
 
 def release_with_an_event(node, faults):
