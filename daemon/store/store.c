@@ -691,3 +691,72 @@ bool store_find_address(const struct store *store, const void *address, uint32_t
 	}
 	return false;
 }
+
+/* ---- Dropping a block ------------------------------------------------------------ */
+
+/* True if the entry's record may be used as it lies in memory. */
+static bool verifies_in_memory(const struct store *store, uint64_t location)
+{
+	const struct segments *segs = &store->segs;
+	return segment_state(segs, segment_slot_of(location)) == 0 ||
+	       verifies(store, location, segment_at(segs, location),
+			segment_limit(segs) - segment_offset_of(location));
+}
+
+static bool can_drop(const struct store *store, const struct index *ix)
+{
+	for (uint32_t place = 0; place < index_places(ix); place++) {
+		uint64_t entry = index_entries(ix)[place];
+		if (entry != 0 && !verifies_in_memory(store, index_entry_location(entry)))
+			return false;
+	}
+	return true;
+}
+
+/* Removes the entry at place, if its record is hidden by floor. */
+static bool drop_entry(struct store *store, struct block *block, uint32_t place,
+		       struct ballot floor)
+{
+	struct index *ix = &block->index;
+	uint64_t entry = index_entries(ix)[place];
+	struct store_hit hit;
+	if (entry == 0)
+		return false;
+	hit_set(&hit, place, entry, segment_at(&store->segs, index_entry_location(entry)));
+	if (ballot_compare(hit.record.acc, floor) > 0)
+		return false;
+	index_remove(ix, place, store->os);
+	drop_record(store, block, &hit);
+	return true;
+}
+
+int store_drop(struct store *store, unsigned appender, uint32_t number, struct ballot floor,
+	       uint64_t *end)
+{
+	struct block *block = block_of(store, number);
+	uint8_t key[RECORD_DROP_KEY_SIZE];
+	put_u32(key, number);
+	struct record drop = {
+	    .kind = RECORD_DROP, .acc = floor, .ver = floor, .key = bytes_of(key, sizeof(key))};
+	uint64_t location;
+	if (!can_drop(store, &block->index))
+		return DHT_ECORRUPT;
+	int rc = tail_append(&store->tail, appender, &drop, TAIL_CLAIM_ERASE, &location, end);
+	if (rc != 0)
+		return rc;
+	block->erased_end = *end;
+	/* Removing an entry may lay out the index anew, and then all of it is looked at
+	 * again. */
+	for (uint32_t place = 0; place < index_places(&block->index);) {
+		uint32_t capacity = index_capacity(&block->index);
+		if (!drop_entry(store, block, place, floor))
+			place++;
+		else if (index_capacity(&block->index) != capacity)
+			place = 0;
+	}
+	if (store->segs.has_files)
+		segment_keep(&store->segs, location, (uint32_t)record_size(&drop));
+	else
+		segment_kill(&store->segs, location, record_size(&drop));
+	return 0;
+}

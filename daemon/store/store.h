@@ -198,6 +198,13 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 int store_erase(struct store *store, unsigned appender, const struct store_key *key,
 		struct store_hit *hit, struct ballot floor, uint64_t *end) DHT_MUST_CHECK;
 
+/* Appends DROP(block, floor), where floor is (version, 0, 0), and drops the entries of the
+ * block whose acc is at most floor. Their records are looked at in memory: it may wait for
+ * the disk where segments are cold. DHT_ECORRUPT: one does not verify, which was logged;
+ * then, as after any error, nothing has changed. *end as of store_put. */
+int store_drop(struct store *store, unsigned appender, uint32_t block, struct ballot floor,
+	       uint64_t *end) DHT_MUST_CHECK;
+
 /* Reads the record at a location, whose segment is pinned, from disk and verifies it; no
  * lock is needed. *data is malloc'ed, the caller's. DHT_ENOMEM; DHT_ECORRUPT: the disk
  * lied, which was logged; those of store/os.h. */
