@@ -183,13 +183,19 @@ static void segment_free(void *ctx, uint8_t *memory, size_t size)
 	pthread_mutex_unlock(&disk->lock);
 }
 
-/* Other threads may read the memory: bytes that are right already are not touched. */
+/* Other threads may read the memory: bytes that are right already are not touched. But
+ * nobody reads a page that is all zero. */
 static void take_over(uint8_t *memory, const uint8_t *data, size_t size)
 {
+	static const uint8_t zeros[4096];
 	for (size_t from = 0; from < size; from += page_size()) {
 		size_t len = size - from < page_size() ? size - from : page_size();
 		if (memcmp(memory + from, data + from, len) == 0)
 			continue;
+		if (len <= sizeof(zeros) && memcmp(memory + from, zeros, len) == 0) {
+			memcpy(memory + from, data + from, len);
+			continue;
+		}
 		for (size_t i = from; i < from + len; i++) {
 			if (memory[i] != data[i])
 				memory[i] = data[i];

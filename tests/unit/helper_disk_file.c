@@ -43,7 +43,9 @@ static void image_set(struct helper_disk_image *image, const void *data, size_t 
 
 static void image_copy(struct helper_disk_image *to, const struct helper_disk_image *from)
 {
-	if (from->exists)
+	if (from->exists && to->exists && from->size == to->size && to->size > 0)
+		memcpy(to->data, from->data, from->size);
+	else if (from->exists)
 		image_set(to, from->data, from->size);
 	else
 		image_clear(to);
