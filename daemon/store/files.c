@@ -52,6 +52,7 @@ void files_add_spare(struct files *files, uint32_t slot)
 {
 	use_slot(files, slot);
 	files->file[slot].is_zero = false;
+	atomic_store_explicit(&files->file[slot].is_settled, false, memory_order_relaxed);
 	set_state(files, slot, FILE_SPARE);
 	atomic_fetch_add(&files->spares, 1);
 }
@@ -60,6 +61,7 @@ void files_add_segment(struct files *files, uint32_t slot, uint64_t sequence)
 {
 	use_slot(files, slot);
 	files->file[slot].sequence = sequence;
+	atomic_store_explicit(&files->file[slot].is_settled, true, memory_order_relaxed);
 	set_state(files, slot, FILE_IN_USE);
 }
 
@@ -162,7 +164,7 @@ bool files_is_compactable(const struct files *files, uint32_t slot, uint64_t *se
 	const struct file *file = &files->file[slot];
 	*sequence = file->sequence;
 	return state_of(files, slot) == FILE_IN_USE &&
-	       !atomic_load_explicit(&file->is_finished, memory_order_acquire);
+	       atomic_load_explicit(&file->is_settled, memory_order_acquire);
 }
 
 bool files_is_blocked(const struct files *files, uint32_t slot, uint64_t *sequence)
@@ -540,6 +542,7 @@ static int settle(struct files *files, uint32_t slot)
 		return rc;
 	atomic_store_explicit(&files->file[slot].is_finished, false, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&files->finished, 1, memory_order_relaxed);
+	atomic_store_explicit(&files->file[slot].is_settled, true, memory_order_release);
 	segment_release_committer(segs, slot);
 	return 0;
 }

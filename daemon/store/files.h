@@ -49,6 +49,7 @@ enum file_state { FILE_NONE, FILE_SPARE, FILE_IN_USE, FILE_DRAINING };
 struct file {
 	_Atomic uint32_t state;    /* enum file_state */
 	_Atomic bool is_finished;  /* written whole; a turn of the committer maps it */
+	_Atomic bool is_settled;   /* that was done: its memory is what the file holds */
 	bool is_zero;              /* a spare that was never written to */
 	_Atomic uint64_t sequence; /* in use or draining; the committer sets it */
 	uint64_t drained_at;       /* free once this position is durable */

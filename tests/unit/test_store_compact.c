@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Compaction: lives with it that crash in every call of the disk and after each of its
+ * steps (helper_life), and, one by one, what it must not lose and what it must give back.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "helper_disk_file.h"
+#include "helper_life.h"
+#include "store/state.h"
+#include "unit.h"
+
+static const struct life_plan plans[] = {
+    {.name = "compacting, killed", .loss = HELPER_DISK_KEEP, .compacts = true},
+    {.name = "compacting, unsynced lost", .loss = HELPER_DISK_DROP, .compacts = true},
+    {.name = "compacting, unsynced torn", .loss = HELPER_DISK_TEAR, .compacts = true},
+    {.name = "compacting, cold, unsynced torn",
+     .loss = HELPER_DISK_TEAR,
+     .compacts = true,
+     .memory_bytes = 3 * LIFE_SEGMENT},
+    {.name = "compacting, on a small disk, unsynced lost",
+     .loss = HELPER_DISK_DROP,
+     .compacts = true,
+     .capacity = 9 * LIFE_SEGMENT + LIFE_SEGMENT / 2},
+    {.name = "compacting, lazy, killed",
+     .loss = HELPER_DISK_KEEP,
+     .compacts = true,
+     .is_lazy = true,
+     .memory_bytes = 2 * LIFE_SEGMENT},
+};
+enum { PLANS = sizeof(plans) / sizeof(plans[0]) };
+
+/* After a while without crashes, so that there is something to compact. */
+START_TEST(crash_anywhere)
+{
+	uint64_t compactions = 0;
+	for (uint64_t i = 0; i < life_seeds(1); i++) {
+		life_begin(&plans[_i], life_first_seed() + 100 * (uint64_t)_i + i);
+		ck_assert_int_eq(life_open(), 0);
+		ck_assert_int_eq(life_run(150), 0);
+		life_explore(1);
+		int rc = life_run(60);
+		life_end_child();
+		UNIT_REQUIRE(rc == 0);
+		compactions += life.compactions;
+		life_end();
+	}
+	ck_assert_uint_gt(compactions, 0);
+}
+END_TEST
+
+/* No crash but at the end: many more operations, all compared. */
+START_TEST(long_life)
+{
+	for (uint64_t i = 0; i < life_seeds(2); i++) {
+		life_begin(&plans[_i], life_first_seed() + 1000 + 100 * (uint64_t)_i + i);
+		ck_assert_int_eq(life_open(), 0);
+		for (unsigned k = 0; k < 4; k++) {
+			int rc = life_run(250);
+			if (rc != 0)
+				ck_abort_msg("seed %llu: %d", (unsigned long long)life.seed, rc);
+			life_check();
+			life_recover();
+		}
+		UNIT_REQUIRE(life.compactions > 4);
+		UNIT_REQUIRE(plans[_i].memory_bytes == 0 || life.cold_reads > 10);
+		life_end();
+	}
+}
+END_TEST
+
+/* ---- One by one ----------------------------------------------------------------------- */
+
+static const struct life_plan quiet = {.name = "quiet", .loss = HELPER_DISK_DROP};
+
+static void begin(const struct life_plan *plan)
+{
+	life_begin(plan, 1);
+	ck_assert_int_eq(life_open(), 0);
+	ck_assert_int_eq(life_provide(), 0);
+}
+
+static void end(void)
+{
+	ck_assert_int_eq(life_commit(), 0);
+	life_check();
+	life_recover();
+	life_check();
+	life_end();
+}
+
+static struct store_counts counts(void)
+{
+	struct store_counts now;
+	store_count(life.store, &now);
+	return now;
+}
+
+/* Bytes of records that hide others. */
+static uint64_t kept_bytes(void)
+{
+	const struct segments *segs = &life.store->segs;
+	uint64_t kept = 0;
+	for (uint32_t i = 0; i < files_slots_used(&life.store->files); i++)
+		kept += segs->slots[i].kept;
+	return kept;
+}
+
+static uint64_t sequence(void)
+{
+	return tail_sequence_of(tail_position(&life.store->tail));
+}
+
+/* Fills the rest of the segment with values of one key. */
+static void go_to_next_segment(uint32_t id, size_t len)
+{
+	uint64_t now = sequence();
+	while (sequence() == now)
+		ck_assert_int_eq(life_put(id, len), 0);
+}
+
+static bool is_in_log(uint64_t wanted)
+{
+	const struct files *files = &life.store->files;
+	for (uint32_t i = 0; i < files_slots_used(files); i++) {
+		if (files->file[i].sequence == wanted &&
+		    (files->file[i].state == FILE_IN_USE || files->file[i].state == FILE_DRAINING))
+			return true;
+	}
+	return false;
+}
+
+/* Empties segments until none has anything dead. */
+static void compact_all(void)
+{
+	int rc = 0;
+	for (int i = 0; rc == 0; i++) {
+		UNIT_REQUIRE(i < 200);
+		rc = life_compact();
+		UNIT_REQUIRE(life_commit() == 0);
+	}
+	ck_assert_int_eq(rc, DHT_ENOTFOUND);
+}
+
+/* Appenders may still copy into a sealed segment, and its file holds less than its
+ * memory, until it was written. */
+START_TEST(unwritten_segment_is_left_alone)
+{
+	static const struct life_plan plan = {
+	    .name = "no memory", .loss = HELPER_DISK_DROP, .memory_bytes = 1};
+	begin(&plan);
+	ck_assert_int_eq(life_put(1, 1000), 0);
+	go_to_next_segment(0, 100000);
+	ck_assert_int_eq(life_balance(), 0);
+	life_check();
+	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
+	ck_assert_int_eq(store_write(life.store), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_uint_eq(counts().cold_segments, 1);
+	ck_assert_int_eq(life_compact(), 0);
+	end();
+}
+END_TEST
+
+/* Segment 1: much that lives, and little that is dead; segment 2: the opposite, and what
+ * hides the dead of segment 1, an ERASE or a DROP. */
+START_TEST(what_hides_stays_as_long_as_the_hidden)
+{
+	bool is_drop = _i == 1;
+	begin(&quiet);
+	ck_assert_int_eq(life_put(0, 100), 0);
+	ck_assert_int_eq(life_put(2, 300000), 0);
+	ck_assert_int_eq(life_put(3, 300000), 0);
+	go_to_next_segment(5, 350000);
+	ck_assert_uint_eq(sequence(), 2);
+	ck_assert_int_eq(life_put(7, 300000), 0);
+	/* Keys 0 and 1 are the only ones of block 0 but for 12 and 13. */
+	ck_assert_int_eq(is_drop ? life_drop(0) : life_erase(0), 0);
+	go_to_next_segment(7, 300000);
+	ck_assert_uint_eq(sequence(), 3);
+	ck_assert_int_eq(life_commit(), 0);
+	uint64_t kept = kept_bytes();
+	ck_assert_uint_gt(kept, 0);
+
+	/* Segment 2 gives most back, and goes; the erasure stays, further on. */
+	ck_assert_int_eq(life_compact(), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert(is_in_log(1) && !is_in_log(2));
+	ck_assert_uint_eq(kept_bytes(), kept);
+	life_recover();
+	life_check();
+	ck_assert_uint_eq(kept_bytes(), kept);
+
+	/* With segment 1 and whatever else has dead records, all that hides goes, too. */
+	compact_all();
+	ck_assert(!is_in_log(1));
+	life_recover();
+	end();
+}
+END_TEST
+
+START_TEST(dead_log_shrinks_to_nothing)
+{
+	begin(&quiet);
+	for (uint32_t i = 0; i < 3 * LIFE_KEYS; i++)
+		ck_assert_int_eq(life_put(i % LIFE_KEYS, 250000), 0);
+	ck_assert_uint_gt(counts().segments, 7);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+		ck_assert_int_eq(life_delete(id), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_keep_house(), 0);
+	/* The last one and the next one, and spare files. */
+	ck_assert_uint_le(counts().segments, 2);
+	ck_assert_uint_le(counts().disk_bytes, (2 + FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
+	end();
+}
+END_TEST
+
+START_TEST(flags_survive_a_move)
+{
+	begin(&quiet);
+	for (uint32_t id = 0; id < 8; id++) {
+		ck_assert_int_eq(life_put(id, 1000), 0);
+		life_set_flags(id, (id & 1) != 0, (id & 2) != 0);
+	}
+	go_to_next_segment(9, 100000);
+	go_to_next_segment(9, 100000);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_compact(), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert(!is_in_log(1));
+	life_check();
+	end();
+}
+END_TEST
+
+static const uint8_t *value_of(const char name[8], struct store_hit *hit)
+{
+	struct store_key key = {.key = bytes_of(name, 8)};
+	life_locate(NULL, &key, LIFE_BLOCKS);
+	ck_assert_int_eq(store_find(life.store, &key, NULL, hit), STORE_FOUND);
+	return hit->record.value.data;
+}
+
+/* A value that is sent while its segment is emptied, and the key overwritten. */
+START_TEST(pinned_segment_stays)
+{
+	struct store_hit hit;
+	begin(&quiet);
+	ck_assert_int_eq(life_put(4, 1000), 0);
+	const uint8_t *value = value_of("\4\0\0\0\0\0\0", &hit);
+	uint8_t before[1000];
+	memcpy(before, value, sizeof(before));
+	store_pin(life.store, hit.location);
+	go_to_next_segment(9, 100000);
+	ck_assert_int_eq(life_commit(), 0);
+	compact_all();
+	ck_assert_int_eq(life_put(4, 10), 0);
+	for (int i = 0; i < 6; i++) {
+		go_to_next_segment(9, 100000);
+		ck_assert_int_eq(life_commit(), 0);
+		compact_all();
+	}
+	ck_assert(is_in_log(1));
+	ck_assert_mem_eq(value, before, sizeof(before));
+	store_unpin(life.store, hit.location);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert(!is_in_log(1));
+	end();
+}
+END_TEST
+
+static const struct life_plan cold = {
+    .name = "cold", .loss = HELPER_DISK_DROP, .memory_bytes = LIFE_SEGMENT};
+
+START_TEST(cold_segment_is_emptied)
+{
+	begin(&cold);
+	for (uint32_t id = 0; id < 8; id++)
+		ck_assert_int_eq(life_put(id, 1000), 0);
+	go_to_next_segment(9, 100000);
+	go_to_next_segment(9, 100000);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_uint_eq(counts().cold_segments, 1);
+	ck_assert_int_eq(life_compact(), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert(!is_in_log(1));
+	life_check();
+	ck_assert_uint_eq(life.cold_reads, 0);
+	end();
+}
+END_TEST
+
+static void damage(uint64_t offset)
+{
+	char name[HELPER_DISK_NAME_MAX];
+	for (uint32_t i = 0; i < files_slots_used(&life.store->files); i++) {
+		if (life.store->files.file[i].sequence == 1)
+			helper_disk_segment_name(i, name);
+	}
+	helper_disk_flip(&life.disk, name, 8 * offset);
+}
+
+/* The disk lies about a record that nobody has verified: cold (0), or in memory from a
+ * recovery with a hint file (1). */
+START_TEST(damage_is_not_copied)
+{
+	struct store_report background;
+	bool is_cold = _i == 0;
+	begin(is_cold ? &cold : &quiet);
+	/* No two have the same hash: a recovery need not read them. */
+	for (uint32_t id = 0; id < 16; id += 2)
+		ck_assert_int_eq(life_put(id, 1000), 0);
+	go_to_next_segment(20, 100000);
+	go_to_next_segment(20, 100000);
+	ck_assert_int_eq(life_commit(), 0);
+	if (is_cold) {
+		ck_assert_int_eq(life_balance(), 0);
+		damage(5000);
+	} else {
+		while (store_wants_background(life.store))
+			ck_assert_int_eq(store_background(life.store, &background), 0);
+		damage(5000);
+		ck_assert_int_eq(life_reopen(), 0);
+		ck_assert_int_eq(life_balance(), 0);
+		ck_assert_uint_eq(counts().cold_segments, 0);
+	}
+	ck_assert_int_eq(life_compact(), DHT_ECORRUPT);
+	ck_assert_int_eq(life_compact(), DHT_ECORRUPT);
+	ck_assert(is_in_log(1));
+	life_end();
+}
+END_TEST
+
+/* Puts, overwritings and deletions of 20 x the live data, while some of it stays where it
+ * was put: the disk is not much larger than what is alive. */
+START_TEST(churn_stays_small)
+{
+	enum { STATIC = 10, STATIC_SIZE = 400000, SIZE = 150000 };
+	uint64_t written = 0, most = 0, state = 1;
+	begin(&quiet);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+		ck_assert_int_eq(life_put(id, id < STATIC ? STATIC_SIZE : SIZE), 0);
+	uint64_t live = counts().bytes;
+	while (written < 20 * live) {
+		uint32_t id = STATIC + helper_disk_draw(&state) % (LIFE_KEYS - STATIC);
+		UNIT_REQUIRE(life_put(id, SIZE) == 0);
+		written += SIZE;
+		if (helper_disk_draw(&state) % 4 == 0)
+			UNIT_REQUIRE(life_delete(id) == 0);
+		UNIT_REQUIRE(life_commit() == 0 && life_keep_house() == 0);
+		struct store_counts now = counts();
+		uint64_t allowed =
+		    2 * now.live_bytes + (3 + 2 + FILES_SPARE) * (uint64_t)LIFE_SEGMENT;
+		UNIT_REQUIRE(now.disk_bytes <= allowed);
+		most = now.disk_bytes > most ? now.disk_bytes : most;
+	}
+	ck_assert_uint_gt(counts().compact_segments, 20);
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store_compact");
+	TCase *tcase = tcase_create("store_compact");
+	tcase_set_timeout(tcase, 0);
+	tcase_add_test(tcase, unwritten_segment_is_left_alone);
+	tcase_add_loop_test(tcase, what_hides_stays_as_long_as_the_hidden, 0, 2);
+	tcase_add_test(tcase, dead_log_shrinks_to_nothing);
+	tcase_add_test(tcase, flags_survive_a_move);
+	tcase_add_test(tcase, pinned_segment_stays);
+	tcase_add_test(tcase, cold_segment_is_emptied);
+	tcase_add_loop_test(tcase, damage_is_not_copied, 0, 2);
+	tcase_add_test(tcase, churn_stays_small);
+	tcase_add_loop_test(tcase, crash_anywhere, 0, PLANS);
+	tcase_add_loop_test(tcase, long_life, 0, PLANS);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
