@@ -48,18 +48,24 @@ struct candidate {
 };
 
 struct choice {
+	uint64_t barrier; /* what hides others before it hides nothing */
 	struct candidate emptiest, oldest;
 	uint32_t older_dirty; /* segments with dead records before the last blocked one */
 	uint64_t blocked;     /* bytes of files that wait for older ones to leave */
 	uint64_t last_blocked;
 };
 
-static bool measure(const struct store *store, uint32_t slot, struct candidate *out)
+static bool measure(const struct store *store, uint32_t slot, uint64_t barrier,
+		    struct candidate *out)
 {
 	out->slot = slot;
 	if (!files_is_compactable(&store->files, slot, &out->sequence) ||
 	    !segment_measure(&store->segs, slot, &out->used, &out->live))
 		return false;
+	/* What hides nothing any more is not copied: as good as dead. */
+	uint32_t kept = segment_kept(&store->segs, slot);
+	if (out->sequence <= barrier)
+		out->live -= kept < out->live ? kept : out->live;
 	uint32_t whole = out->used - SEGMENT_HEADER_SIZE;
 	out->dead = whole > out->live ? whole - out->live : 0;
 	return out->dead >= RECORD_FIXED;
@@ -84,7 +90,7 @@ static void look(const struct store *store, struct choice *choice)
 	}
 	for (uint32_t i = 0; i < slots; i++) {
 		struct candidate c;
-		if (!measure(store, i, &c))
+		if (!measure(store, i, choice->barrier, &c))
 			continue;
 		if (is_emptier(&c, &choice->emptiest))
 			choice->emptiest = c;
@@ -134,7 +140,7 @@ static int read_victim(struct store *store, struct compactor *compactor)
 int compact_begin(struct store *store)
 {
 	struct compactor *compactor = &store->compactor;
-	struct choice choice = {0};
+	struct choice choice = {.barrier = files_barrier(&store->files)};
 	if (atomic_load_explicit(&compactor->has_victim, memory_order_acquire))
 		return 0;
 	look(store, &choice);

@@ -183,9 +183,15 @@ static inline bool segment_is_drained(const struct segments *segs, uint32_t slot
 	       SEGMENT_DRAINED;
 }
 
+/* Bytes of the records of a segment that hide others. */
+static inline uint32_t segment_kept(const struct segments *segs, uint32_t slot)
+{
+	return atomic_load_explicit(&segs->slots[slot].kept, memory_order_relaxed);
+}
+
 static inline bool segment_has_kept(const struct segments *segs, uint32_t slot)
 {
-	return atomic_load_explicit(&segs->slots[slot].kept, memory_order_relaxed) != 0;
+	return segment_kept(segs, slot) != 0;
 }
 
 /* True once a segment is drained, or only its kept records are needed and nobody has it

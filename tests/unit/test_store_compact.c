@@ -200,6 +200,11 @@ START_TEST(what_hides_stays_as_long_as_the_hidden)
 	compact_all();
 	ck_assert(!is_in_log(1));
 	life_recover();
+	for (int i = 0; kept_bytes() != 0; i++) {
+		ck_assert_int_lt(i, 20);
+		go_to_next_segment(9, 200000);
+		compact_all();
+	}
 	end();
 }
 END_TEST
