@@ -201,37 +201,26 @@ int files_write_manifest(struct files *files)
 
 /* ---- Files that leave the log ------------------------------------------------------- */
 
-static bool has_next(const struct files *files)
-{
-	return tail_has_next(files->tail, tail_sequence_of(tail_position(files->tail)));
-}
-
-/* The first segment that no value may enter while the disk is full; deletes may enter it and
- * compaction those behind it (store/tail.h). Compaction keeps a whole segment to itself, so
- * that it can always empty one: which is what moves this bound on. */
-static uint64_t first_reserved(const struct files *files, bool is_unwritten)
-{
-	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
-	bool has_second = has_next(files) && !is_unwritten && atomic_load(&files->spares) > 0;
-	return has_second ? sequence + 1 : sequence;
-}
-
-/* Writes go on when there is room again. Both threads come here: one may undo what the other
- * noted just now, until the next time; the disk stays marked as full, so there is one. */
+/* Writes go on when there is room again; without it VALUE records are kept from the last two
+ * files that appends may come to, published or spare, so that what gives room back has room
+ * itself: erasures one of them, compaction both. Both threads come here: one may undo what
+ * the other noted just now, until the next time; the disk stays marked as full, so there is
+ * one. */
 static void note_space(struct files *files)
 {
-	if (atomic_load(&files->spares) >= FILES_SPARE)
+	uint32_t spares = atomic_load(&files->spares);
+	if (spares >= FILES_SPARE)
 		atomic_store(&files->is_full, false);
 	bool is_unwritten = atomic_load(&files->is_unwritten);
 	bool is_full = is_unwritten || atomic_load(&files->is_full);
 	_Atomic uint64_t *reserved = &files->tail->reserved_from;
-	uint64_t before = atomic_load(reserved);
 	if (!is_full)
 		atomic_store(reserved, UINT64_MAX);
-	else if (before == UINT64_MAX || is_unwritten || has_next(files))
-		atomic_store(reserved, first_reserved(files, is_unwritten));
-	atomic_store(&files->tail->is_full,
-		     is_unwritten || (is_full && atomic_load(&files->spares) == 0));
+	else if (is_unwritten)
+		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)));
+	else
+		atomic_store(reserved, atomic_load(&files->last) + spares - 1);
+	atomic_store(&files->tail->is_full, is_unwritten || (is_full && spares == 0));
 }
 
 /* Notices the segments below a sequence in which nothing is needed any more but what hides
@@ -359,8 +348,10 @@ static int provide_next(struct files *files, uint64_t sequence)
 	if (rc != 0)
 		return rc == DHT_EAGAIN ? 0 : rc;
 	rc = commit_manifest(files);
-	if (rc == 0)
+	if (rc == 0) {
 		tail_publish(files->tail, sequence, files->opened_slot);
+		atomic_store(&files->last, sequence);
+	}
 	return rc == DHT_ENOSPC ? 0 : rc;
 }
 
@@ -420,6 +411,7 @@ int files_start(struct files *files, uint64_t sequence)
 	if (rc != 0)
 		return rc;
 	tail_init_at(files->tail, files->segs, sequence, files->opened_slot);
+	atomic_store(&files->last, sequence);
 	notice_drained(files, UINT64_MAX);
 	rc = commit_manifest(files);
 	return rc == 0 ? turn_over(files) : rc;

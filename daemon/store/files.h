@@ -63,6 +63,7 @@ struct files {
 	struct file *file;           /* by slot */
 	_Atomic uint32_t slots_used; /* slots from here on never had a file */
 	_Atomic uint32_t spares;
+	_Atomic uint64_t last;     /* the segment of highest sequence that was published */
 	_Atomic bool is_full;      /* the disk had no room for another file */
 	_Atomic bool is_unwritten; /* nor for the manifest */
 	_Atomic uint64_t written;

@@ -371,6 +371,38 @@ START_TEST(churn_stays_small)
 }
 END_TEST
 
+/* A full disk, all of it alive: deletions go on, and win room back. */
+START_TEST(full_disk_is_won_back)
+{
+	static const struct life_plan plan = {
+	    .name = "full", .loss = HELPER_DISK_DROP, .capacity = 8 * LIFE_SEGMENT + 100000};
+	enum { SIZE = 250000 };
+	begin(&plan);
+	uint32_t full = 0;
+	int rc = 0;
+	while (rc == 0 && full < LIFE_KEYS) {
+		rc = life_put(full, SIZE);
+		full += rc == 0;
+		ck_assert_int_eq(life_commit(), 0);
+	}
+	ck_assert_int_eq(rc, DHT_ENOSPC);
+	ck_assert(counts().is_full);
+	/* One key of each segment dies: little at a time, so all has to be copied. */
+	for (uint32_t id = 0; id < full; id += 3) {
+		ck_assert_int_eq(life_delete(id), 0);
+		ck_assert_int_eq(life_commit(), 0);
+		ck_assert_int_eq(life_keep_house(), 0);
+	}
+	ck_assert(!counts().is_full);
+	for (uint32_t id = 0; id < full; id += 6) {
+		ck_assert_int_eq(life_put(id, SIZE), 0);
+		ck_assert_int_eq(life_commit(), 0);
+		ck_assert_int_eq(life_keep_house(), 0);
+	}
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store_compact");
@@ -384,6 +416,7 @@ int main(void)
 	tcase_add_test(tcase, cold_segment_is_emptied);
 	tcase_add_loop_test(tcase, damage_is_not_copied, 0, 2);
 	tcase_add_test(tcase, churn_stays_small);
+	tcase_add_test(tcase, full_disk_is_won_back);
 	tcase_add_loop_test(tcase, crash_anywhere, 0, PLANS);
 	tcase_add_loop_test(tcase, long_life, 0, PLANS);
 	suite_add_tcase(suite, tcase);
