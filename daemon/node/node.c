@@ -133,6 +133,7 @@ struct expired_keys {
 	uint64_t now_ms;
 	unsigned count;
 	bool has_more; /* than fit: entries of one hash are visited together */
+	bool is_damaged;
 	struct bytes keys[NODE_EXPIRE_MAX];
 };
 
@@ -141,6 +142,8 @@ static void collect_expired(void *ctx, uint32_t block, enum store_found found,
 {
 	struct expired_keys *expired = ctx;
 	(void)block;
+	if (found == STORE_DAMAGED)
+		expired->is_damaged = true;
 	/* A cold record goes when it is met, or when its segment is compacted. */
 	if (found != STORE_FOUND || !change_is_expired(&hit->record, expired->now_ms))
 		return;
@@ -161,8 +164,10 @@ static int expire_key(struct node *node, unsigned appender, struct bytes bytes,
 	struct ballot drawn;
 	struct change change;
 	enum store_found found = store_find(node->store, &key, NULL, &hit);
-	if (found == STORE_COLD || found == STORE_DAMAGED)
+	if (found == STORE_COLD)
 		return 0;
+	if (found == STORE_DAMAGED)
+		return DHT_EDAMAGED;
 	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_VALUE);
 	change_expire(&change);
 	int rc =
@@ -181,6 +186,8 @@ int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint
 	if (store_expiring(node->store, block) > 0)
 		next = store_scan(node->store, block, expiry->hash, max, NULL, collect_expired,
 				  &expired);
+	if (expired.is_damaged)
+		return DHT_EDAMAGED;
 	/* The scan must not see its block change, so what it found is removed afterwards. Each
 	 * key's bytes lie in its own record, which is there until then. */
 	for (unsigned i = 0; i < expired.count; i++) {

@@ -58,7 +58,8 @@ struct node_expiry {
 /* One step of that scan, under the lock of the block's group: looks at about max entries
  * (1 to NODE_EXPIRE_MAX) and removes those that have expired by now_ms, as node_run does
  * when it meets them. A block in which no key can expire is done at once. Returns 0, or
- * the error of store_put (DHT_ENOSPC, DHT_EAGAIN): the step may be tried again later. */
+ * the error of store_put (DHT_ENOSPC, DHT_EAGAIN): the step may be tried again later; or
+ * DHT_EDAMAGED: it met a record that does not verify, the node must stop. */
 int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
 		      unsigned max, struct node_expiry *expiry) DHT_MUST_CHECK;
 

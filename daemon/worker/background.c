@@ -91,6 +91,8 @@ static bool expire_step(struct background *b, struct worker *w)
 				   EXPIRE_STEP, &b->expiry);
 	groups_unlock(&exec->groups, b->expire_block);
 	atomic_fetch_add_explicit(&b->expired, b->expiry.expired - expired, memory_order_relaxed);
+	if (rc == DHT_EDAMAGED)
+		committer_fail(b->committer, rc);
 	if (rc != 0) {
 		rest(b);
 		return false;

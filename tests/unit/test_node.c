@@ -6,6 +6,7 @@
 #include "helper_store_os.h"
 #include "node/node.h"
 #include "store/segment.h"
+#include "store/state.h"
 #include "unit.h"
 
 enum { BLOCKS = 64, SEGMENT = 1 << 20 };
@@ -396,6 +397,23 @@ START_TEST(the_scan_misses_none_of_the_keys_that_share_a_hash)
 }
 END_TEST
 
+START_TEST(the_scan_tells_of_a_damaged_record)
+{
+	open_node(1);
+	UNIT_REQUIRE(run(put_until("value", T + 1), "a").status == 0);
+	struct record r = stored("a");
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	struct node_expiry expiry = {0};
+	segment_set_unverified(&store->segs, 0, true);
+	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T, 1, &expiry), 0);
+	((uint8_t *)(uintptr_t)r.value.data)[0] ^= 1;
+	expiry = (struct node_expiry){0};
+	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T, 1, &expiry), DHT_EDAMAGED);
+	ck_assert(expiry.expired == 0 && expiry.hash == 0);
+	close_node();
+}
+END_TEST
+
 START_TEST(keys_of_one_hash_tag_share_a_block)
 {
 	open_node(2);
@@ -421,4 +439,5 @@ UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  a_put_whose_time_has_come_leaves_nothing, expire_and_persist_write_the_value_anew,
 	  an_expired_key_is_absent_on_a_full_log,
 	  the_scan_removes_what_has_expired_and_nothing_else,
-	  the_scan_misses_none_of_the_keys_that_share_a_hash, keys_of_one_hash_tag_share_a_block)
+	  the_scan_misses_none_of_the_keys_that_share_a_hash, the_scan_tells_of_a_damaged_record,
+	  keys_of_one_hash_tag_share_a_block)
