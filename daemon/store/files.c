@@ -419,11 +419,15 @@ int files_start(struct files *files, uint64_t sequence)
 
 /* ---- Writing ------------------------------------------------------------------------ */
 
+/* While the committer syncs what is open, the writer may end that segment, sync it and be
+ * ahead. */
 static int sync_slot(struct files *files, uint32_t slot, uint64_t position)
 {
 	int rc = files->os->sync(files->os->ctx, slot);
-	if (rc == 0)
-		atomic_store_explicit(&files->durable, position, memory_order_release);
+	uint64_t durable = files_durable(files);
+	while (rc == 0 && durable < position &&
+	       !atomic_compare_exchange_weak(&files->durable, &durable, position))
+		continue;
 	return rc;
 }
 
