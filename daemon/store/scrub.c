@@ -25,15 +25,16 @@ void scrub_note_hinted(struct scrub *scrub, uint32_t slot, uint64_t sequence)
 	scrub->hinted[slot] = sequence;
 }
 
-/* Segments below this sequence are on disk, whole. */
-static uint64_t end_of_written(const struct files *files)
+/* Segments below this sequence are on disk, whole, whatever happens: with a hint file
+ * their records are not read by the next recovery. */
+static uint64_t end_of_durable(const struct files *files)
 {
-	return tail_sequence_of(files_written(files));
+	return tail_sequence_of(files_durable(files));
 }
 
 bool scrub_wants(const struct scrub *scrub, const struct files *files)
 {
-	return atomic_load_explicit(&scrub->until, memory_order_relaxed) < end_of_written(files);
+	return atomic_load_explicit(&scrub->until, memory_order_relaxed) < end_of_durable(files);
 }
 
 /* That there is no hint file costs the next recovery time, and nothing else. But a disk that
@@ -88,7 +89,7 @@ static bool take_segment(const struct scrub *scrub, struct segments *segs, uint3
 int scrub_next(struct scrub *scrub, struct segments *segs, const struct files *files,
 	       struct store_report *report)
 {
-	uint64_t end = end_of_written(files);
+	uint64_t end = end_of_durable(files);
 	uint32_t slots = atomic_load_explicit(&segs->slots_used, memory_order_acquire);
 	for (uint32_t slot = 0; slot < slots; slot++) {
 		struct catalog_segment segment = {.slot = slot};

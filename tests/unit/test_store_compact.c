@@ -213,145 +213,6 @@ START_TEST(durable_mark_only_grows)
 }
 END_TEST
 
-/* No crash but at the end: many more operations, all compared. */
-START_TEST(long_life)
-{
-	for (uint64_t i = 0; i < life_seeds(2); i++) {
-		life_begin(&plans[_i], life_first_seed() + 1000 + 100 * (uint64_t)_i + i);
-		ck_assert_int_eq(life_open(), 0);
-		for (unsigned k = 0; k < 4; k++) {
-			int rc = life_run(250);
-			if (rc != 0)
-				ck_abort_msg("seed %llu: %d", (unsigned long long)life.seed, rc);
-			life_check();
-			life_recover();
-		}
-		UNIT_REQUIRE(life.compactions > 4);
-		UNIT_REQUIRE(plans[_i].memory_bytes == 0 || life.cold_reads > 10);
-		life_end();
-	}
-}
-END_TEST
-
-/* ---- One by one ----------------------------------------------------------------------- */
-
-static const struct life_plan quiet = {.name = "quiet", .loss = HELPER_DISK_DROP};
-
-static void begin(const struct life_plan *plan)
-{
-	life_begin(plan, 1);
-	ck_assert_int_eq(life_open(), 0);
-	ck_assert_int_eq(life_provide(), 0);
-}
-
-static void end(void)
-{
-	ck_assert_int_eq(life_commit(), 0);
-	life_check();
-	life_recover();
-	life_check();
-	life_end();
-}
-
-static struct store_counts counts(void)
-{
-	struct store_counts now;
-	store_count(life.store, &now);
-	return now;
-}
-
-/* Bytes of records that hide others. */
-static uint64_t kept_bytes(void)
-{
-	const struct segments *segs = &life.store->segs;
-	uint64_t kept = 0;
-	for (uint32_t i = 0; i < files_slots_used(&life.store->files); i++)
-		kept += segs->slots[i].kept;
-	return kept;
-}
-
-static uint64_t sequence(void)
-{
-	return tail_sequence_of(tail_position(&life.store->tail));
-}
-
-/* Fills the rest of the segment with values of one key. */
-static void go_to_next_segment(uint32_t id, size_t len)
-{
-	uint64_t now = sequence();
-	while (sequence() == now)
-		ck_assert_int_eq(life_put(id, len), 0);
-}
-
-static bool is_in_log(uint64_t wanted)
-{
-	const struct files *files = &life.store->files;
-	for (uint32_t i = 0; i < files_slots_used(files); i++) {
-		if (files->file[i].sequence == wanted &&
-		    (files->file[i].state == FILE_IN_USE || files->file[i].state == FILE_DRAINING))
-			return true;
-	}
-	return false;
-}
-
-/* Empties segments until none has anything dead. */
-static void compact_all(void)
-{
-	int rc = 0;
-	for (int i = 0; rc == 0; i++) {
-		UNIT_REQUIRE(i < 200);
-		rc = life_compact();
-		UNIT_REQUIRE(life_commit() == 0);
-	}
-	ck_assert_int_eq(rc, DHT_ENOTFOUND);
-}
-
-/* Appenders may still copy into a sealed segment, and its file holds less than its
- * memory, until it was written. */
-START_TEST(unwritten_segment_is_left_alone)
-{
-	static const struct life_plan plan = {
-	    .name = "no memory", .loss = HELPER_DISK_DROP, .memory_bytes = 1};
-	begin(&plan);
-	ck_assert_int_eq(life_put(1, 1000), 0);
-	go_to_next_segment(0, 100000);
-	ck_assert_int_eq(life_balance(), 0);
-	life_check();
-	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
-	ck_assert_int_eq(store_write(life.store), 0);
-	ck_assert_int_eq(life_balance(), 0);
-	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
-	ck_assert_int_eq(life_commit(), 0);
-	ck_assert_int_eq(life_balance(), 0);
-	ck_assert_uint_eq(counts().cold_segments, 1);
-	ck_assert_int_eq(life_compact(), 0);
-	end();
-}
-END_TEST
-
-/* The writer, another thread, ends and syncs the segment that the committer is syncing. */
-static void write_beside(void *arg, enum helper_disk_call kind)
-{
-	(void)arg;
-	if (kind != HELPER_DISK_SYNC)
-		return;
-	life.disk.before = NULL;
-	ck_assert_int_eq(store_write(life.store), 0);
-}
-
-START_TEST(durable_mark_only_grows)
-{
-	begin(&quiet);
-	ck_assert_int_eq(life_put(1, 1000), 0);
-	ck_assert_int_eq(store_write(life.store), 0);
-	go_to_next_segment(0, 100000);
-	life.disk.before = write_beside;
-	ck_assert_int_eq(store_sync(life.store), 0);
-	ck_assert_uint_ge(store_durable(life.store), tail_begin_of(2));
-	end();
-}
-END_TEST
-
 /* A recovery does not read the records of a segment that has a hint file: it must be on
  * disk. */
 START_TEST(unsynced_segment_gets_no_hint)
@@ -618,6 +479,7 @@ int main(void)
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, unwritten_segment_is_left_alone);
 	tcase_add_test(tcase, durable_mark_only_grows);
+	tcase_add_test(tcase, unsynced_segment_gets_no_hint);
 	tcase_add_loop_test(tcase, what_hides_stays_as_long_as_the_hidden, 0, 2);
 	tcase_add_test(tcase, dead_log_shrinks_to_nothing);
 	tcase_add_test(tcase, flags_survive_a_move);
@@ -627,6 +489,7 @@ int main(void)
 	tcase_add_test(tcase, churn_stays_small);
 	tcase_add_test(tcase, full_disk_is_won_back);
 	tcase_add_loop_test(tcase, crash_anywhere, 0, PLANS);
+	tcase_add_test(tcase, lazy_crash_anywhere);
 	tcase_add_loop_test(tcase, long_life, 0, PLANS);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
