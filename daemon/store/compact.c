@@ -27,7 +27,7 @@ static uint64_t live_bytes(const struct store *store)
 	return live;
 }
 
-enum store_pressure compact_pressure(const struct store *store)
+static enum store_pressure pressure_by_use(const struct store *store)
 {
 	uint64_t live = live_bytes(store), used = files_sealed_bytes(&store->files);
 	for (unsigned p = STORE_PRESSURE_SEVERE; p > STORE_PRESSURE_NONE; p--) {
@@ -36,15 +36,25 @@ enum store_pressure compact_pressure(const struct store *store)
 		if (used > most)
 			return (enum store_pressure)p;
 	}
-	/* On a full disk whatever can be won back counts. */
-	return files_is_full(&store->files) ? STORE_PRESSURE_HIGH : STORE_PRESSURE_NONE;
+	return STORE_PRESSURE_NONE;
+}
+
+enum store_pressure compact_pressure(const struct store *store)
+{
+	enum store_pressure pressure = pressure_by_use(store);
+	/* On a full disk it is worth while before the limits are reached. */
+	if (pressure < STORE_PRESSURE_HIGH && files_is_full(&store->files))
+		return STORE_PRESSURE_HIGH;
+	return pressure;
 }
 
 /* A sealed segment that could be emptied. */
 struct candidate {
 	uint32_t slot;
 	uint64_t sequence;
-	uint32_t used, live, dead;
+	uint32_t used, live;
+	uint32_t gain; /* what its file gives back, also where the log left it short; 0: none */
+	bool is_dirty; /* it has dead records */
 };
 
 struct choice {
@@ -67,13 +77,10 @@ static bool measure(const struct store *store, uint32_t slot, uint64_t barrier,
 	if (out->sequence <= barrier)
 		out->live -= kept < out->live ? kept : out->live;
 	uint32_t whole = out->used - SEGMENT_HEADER_SIZE;
-	out->dead = whole > out->live ? whole - out->live : 0;
-	return out->dead >= RECORD_FIXED;
-}
-
-static bool is_emptier(const struct candidate *a, const struct candidate *b)
-{
-	return b->dead == 0 || (uint64_t)a->dead * b->used > (uint64_t)b->dead * a->used;
+	out->is_dirty = whole >= out->live + RECORD_FIXED;
+	out->gain = (uint32_t)store->segs.size - SEGMENT_HEADER_SIZE - out->live;
+	/* A start ends a segment wherever it is. */
+	return out->is_dirty || out->used < store->segs.size / 2;
 }
 
 static void look(const struct store *store, struct choice *choice)
@@ -92,9 +99,11 @@ static void look(const struct store *store, struct choice *choice)
 		struct candidate c;
 		if (!measure(store, i, choice->barrier, &c))
 			continue;
-		if (is_emptier(&c, &choice->emptiest))
+		if (c.gain > choice->emptiest.gain)
 			choice->emptiest = c;
-		if (choice->oldest.dead == 0 || c.sequence < choice->oldest.sequence)
+		if (!c.is_dirty)
+			continue;
+		if (choice->oldest.gain == 0 || c.sequence < choice->oldest.sequence)
 			choice->oldest = c;
 		choice->older_dirty += c.sequence < choice->last_blocked;
 	}
@@ -108,9 +117,9 @@ static const struct candidate *choose(const struct choice *choice)
 	const struct candidate *e = &choice->emptiest, *o = &choice->oldest;
 	if (choice->older_dirty == 0)
 		return e;
-	double gain_oldest = (double)o->dead + (double)choice->blocked / choice->older_dirty;
+	double gain_oldest = (double)o->gain + (double)choice->blocked / choice->older_dirty;
 	double oldest = gain_oldest / ((double)o->live + 1);
-	double emptiest = (double)e->dead / ((double)e->live + 1);
+	double emptiest = (double)e->gain / ((double)e->live + 1);
 	return oldest > emptiest ? o : e;
 }
 
@@ -137,6 +146,16 @@ static int read_victim(struct store *store, struct compactor *compactor)
 	return rc;
 }
 
+/* A full disk on which next to nothing is dead is not to be copied round and round. */
+static bool is_worth_it(const struct store *store, const struct choice *choice,
+			const struct candidate *victim)
+{
+	enum { LEAST = 16 }; /* one part in so many */
+	return pressure_by_use(store) != STORE_PRESSURE_NONE || !files_is_full(&store->files) ||
+	       (uint64_t)victim->gain * LEAST >= store->segs.size ||
+	       (victim == &choice->oldest && choice->blocked > 0);
+}
+
 int compact_begin(struct store *store)
 {
 	struct compactor *compactor = &store->compactor;
@@ -145,7 +164,8 @@ int compact_begin(struct store *store)
 		return 0;
 	look(store, &choice);
 	const struct candidate *victim = choose(&choice);
-	if (victim->dead == 0 || !segment_try_pin(&store->segs, victim->slot, victim->sequence))
+	if (victim->gain == 0 || !is_worth_it(store, &choice, victim) ||
+	    !segment_try_pin(&store->segs, victim->slot, victim->sequence))
 		return DHT_ENOTFOUND;
 	unsigned state = segment_state(&store->segs, victim->slot);
 	compactor->slot = victim->slot;
