@@ -42,6 +42,9 @@
 enum {
 	FILES_SPARE = 2,     /* kept ready beyond the next segment */
 	FILES_SPARE_MAX = 4, /* what is more is removed */
+	/* Zeros written behind the records in a recycled file, so that a recovery sees their end
+	 * and not old bytes. */
+	FILES_STOP_SIZE = 32,
 };
 
 enum file_state { FILE_NONE, FILE_SPARE, FILE_IN_USE, FILE_DRAINING };
@@ -99,6 +102,10 @@ int files_write_manifest(struct files *files) DHT_MUST_CHECK;
 /* Lets the log begin, or go on, with a new segment of this sequence. Everything in the
  * segments that were added is durable. */
 int files_start(struct files *files, uint64_t sequence) DHT_MUST_CHECK;
+
+/* The committer's turn beyond writing: frees what is drained, provides the next segment,
+ * where it can with one manifest for both. */
+int files_turn_over(struct files *files) DHT_MUST_CHECK;
 
 /* As the functions of store/store.h of these names. */
 int files_write(struct files *files) DHT_MUST_CHECK;

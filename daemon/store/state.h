@@ -46,6 +46,12 @@ struct store {
 	struct scrub scrub;
 };
 
+static inline struct block *store_block(const struct store *store, uint32_t number)
+{
+	DHT_ASSERT(number < store->block_count);
+	return &store->blocks[number];
+}
+
 /* The part of a hash that the index of the key's block goes by. */
 static inline uint32_t store_hash_of(const struct store_key *key)
 {

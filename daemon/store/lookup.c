@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/lookup.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+enum { SCAN_AHEAD = 8 }; /* entries whose records are asked for before they are visited */
+
+void store_prefetch_index(const struct store *store, const struct store_key *key)
+{
+	index_prefetch(&store_block(store, key->block)->index, store_hash_of(key));
+}
+
+static void prefetch_location(const struct store *store, uint64_t location)
+{
+	/* The fixed part and a short key may lie across two lines. */
+	const uint8_t *data = segment_at(&store->segs, location);
+	__builtin_prefetch(data);
+	__builtin_prefetch(data + DHT_CACHE_LINE - 1);
+}
+
+void store_prefetch_record(const struct store *store, const struct store_key *key)
+{
+	const struct index *ix = &store_block(store, key->block)->index;
+	if (ix->count == 0)
+		return;
+	uint64_t entry = index_entries(ix)[index_seek(ix, store_hash_of(key))];
+	if (entry != 0)
+		prefetch_location(store, index_entry_location(entry));
+}
+
+void lookup_hit_set(struct store_hit *hit, uint32_t place, uint64_t entry, const uint8_t *data)
+{
+	hit->location = index_entry_location(entry);
+	hit->place = place;
+	hit->promised = (entry & INDEX_PROMISED) != 0;
+	hit->hot = (entry & INDEX_HOT) != 0;
+	hit->is_fetched = false;
+	if (data != NULL)
+		record_view(data, &hit->record);
+}
+
+void lookup_hit_clear(struct store_hit *hit)
+{
+	hit->location = 0;
+	hit->place = 0;
+	hit->promised = false;
+	hit->hot = false;
+	hit->is_fetched = false;
+}
+
+/* ---- Reaching records ------------------------------------------------------------ */
+
+static int report_damage(uint64_t location, const char *reason)
+{
+	LOG_ERROR("store", "msg=\"stored data is damaged\" file=%08x.seg offset=%u reason=\"%s\"",
+		  segment_slot_of(location), segment_offset_of(location), reason);
+	return DHT_ECORRUPT;
+}
+
+/* Verifies the record at the start of the len bytes at data. */
+bool lookup_verifies(const struct store *store, uint64_t location, const uint8_t *data, size_t len)
+{
+	struct record rec;
+	size_t size;
+	uint64_t sequence = segment_sequence(&store->segs, segment_slot_of(location));
+	if (record_decode(data, len, sequence, &rec, &size) == 0)
+		return true;
+	report_damage(location, "the record does not verify");
+	return false;
+}
+
+/* Where the record at a location can be read, if its segment has a state. */
+static enum store_found reach_with_care(const struct store *store, unsigned state,
+					uint64_t location, const struct store_fetched *fetched,
+					const uint8_t **data)
+{
+	for (; fetched != NULL; fetched = fetched->next) {
+		if (fetched->location == location) {
+			*data = fetched->data;
+			return STORE_FOUND;
+		}
+	}
+	if ((state & SEGMENT_COLD) != 0)
+		return STORE_COLD;
+	size_t room = segment_limit(&store->segs) - segment_offset_of(location);
+	return lookup_verifies(store, location, *data, room) ? STORE_FOUND : STORE_DAMAGED;
+}
+
+/* Sets *data to the record that an entry points to. STORE_FOUND, COLD or DAMAGED. */
+static inline enum store_found reach(const struct store *store, uint64_t location,
+				     const struct store_fetched *fetched, const uint8_t **data)
+{
+	unsigned state = segment_state(&store->segs, segment_slot_of(location));
+	*data = segment_at(&store->segs, location);
+	if (__builtin_expect(state == 0, true))
+		return STORE_FOUND;
+	return reach_with_care(store, state, location, fetched, data);
+}
+
+int store_fetch(const struct store *store, uint64_t location, uint8_t **out)
+{
+	enum { FIRST = 4096 };
+	const struct store_os *os = store->os;
+	uint32_t slot = segment_slot_of(location), offset = segment_offset_of(location);
+	size_t room = segment_limit(&store->segs) - offset, len = room < FIRST ? room : FIRST;
+	uint8_t *data = malloc(len);
+	*out = NULL;
+	if (data == NULL)
+		return DHT_ENOMEM;
+	int rc = os->read(os->ctx, slot, offset, data, len);
+	size_t size = rc == 0 && len >= RECORD_OVERHEAD_MAX ? record_view_size(data) : len;
+	if (rc == 0 && size > room)
+		rc = report_damage(location, "the record's length is impossible");
+	if (rc == 0 && size > len) {
+		uint8_t *larger = realloc(data, size);
+		if (larger == NULL)
+			rc = DHT_ENOMEM;
+		else
+			data = larger;
+		if (rc == 0)
+			rc = os->read(os->ctx, slot, offset + len, data + len, size - len);
+		len = size;
+	}
+	if (rc == 0 && !lookup_verifies(store, location, data, len))
+		rc = DHT_ECORRUPT;
+	if (rc != 0)
+		free(data);
+	else
+		*out = data;
+	return rc;
+}
+
+enum store_found store_find(const struct store *store, const struct store_key *key,
+			    const struct store_fetched *fetched, struct store_hit *hit)
+{
+	const struct index *ix = &store_block(store, key->block)->index;
+	uint32_t hash = store_hash_of(key);
+
+	if (ix->count > 0) {
+		const uint64_t *entries = index_entries(ix);
+		for (uint32_t place = index_seek(ix, hash);
+		     entries[place] != 0 && index_entry_hash(entries[place]) == hash; place++) {
+			const uint8_t *data;
+			uint64_t location = index_entry_location(entries[place]);
+			enum store_found found = reach(store, location, fetched, &data);
+			if (found != STORE_FOUND) {
+				lookup_hit_set(hit, place, entries[place], NULL);
+				return found;
+			}
+			if (!bytes_equal(record_view_key(data), key->key))
+				continue;
+			lookup_hit_set(hit, place, entries[place], data);
+			hit->is_fetched = data != segment_at(&store->segs, location);
+			return STORE_FOUND;
+		}
+	}
+	lookup_hit_clear(hit);
+	return STORE_ABSENT;
+}
+uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit)
+{
+	if (hit->location == 0)
+		return store_block(store, block)->erased_end;
+	const struct segment *segment = &store->segs.slots[segment_slot_of(hit->location)];
+	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
+	return (sequence << STORE_OFFSET_BITS) + segment_offset_of(hit->location) +
+	       record_size(&hit->record);
+}
+/* Asks for the record of the entry that is visited SCAN_AHEAD turns later. */
+static void scan_prefetch(const struct store *store, const struct index *ix, uint32_t place)
+{
+	if (place + SCAN_AHEAD >= index_places(ix))
+		return;
+	uint64_t entry = index_entries(ix)[place + SCAN_AHEAD];
+	if (entry != 0)
+		prefetch_location(store, index_entry_location(entry));
+}
+
+uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
+		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx)
+{
+	const struct index *ix = &store_block(store, block)->index;
+	DHT_ASSERT(max > 0);
+	if (ix->count == 0 || from >= STORE_HASH_END)
+		return STORE_HASH_END;
+
+	const uint64_t *entries = index_entries(ix);
+	uint32_t places = index_places(ix), hash = from;
+	unsigned visited = 0;
+	for (uint32_t place = index_seek(ix, from); place < places; place++) {
+		if (entries[place] == 0)
+			continue;
+		uint32_t next = index_entry_hash(entries[place]);
+		if (visited >= max && next != hash)
+			return next;
+		hash = next;
+		struct store_hit hit;
+		scan_prefetch(store, ix, place);
+		const uint8_t *data;
+		uint64_t location = index_entry_location(entries[place]);
+		enum store_found found = reach(store, location, fetched, &data);
+		lookup_hit_set(&hit, place, entries[place], found == STORE_FOUND ? data : NULL);
+		hit.is_fetched = found == STORE_FOUND && data != segment_at(&store->segs, location);
+		visit(ctx, block, found, &hit);
+		visited++;
+	}
+	return STORE_HASH_END;
+}
