@@ -413,11 +413,11 @@ static int operate(void)
 	uint32_t id = draw_id(), choice = next_random() % 64;
 	if (choice < 2)
 		return put_ceiling();
-	if (choice < 3)
+	if (choice < 5)
 		return drop(next_random() % LIFE_BLOCKS_USED);
-	if (choice < 14)
+	if (choice < 16)
 		return erase(id);
-	return choice < 24 ? put(id, (struct state){.kind = TOMBSTONE}) : put_any(id);
+	return choice < 26 ? put(id, (struct state){.kind = TOMBSTONE}) : put_any(id);
 }
 
 /* ---- What goes on in the background --------------------------------------------------- */

@@ -77,6 +77,7 @@ END_TEST
 /* No crash but at the end: many more operations, all compared. */
 START_TEST(long_life)
 {
+	uint64_t cold_reads = 0;
 	for (uint64_t i = 0; i < life_seeds(2); i++) {
 		life_begin(&plans[_i], life_first_seed() + 1000 + 100 * (uint64_t)_i + i);
 		ck_assert_int_eq(life_open(), 0);
@@ -88,9 +89,10 @@ START_TEST(long_life)
 			life_recover();
 		}
 		UNIT_REQUIRE(life.compactions > 4);
-		UNIT_REQUIRE(plans[_i].memory_bytes == 0 || life.cold_reads > 10);
+		cold_reads += life.cold_reads;
 		life_end();
 	}
+	ck_assert(plans[_i].memory_bytes == 0 || cold_reads > 10);
 }
 END_TEST
 
