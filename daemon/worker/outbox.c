@@ -116,7 +116,7 @@ bool outbox_sleep(struct worker *w)
 	atomic_store(&o->awaits, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	outbox_release(w);
-	if (!list_is_empty(&w->ready))
+	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams))
 		return false;
 	/* A copy of another worker kept the mark from going as far as it had to, and that
 	 * worker need not move it before it sleeps. */
