@@ -30,79 +30,13 @@ enum {
 #define STOP_NS           (4900 * NS_PER_MS)
 #define BUSY_GAP_PERMILLE 300 /* a worker that much busier than another sheds */
 
-/* ---- Settings -------------------------------------------------------------------- */
-
-/* Puts the reloadable settings where they work. */
-static void apply_settings(struct server *server)
-{
-	const struct conf *conf = &server->conf;
-	log_set_level(conf->log_level);
-	atomic_store(&server->shared.park_after_ns, conf->workers_park_after_ms * NS_PER_MS);
-	atomic_store(&server->shared.output_max, conf->clients_output_max_bytes);
-	atomic_store(&server->background.rate, conf->store_compact_rate_bytes_per_s);
-	atomic_store(&server->dispatcher.acceptor.clients_max, conf->clients_max);
-}
-
-static void log_change(const struct conf_item *item, const char *before, const char *after,
-		       void *ctx)
-{
-	if (item->change == CONF_RELOAD)
-		LOG_INFO("conf", "msg=\"setting changed\" key=%s before=%s after=%s", item->key,
-			 before, after);
-	else
-		LOG_WARN("conf",
-			 "msg=\"changed setting needs a restart\" key=%s in_force=%s file=%s",
-			 item->key, before, after);
-}
-
-/* What a problem quotes of the file must not end the quotes of the log line. */
-static void log_problem(char *line)
-{
-	for (char *p = line; *p != '\0'; p++) {
-		if (*p == '"')
-			*p = '\'';
-	}
-	LOG_ERROR("conf", "msg=\"reload refused\" problem=\"%s\"", line);
-}
-
-static void reload(struct server *server)
-{
-	struct conf_problems problems = CONF_PROBLEMS_NONE;
-	struct conf fresh;
-	const struct server_source *source = &server->source;
-	notify_reloading();
-	int rc = conf_init_defaults(&fresh, source->host_name);
-	if (rc == 0)
-		rc = conf_load_file(&fresh, source->path, source->sets, source->set_count,
-				    &problems);
-	if (rc == 0) {
-		pthread_mutex_lock(&server->conf_lock);
-		rc = conf_reload(&server->conf, &fresh, log_change, NULL);
-		pthread_mutex_unlock(&server->conf_lock);
-		apply_settings(server);
-	}
-	for (size_t i = 0; i < problems.count; i++)
-		log_problem(problems.lines[i]);
-	if (rc != 0)
-		LOG_ERROR(
-		    "conf",
-		    "msg=\"configuration not reloaded, the old one stays in force\" problems=%zu",
-		    problems.total);
-	else
-		LOG_INFO("conf", "msg=\"configuration reloaded\"");
-	conf_fini(&fresh);
-	conf_problems_fini(&problems);
-	notify_ready(rc == 0 ? "serving"
-			     : "serving; the changed configuration is bad, see the log");
-}
-
 /* ---- The dispatcher's events ----------------------------------------------------- */
 
 static bool on_signal(void *ctx, int number)
 {
 	struct server *server = ctx;
 	if (number == SIGHUP) {
-		reload(server);
+		server_reload(server);
 		return true;
 	}
 	LOG_INFO("server", "msg=\"stopping\" signal=%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -494,7 +428,7 @@ int server_run(struct conf *conf, const struct server_source *source)
 	    .sessions = &server->sessions,
 	    .exec = &server->exec,
 	};
-	apply_settings(server);
+	server_apply_settings(server);
 	raise_descriptors(server);
 	if (rc == 0)
 		rc = start(server);

@@ -115,6 +115,11 @@ void server_open_describe(const struct server *server, char *out, size_t size);
 void server_commit_init(struct server *server);
 int server_commit_first(struct server *server) DHT_MUST_CHECK;
 
+/* server/settings.c: puts the reloadable settings where they work; reads the configuration
+ * again and does that, telling the log what has changed and what is wrong. */
+void server_apply_settings(struct server *server);
+void server_reload(struct server *server);
+
 /* server/view.c: what the admin commands show. */
 void server_view_init(struct server *server, struct admin_view *view);
 
