@@ -53,17 +53,19 @@ END_TEST
  * a process that left something unsynced. */
 START_TEST(crash_again)
 {
-	life_begin(&plans[_i], life_first_seed() + 2000 + (uint64_t)_i);
-	ck_assert_int_eq(life_open(), 0);
-	for (uint64_t n = 1; n < 60 * life_seeds(1); n++) {
-		UNIT_REQUIRE(life_run(20) == 0);
-		helper_disk_crash_at(&life.disk, 1 + n % 60);
-		if (life_restart() == 0)
-			(void)life_run(400);
-		UNIT_REQUIRE(life.disk.is_crashed);
-		life_recover();
+	for (uint64_t i = 0; i < life_seeds(1); i++) {
+		life_begin(&plans[_i], life_first_seed() + 2000 + 100 * (uint64_t)_i + i);
+		ck_assert_int_eq(life_open(), 0);
+		for (uint64_t n = 1; n < 60; n++) {
+			UNIT_REQUIRE(life_run(20) == 0);
+			helper_disk_crash_at(&life.disk, n);
+			if (life_restart() == 0)
+				(void)life_run(400);
+			UNIT_REQUIRE(life.disk.is_crashed);
+			life_recover();
+		}
+		life_end();
 	}
-	life_end();
 }
 END_TEST
 
