@@ -277,7 +277,10 @@ static int open_directories(struct store_os_posix *posix, const char *data_dir)
 	if (rc != 0)
 		return rc;
 	posix->segments = openat(posix->directory, SEGMENTS, how);
-	return posix->segments >= 0 ? 0 : os_posix_fail("open", SEGMENTS, errno);
+	if (posix->segments < 0)
+		return os_posix_fail("open", SEGMENTS, errno);
+	/* A file whose making was cut short must not be used before its name is durable. */
+	return os_posix_sync_directory(posix->segments);
 }
 
 int store_os_posix_open(const char *data_dir, struct store_os_posix **out)

@@ -145,13 +145,21 @@ static int replay_segments(struct recovery *recovery)
 
 /* ---- After the last segment ------------------------------------------------------------ */
 
-/* Makes what was read durable, and gives a segment that was open its end. One without a
- * record leaves the log. */
+/* The first of the segments that need not have been synced: before the last one is provided,
+ * in which nothing may have been written yet, all are synced but two (store/files.h). */
+static uint32_t first_unsynced(uint32_t count)
+{
+	enum { UNSYNCED_MAX = 3 };
+	return count > UNSYNCED_MAX ? count - UNSYNCED_MAX : 0;
+}
+
+/* Makes what was read durable, also what a lazy store had not synced when its process ended,
+ * and gives a segment that was open its end. One without a record leaves the log. */
 static int finish_open(struct recovery *recovery)
 {
 	const struct store_os *os = recovery->store->os;
 	uint32_t count = recovery->catalog.manifest.count;
-	for (uint32_t i = catalog_first_open(&recovery->catalog, recovery->walks); i < count; i++) {
+	for (uint32_t i = first_unsynced(count); i < count; i++) {
 		const struct catalog_segment *segment = &recovery->catalog.segments[i];
 		const struct catalog_walk *walk = &recovery->walks[i];
 		uint8_t mark[SEGMENT_END_SIZE];
@@ -174,10 +182,9 @@ static int finish_open(struct recovery *recovery)
  * were not durable either, and what they tell rests on what is lost: they are given up. */
 static int cut_behind_torn(struct recovery *recovery)
 {
-	enum { UNSYNCED_MAX = 2 };
 	struct catalog *catalog = &recovery->catalog;
 	uint32_t total = catalog->manifest.count, cut = total;
-	for (uint32_t i = total > UNSYNCED_MAX ? total - UNSYNCED_MAX - 1 : 0; i < total; i++) {
+	for (uint32_t i = first_unsynced(total); i < total; i++) {
 		struct store_report ignored = {0};
 		struct catalog_walk walk;
 		struct hint hint = {0};

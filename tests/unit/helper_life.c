@@ -804,6 +804,7 @@ int life_open(void)
 	    .blocks = LIFE_BLOCKS,
 	    .segment_size_bytes = LIFE_SEGMENT,
 	    .is_lazy = life.plan.is_lazy,
+	    .may_be_torn = life.plan.is_lazy,
 	    .memory_bytes = life.plan.memory_bytes,
 	    .locate = life_locate,
 	    .report = &life.report,
