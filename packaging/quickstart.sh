@@ -6,7 +6,7 @@
 # stays in run/quickstart/. When its node already runs, it is used as it is.
 #
 # usage: packaging/quickstart.sh          build, start, show
-#        packaging/quickstart.sh stop     end the node; its keys are in memory and go with it
+#        packaging/quickstart.sh stop     end the node; the next start finds its keys again
 #        packaging/quickstart.sh --help
 set -euo pipefail
 
@@ -75,7 +75,7 @@ stop_node() {
 	fi
 	end_node || fail_with_log "process $pid did not stop in $stop_deadline_s s" "$log"
 	forget_node
-	say "Stopped. This version keeps data in memory: the keys are gone. Logs and settings are in $run."
+	say "Stopped. The keys stay in $run/data, for the next start; logs and settings are in $run."
 }
 
 build() {
