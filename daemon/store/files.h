@@ -110,6 +110,7 @@ int files_turn_over(struct files *files) DHT_MUST_CHECK;
 /* As the functions of store/store.h of these names. */
 int files_write(struct files *files) DHT_MUST_CHECK;
 int files_sync(struct files *files) DHT_MUST_CHECK;
+bool files_wants_sync(const struct files *files);
 bool files_wants_turn(const struct files *files);
 int files_turn(struct files *files) DHT_MUST_CHECK;
 int files_commit(struct files *files, enum store_sync how) DHT_MUST_CHECK;

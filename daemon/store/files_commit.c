@@ -156,6 +156,11 @@ int files_sync(struct files *files)
 	return rc != 0 ? rc : note_failure(files, sync_written(files));
 }
 
+bool files_wants_sync(const struct files *files)
+{
+	return atomic_load(&files->drained_at) != UINT64_MAX;
+}
+
 /* A file that drains may wait for a sync which nobody else asks for. */
 static bool wants_sync(const struct files *files)
 {

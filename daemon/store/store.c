@@ -116,6 +116,11 @@ int store_sync(struct store *store)
 	return store->segs.has_files ? files_sync(&store->files) : 0;
 }
 
+bool store_wants_sync(const struct store *store)
+{
+	return store->segs.has_files && files_wants_sync(&store->files);
+}
+
 bool store_wants_turn(const struct store *store)
 {
 	return store->segs.has_files && files_wants_turn(&store->files);

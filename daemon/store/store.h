@@ -254,6 +254,9 @@ int store_write(struct store *store) DHT_MUST_CHECK;
 /* Syncs what was written. */
 int store_sync(struct store *store) DHT_MUST_CHECK;
 
+/* True while files wait for a sync before they can be used again, or given back. */
+bool store_wants_sync(const struct store *store);
+
 /* Maps the segments that were sealed, frees files and provides the next segment, where
  * that is due: store_wants_turn, which changes with every append and write. */
 bool store_wants_turn(const struct store *store);

@@ -191,6 +191,5 @@ void background_tick(struct background *b, uint64_t elapsed_ns)
 
 bool background_wants(const struct background *b)
 {
-	return is_pressed(b, STORE_PRESSURE_SOME) || store_is_compacting(b->exec->store) ||
-	       is_expiry_due(b);
+	return store_is_compacting(b->exec->store) || is_expiry_due(b);
 }

@@ -89,6 +89,21 @@ static int commit(struct committer *c, bool syncs)
 	return rc;
 }
 
+/* Without `always` once in a while, or once in a while if a file waits for it that nothing
+ * is needed of any more. */
+static bool syncs_now(const struct committer *c, bool is_due)
+{
+	switch (c->mode) {
+	case COMMITTER_ALWAYS:
+		return true;
+	case COMMITTER_INTERVAL:
+		return is_due;
+	case COMMITTER_NEVER:
+		return is_due && store_wants_sync(c->store);
+	}
+	DHT_UNREACHABLE();
+}
+
 static void *committer_main(void *arg)
 {
 	struct committer *c = arg;
@@ -99,8 +114,7 @@ static void *committer_main(void *arg)
 		bool is_due = now_ns >= due_ns;
 		if (is_due)
 			due_ns = now_ns + COMMITTER_INTERVAL_NS;
-		int rc = commit(c, c->mode == COMMITTER_ALWAYS ||
-				       (c->mode == COMMITTER_INTERVAL && is_due));
+		int rc = commit(c, syncs_now(c, is_due));
 		/* Short of memory or descriptors: those who wait go on waiting. */
 		if (rc != 0 && rc != DHT_ENOMEM) {
 			committer_fail(c, rc);

@@ -67,7 +67,8 @@ def assert_rests(node, admin):
     connection must not be hot."""
     before = switches(node)
     assert_idle(node, admin)
-    assert switches(node) - before < 200
+    woken = switches(node) - before
+    assert woken < 200, woken
 
 
 def test_who_waits_for_a_segment_costs_nothing(make_node):
