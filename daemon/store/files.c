@@ -259,13 +259,17 @@ static void free_leaving(struct files *files, uint64_t durable, uint64_t barrier
 /* Notes what will let the next file go, if it is a position that must become durable. */
 static void note_waiting(struct files *files, uint64_t durable)
 {
+	uint32_t waiting = 0;
 	files->drained_at = UINT64_MAX;
 	for (uint32_t i = 0; i < slots_used(files); i++) {
 		const struct file *file = &files->file[i];
-		if (state_of(files, i) == FILE_DRAINING && file->drained_at > durable &&
-		    file->drained_at < files->drained_at)
+		if (state_of(files, i) != FILE_DRAINING || file->drained_at <= durable)
+			continue;
+		waiting++;
+		if (file->drained_at < files->drained_at)
 			files->drained_at = file->drained_at;
 	}
+	atomic_store_explicit(&files->waiting, waiting, memory_order_relaxed);
 }
 
 /* Puts on disk which segments there are from now on. DHT_ENOSPC: all is as before. */

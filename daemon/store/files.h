@@ -76,7 +76,7 @@ struct files {
 	_Atomic int failed;        /* the first error of the disk */
 	bool is_lazy;              /* segments are written before the one before is synced */
 
-	/* The committer's; files_wants_turn looks at the last two. */
+	/* The committer's; files_wants_turn looks at the last three. */
 	uint8_t *manifest;
 	size_t manifest_room;
 	uint64_t opened; /* the segment that was opened last; published once it is named */
@@ -84,6 +84,7 @@ struct files {
 	bool has_header; /* its header is on disk */
 	_Atomic uint32_t drained_seen;
 	_Atomic uint64_t drained_at; /* the least of the draining; UINT64_MAX: none drain */
+	_Atomic uint32_t waiting;    /* files that drain until something is durable */
 };
 
 /* Prepares for segs, which has files; nothing is read yet. tail is started by files_start.

@@ -161,10 +161,17 @@ bool files_wants_sync(const struct files *files)
 	return atomic_load(&files->drained_at) != UINT64_MAX;
 }
 
+/* More files drain than would be kept as spare ones. */
+static bool are_many_waiting(const struct files *files)
+{
+	return atomic_load_explicit(&files->waiting, memory_order_relaxed) > FILES_SPARE_MAX;
+}
+
 /* A file that drains may wait for a sync which nobody else asks for. */
 static bool wants_sync(const struct files *files)
 {
-	return files->drained_at != UINT64_MAX && atomic_load(&files->spares) < FILES_SPARE;
+	return files->drained_at != UINT64_MAX &&
+	       (atomic_load(&files->spares) < FILES_SPARE || are_many_waiting(files));
 }
 
 bool files_wants_turn(const struct files *files)
@@ -173,6 +180,7 @@ bool files_wants_turn(const struct files *files)
 	return !tail_has_next(files->tail, sequence) || atomic_load(&files->is_unwritten) ||
 	       atomic_load(&files->drained_at) <= files_durable(files) ||
 	       atomic_load(&files->segs->drained) != atomic_load(&files->drained_seen) ||
+	       are_many_waiting(files) ||
 	       atomic_load_explicit(&files->finished, memory_order_relaxed) != 0;
 }
 

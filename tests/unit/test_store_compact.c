@@ -294,6 +294,23 @@ START_TEST(dead_log_shrinks_to_nothing)
 }
 END_TEST
 
+/* A store that nobody syncs: then the files that wait for that are a reason for it. */
+START_TEST(unsynced_dead_log_shrinks)
+{
+	static const struct life_plan plan = {
+	    .name = "lazy", .loss = HELPER_DISK_KEEP, .is_lazy = true};
+	begin(&plan);
+	for (uint32_t i = 0; i < 3 * LIFE_KEYS; i++)
+		ck_assert_int_eq(life_put(i % LIFE_KEYS, 250000), 0);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+		ck_assert_int_eq(life_delete(id), 0);
+	for (int i = 0; i < 50; i++)
+		ck_assert_int_eq(life_provide(), 0);
+	ck_assert_uint_le(counts().disk_bytes, (2 + 2 * FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
+	end();
+}
+END_TEST
+
 START_TEST(flags_survive_a_move)
 {
 	begin(&quiet);
@@ -481,6 +498,7 @@ int main(void)
 	tcase_add_test(tcase, unsynced_segment_gets_no_hint);
 	tcase_add_loop_test(tcase, what_hides_stays_as_long_as_the_hidden, 0, 2);
 	tcase_add_test(tcase, dead_log_shrinks_to_nothing);
+	tcase_add_test(tcase, unsynced_dead_log_shrinks);
 	tcase_add_test(tcase, flags_survive_a_move);
 	tcase_add_test(tcase, pinned_segment_stays);
 	tcase_add_test(tcase, cold_segment_is_emptied);
