@@ -202,7 +202,7 @@ static bool find_entry(const struct index *ix, uint32_t hash, uint64_t location,
 }
 
 static int move_record(struct store *store, unsigned appender, const struct store_key *key,
-		       uint64_t location, const struct record *rec, size_t size, bool *moved)
+		       uint64_t location, const struct record *rec, bool *moved)
 {
 	struct index *ix = &store->blocks[key->block].index;
 	uint32_t place;
@@ -213,8 +213,9 @@ static int move_record(struct store *store, unsigned appender, const struct stor
 	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
 	if (rc != 0)
 		return rc;
+	store_note_live(store, to, rec);
 	index_move(ix, place, to);
-	segment_kill(&store->segs, location, size);
+	store_kill(store, location, rec);
 	return 0;
 }
 
@@ -242,7 +243,7 @@ static int compact_record(struct store *store, unsigned appender, const struct s
 	case RECORD_TOMBSTONE:
 		store->locate(store->ctx, &key, store->block_count);
 		locks->lock(locks->ctx, key.block);
-		rc = move_record(store, appender, &key, location, rec, size, moved);
+		rc = move_record(store, appender, &key, location, rec, moved);
 		locks->unlock(locks->ctx, key.block);
 		return rc;
 	case RECORD_ERASE:

@@ -19,6 +19,7 @@ enum {
 	AT_END = 36,
 	AT_COUNT = 40,
 	AT_ZERO = 44,
+	AT_EXPIRY = 48,
 	ENTRY_AT_SIZE = 8,
 	/* Entries are sorted by this many bits of block and hash. */
 	SORT_BITS = 14,
@@ -70,6 +71,7 @@ struct draft {
 	uint8_t *entries;
 	uint32_t count;
 	uint64_t highest_counter;
+	uint64_t latest_expiry_ms;
 	uint64_t ceiling;
 	uint32_t *buckets; /* how many entries there are in each */
 };
@@ -128,6 +130,8 @@ static int add_record(void *ctx, const uint8_t *data, uint32_t offset, const str
 		return rc;
 	if (ballot_counter(rec->acc) > draft->highest_counter)
 		draft->highest_counter = ballot_counter(rec->acc);
+	if (rec->kind == RECORD_VALUE && rec->expires_ms > draft->latest_expiry_ms)
+		draft->latest_expiry_ms = rec->expires_ms;
 	uint64_t place = (uint64_t)block << HINT_BLOCK_SHIFT | (uint64_t)hash << HINT_HASH_SHIFT |
 			 (uint64_t)offset << HINT_FLAGS_BITS | (flags & 15);
 	put_u64(entry, place);
@@ -167,6 +171,7 @@ static void write_header(const struct hint_maker *maker, struct hint *hint)
 	put_u32(out + AT_END, hint->end);
 	put_u32(out + AT_COUNT, hint->count);
 	put_u32(out + AT_ZERO, 0);
+	put_u64(out + AT_EXPIRY, hint->latest_expiry_ms);
 }
 
 void hint_seal(struct hint *hint)
@@ -205,6 +210,7 @@ int hint_build(const struct hint_maker *maker, const uint8_t *data, size_t size,
 	if (rc == 0) {
 		hint->sequence = segment->sequence;
 		hint->highest_counter = draft.highest_counter;
+		hint->latest_expiry_ms = draft.latest_expiry_ms;
 		hint->ceiling = draft.ceiling;
 		hint->end = walk->end;
 		hint->count = draft.count;
@@ -265,6 +271,7 @@ static int decode(const struct hint_maker *maker, const struct catalog_segment *
 	hint->end = get_u32(in + AT_END);
 	hint->sequence = get_u64(in + AT_SEQUENCE);
 	hint->highest_counter = get_u64(in + AT_COUNTER);
+	hint->latest_expiry_ms = get_u64(in + AT_EXPIRY);
 	size_t checksum_at = hint->len - HINT_CHECKSUM_SIZE;
 	if (get_u32(in + AT_MAGIC) != MAGIC || get_u32(in + AT_FORMAT) != HINT_FORMAT_VERSION ||
 	    size_of(hint->count) != hint->len ||

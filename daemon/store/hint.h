@@ -12,7 +12,8 @@
  *     36     4   where the records end, and the end mark stands
  *     40     4   number of entries
  *     44     4   zero
- *     48   12n   entries, one for each record, by block, then by part of the hash, then
+ *     48     8   the latest expiry of a value in milliseconds; 0: none expires
+ *     56   12n   entries, one for each record, by block, then by part of the hash, then
  *                by offset:
  *                  8   block 14 | hash 20 | offset 26 | lower half of the record's flags 4
  *                  4   upper half of the flags 4 | size of the record 26 (from bit 0)
@@ -45,10 +46,10 @@
 #include "store/store.h"
 
 enum {
-	HINT_HEADER_SIZE = 48,
+	HINT_HEADER_SIZE = 56,
 	HINT_ENTRY_SIZE = 12,
 	HINT_CHECKSUM_SIZE = 8,
-	HINT_FORMAT_VERSION = 1,
+	HINT_FORMAT_VERSION = 2,
 	HINT_NAME_SIZE = 32,
 };
 
@@ -67,6 +68,7 @@ struct hint {
 	size_t room; /* what was allocated */
 	uint64_t sequence;
 	uint64_t highest_counter;
+	uint64_t latest_expiry_ms;
 	uint64_t ceiling; /* the highest of CEILING records; 0 where a file was read */
 	uint32_t end;
 	uint32_t count;

@@ -120,6 +120,8 @@ static int load_batch(struct recovery *recovery, uint32_t count)
 		catalog_report_walk(recovery->report, &recovery->walks[recovery->batch + i]);
 		if (hint->highest_counter > recovery->report->highest_counter)
 			recovery->report->highest_counter = hint->highest_counter;
+		segment_add_expiring(&store->segs, recovery->lists[i].slot, 0,
+				     hint->latest_expiry_ms);
 		if (segment_is_unverified(&store->segs, recovery->lists[i].slot))
 			scrub_note_hinted(&store->scrub, recovery->lists[i].slot, hint->sequence);
 	}

@@ -12,12 +12,18 @@ enum {
 	AHEAD = 8,       /* entries whose records are asked for before they are replayed */
 };
 
+/* Bytes of a segment that became live, less those that ceased to be. */
+struct replay_live {
+	int64_t bytes;
+	int64_t expiring; /* of these: of values that can expire */
+};
+
 /* A task, and what it may change: the blocks from first on, below end. */
 struct replay_range {
 	struct replay *replay;
 	uint32_t first;
 	uint32_t end;
-	int64_t *live; /* by slot: bytes that became live, less those that ceased to be */
+	struct replay_live *live; /* by slot */
 	int rc;
 	struct store_report report; /* of a damage */
 };
@@ -107,13 +113,24 @@ static bool wins(const uint8_t *data, const uint8_t *other)
 
 /* ---- One record ---------------------------------------------------------------------- */
 
+/* Counts a record of an entry of an index (sign 1), or of none any more (-1). */
+static void count_live(struct replay_range *range, uint32_t slot, unsigned flags, uint32_t size,
+		       int sign)
+{
+	struct replay_live *live = &range->live[slot];
+	live->bytes += sign * (int64_t)size;
+	if ((flags & RECORD_FLAGS_KIND) == RECORD_VALUE && (flags & RECORD_FLAG_EXPIRY) != 0)
+		live->expiring += sign * (int64_t)size;
+}
+
 /* The record at place, which is data, is not the latest of its key. */
 static void supersede(struct replay_range *range, struct block *block, uint32_t place,
 		      const uint8_t *data)
 {
 	uint64_t location = index_entry_location(index_entries(&block->index)[place]);
 	store_count_record(block, data, -1);
-	range->live[segment_slot_of(location)] -= (int64_t)record_view_size(data);
+	count_live(range, segment_slot_of(location), data[RECORD_AT_FLAGS],
+		   (uint32_t)record_view_size(data), -1);
 }
 
 /* Decides against what is there: *place is set to the entry to replace, if there is one;
@@ -167,7 +184,7 @@ static int replay_latest(struct replay_range *range, uint32_t slot, const struct
 	else
 		index_insert(&block->index, entry->hash, location);
 	store_count_sizes(block, entry->flags, entry->bytes, entry->size, 1);
-	range->live[slot] += entry->size;
+	count_live(range, slot, entry->flags, entry->size, 1);
 	return 0;
 }
 
@@ -240,10 +257,10 @@ static int replay_entry(struct replay_range *range, uint32_t slot, const struct 
 	case RECORD_FIN:
 		/* What they mean is not the store's to know: they stay. */
 		rc = read_listed(range, slot, entry, &data);
-		range->live[slot] += entry->size;
+		range->live[slot].bytes += entry->size;
 		return rc;
 	}
-	range->live[slot] += entry->size;
+	range->live[slot].bytes += entry->size;
 	segment_keep(segs, location, entry->size);
 	return rc;
 }
@@ -367,13 +384,18 @@ int replay_finish(struct replay *replay, struct store_report *report)
 {
 	int rc = run(replay, drop_task, report);
 	for (uint32_t slot = 0; rc == 0 && slot < replay->slots; slot++) {
-		int64_t live = 0;
-		for (uint32_t i = 0; i < replay->range_count; i++)
-			live += replay->ranges[i].live[slot];
-		DHT_ASSERT(live >= 0);
-		if (live > 0)
-			segment_add_live(&replay->store->segs, (uint64_t)slot << STORE_OFFSET_BITS,
-					 (size_t)live);
+		struct segments *segs = &replay->store->segs;
+		struct replay_live live = {0};
+		for (uint32_t i = 0; i < replay->range_count; i++) {
+			live.bytes += replay->ranges[i].live[slot].bytes;
+			live.expiring += replay->ranges[i].live[slot].expiring;
+		}
+		DHT_ASSERT(live.bytes >= 0);
+		if (live.bytes == 0)
+			continue;
+		segment_add_live(segs, (uint64_t)slot << STORE_OFFSET_BITS, (size_t)live.bytes);
+		if (live.expiring > 0)
+			segment_add_expiring(segs, slot, (uint32_t)live.expiring, 0);
 	}
 	return rc;
 }

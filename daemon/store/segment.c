@@ -151,6 +151,12 @@ static void give_back(struct segments *segs, uint32_t slot)
 	atomic_fetch_add_explicit(&segs->drained, 1, memory_order_release);
 }
 
+static void reset_expiring(struct segment *segment)
+{
+	atomic_store_explicit(&segment->expiring, 0, memory_order_relaxed);
+	atomic_store_explicit(&segment->latest_expiry_ms, 0, memory_order_relaxed);
+}
+
 int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
 {
 	uint32_t i;
@@ -162,6 +168,7 @@ int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
 		return DHT_ENOSPC;
 	}
 	segment_header_encode(memory, sequence, segs->size);
+	reset_expiring(&segs->slots[i]);
 	atomic_store_explicit(&segs->memory[i], memory, memory_order_release);
 	atomic_store_explicit(&segs->slots[i].holds, open_holds(segs), memory_order_release);
 	*slot = i;
@@ -188,6 +195,7 @@ static uint8_t *occupy(struct segments *segs, uint32_t slot, uint64_t sequence, 
 		return NULL;
 	atomic_store_explicit(&segment->sequence, sequence, memory_order_relaxed);
 	atomic_store_explicit(&segment->used, 0, memory_order_relaxed);
+	reset_expiring(segment);
 	atomic_store_explicit(&segs->state[slot], 0, memory_order_relaxed);
 	atomic_store_explicit(&segs->memory[slot], memory, memory_order_release);
 	/* Last: from here on segment_try_pin may succeed. */
@@ -250,6 +258,34 @@ void segment_keep(struct segments *segs, uint64_t location, uint32_t size)
 {
 	atomic_fetch_add_explicit(&segs->slots[segment_slot_of(location)].kept, size,
 				  memory_order_relaxed);
+}
+
+void segment_add_expiring(struct segments *segs, uint32_t slot, uint32_t size, uint64_t latest_ms)
+{
+	struct segment *segment = &segs->slots[slot];
+	uint64_t latest = atomic_load_explicit(&segment->latest_expiry_ms, memory_order_relaxed);
+	while (latest < latest_ms && !atomic_compare_exchange_weak_explicit(
+					 &segment->latest_expiry_ms, &latest, latest_ms,
+					 memory_order_relaxed, memory_order_relaxed))
+		continue;
+	/* Whoever sees these bytes sees when they expire. */
+	atomic_fetch_add_explicit(&segment->expiring, size, memory_order_release);
+}
+
+void segment_sub_expiring(struct segments *segs, uint32_t slot, uint32_t size)
+{
+	uint32_t before =
+	    atomic_fetch_sub_explicit(&segs->slots[slot].expiring, size, memory_order_relaxed);
+	DHT_ASSERT(before >= size);
+}
+
+uint32_t segment_expired(const struct segments *segs, uint32_t slot, uint64_t now_ms)
+{
+	const struct segment *segment = &segs->slots[slot];
+	uint32_t expiring = atomic_load_explicit(&segment->expiring, memory_order_acquire);
+	return atomic_load_explicit(&segment->latest_expiry_ms, memory_order_relaxed) <= now_ms
+		   ? expiring
+		   : 0;
 }
 
 void segment_release_kept(struct segments *segs, uint32_t slot)

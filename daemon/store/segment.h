@@ -42,6 +42,10 @@
  * others (ERASE) stay live, added up in `kept`, until all older segments leave the log. When the
  * count reaches 0 the memory goes, but the slot is not free yet: the file is, once what
  * made its records dead is durable (store/files.h).
+ *
+ * `expiring` counts those of the live bytes that are of values with an expiry, and
+ * `latest_expiry_ms` bounds these: from then on all of them have expired, which is known
+ * without reading the segment. It is never lowered while the segment lives.
  */
 #ifndef DHT_STORE_SEGMENT_H
 #define DHT_STORE_SEGMENT_H
@@ -73,10 +77,13 @@ struct segment {
 	/* 0: the slot is free. Several may have the same for a moment, while appenders
 	 * compete in preparing it (store/tail.c). */
 	_Atomic uint64_t sequence;
-	_Atomic uint64_t holds; /* live bytes | pins << 32 */
-	_Atomic uint32_t used;  /* where the last record ends, header included; 0: open */
-	_Atomic uint32_t kept;  /* of the live bytes: those of records that hide older ones */
+	_Atomic uint64_t holds;    /* live bytes | pins << 32 */
+	_Atomic uint32_t used;     /* where the last record ends, header included; 0: open */
+	_Atomic uint32_t kept;     /* of the live bytes: those of records that hide older ones */
+	_Atomic uint32_t expiring; /* of the live bytes: those of values that can expire */
+	_Atomic uint64_t latest_expiry_ms; /* when the last of them will have */
 };
+_Static_assert(sizeof(struct segment) <= DHT_CACHE_LINE, "a segment costs a cache line at most");
 
 /* What keeps a look-up from just reading the memory of a segment. */
 enum {
@@ -169,6 +176,14 @@ void segment_kill(struct segments *segs, uint64_t location, size_t size);
 /* Says that the size bytes of the record at location hide older records: they stay live
  * until segment_release_kept. */
 void segment_keep(struct segments *segs, uint64_t location, uint32_t size);
+
+/* Says that of the live records of a segment some, of size bytes, can expire, at
+ * latest_ms at the latest; and that those of size bytes are about to be killed. */
+void segment_add_expiring(struct segments *segs, uint32_t slot, uint32_t size, uint64_t latest_ms);
+void segment_sub_expiring(struct segments *segs, uint32_t slot, uint32_t size);
+
+/* Bytes of live records that have expired by now_ms: of all that can, or 0. */
+uint32_t segment_expired(const struct segments *segs, uint32_t slot, uint64_t now_ms);
 
 /* Says that there is nothing left that the kept records of a segment could hide. */
 void segment_release_kept(struct segments *segs, uint32_t slot);

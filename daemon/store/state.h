@@ -61,6 +61,11 @@ static inline uint32_t store_hash_of(const struct store_key *key)
 /* Lets no more be in memory than may be, at the end of a recovery. */
 int store_cool_all(struct store *store) DHT_MUST_CHECK;
 
+/* Tells the segment of the value or tombstone rec that an entry points to it now, at this
+ * location; or no longer. */
+void store_note_live(struct store *store, uint64_t location, const struct record *rec);
+void store_kill(struct store *store, uint64_t location, const struct record *rec);
+
 /* Counts a record that an entry points to from now on (sign 1), or no longer (-1); by what
  * it is: bytes are those of key and value, size is its own. */
 void store_count_record(struct block *block, const uint8_t *data, int sign);

@@ -44,12 +44,27 @@ static void count_record(struct block *block, const struct record *rec, int sign
 	store_count_sizes(block, flags, rec->key.len + rec->value.len, record_size(rec), sign);
 }
 
+void store_note_live(struct store *store, uint64_t location, const struct record *rec)
+{
+	if (rec->kind == RECORD_VALUE && rec->expires_ms != 0)
+		segment_add_expiring(&store->segs, segment_slot_of(location),
+				     (uint32_t)record_size(rec), rec->expires_ms);
+}
+
+void store_kill(struct store *store, uint64_t location, const struct record *rec)
+{
+	size_t size = record_size(rec);
+	if (rec->kind == RECORD_VALUE && rec->expires_ms != 0)
+		segment_sub_expiring(&store->segs, segment_slot_of(location), (uint32_t)size);
+	segment_kill(&store->segs, location, size);
+}
+
 /* The record that hit describes is no longer the latest of its key. It may be cold: what is
  * needed of it is in hit. */
 static void drop_record(struct store *store, struct block *block, const struct store_hit *hit)
 {
 	count_record(block, &hit->record, -1);
-	segment_kill(&store->segs, hit->location, record_size(&hit->record));
+	store_kill(store, hit->location, &hit->record);
 }
 
 /* The index of a key's block, in which hit still describes the key's entry. A hit of an
@@ -85,6 +100,7 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 		index_replace(index_of_hit(store, key, hit), place, location);
 	else
 		place = index_insert(&block->index, store_hash_of(key), location);
+	store_note_live(store, location, rec);
 	lookup_hit_set(hit, place, index_entries(&block->index)[place],
 		       segment_at(&store->segs, location));
 	count_record(block, &hit->record, 1);

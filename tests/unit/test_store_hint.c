@@ -455,6 +455,34 @@ START_TEST(every_damaged_byte_behind_a_hint_is_noticed)
 }
 END_TEST
 
+/* What is known of when the values of a segment expire is the same, whether it was read or its
+ * hint file: times are from 1 to COUNTERS, and those of dead values bound them, too. */
+START_TEST(hints_tell_what_expires)
+{
+	enum { SEGMENTS = 4 };
+	static uint32_t expired[SEGMENTS][COUNTERS + 1];
+	unsigned known = 0;
+	write_log_with_hints(SEGMENTS, 40);
+	for (int with_hints = 0; with_hints < 2; with_hints++) {
+		begin_copy(1);
+		for (uint32_t slot = 0; with_hints == 0 && slot < SEGMENTS; slot++)
+			make_state(slot, MISSING);
+		UNIT_REQUIRE(open_store(&copy) == 0);
+		for (uint32_t slot = 0; slot < SEGMENTS; slot++) {
+			for (uint64_t now_ms = 0; now_ms <= COUNTERS; now_ms++) {
+				uint32_t now = segment_expired(&store->segs, slot, now_ms);
+				if (with_hints == 0)
+					expired[slot][now_ms] = now;
+				UNIT_REQUIRE(expired[slot][now_ms] == now);
+				known += now > 0 && now_ms < COUNTERS;
+			}
+		}
+		end_copy();
+	}
+	ck_assert_uint_gt(known, 0);
+}
+END_TEST
+
 /* Gives a hint file other bytes, with a checksum that is right. */
 static void forge(const char *name, size_t at, uint8_t with)
 {
@@ -479,6 +507,24 @@ START_TEST(a_stale_hint_is_not_used)
 		forge(name, AT_HASH, 0x80);
 		ck_assert_int_eq(open_store(&copy), 0);
 		ck_assert(!segment_is_unverified(&store->segs, slot));
+		check_model();
+		end_copy();
+	}
+}
+END_TEST
+
+/* One of another daemon, before or after this one. */
+START_TEST(a_hint_of_another_version_is_not_used)
+{
+	enum { AT_VERSION = 4 };
+	char name[HINT_NAME_SIZE];
+	write_log_with_hints(2, 7);
+	hint_name(0, name);
+	for (uint8_t version = 1; version <= 3; version += 2) {
+		begin_copy(version);
+		forge(name, AT_VERSION, HINT_FORMAT_VERSION ^ version);
+		ck_assert_int_eq(open_store(&copy), 0);
+		ck_assert(!segment_is_unverified(&store->segs, 0));
 		check_model();
 		end_copy();
 	}
@@ -585,7 +631,9 @@ int main(void)
 	tcase_add_test(tcase, hints_without_a_segment_are_removed);
 	tcase_add_test(tcase, every_damaged_byte_of_a_hint_is_harmless);
 	tcase_add_test(tcase, every_damaged_byte_behind_a_hint_is_noticed);
+	tcase_add_test(tcase, hints_tell_what_expires);
 	tcase_add_test(tcase, a_stale_hint_is_not_used);
+	tcase_add_test(tcase, a_hint_of_another_version_is_not_used);
 	tcase_add_test(tcase, a_forged_hint_is_found_by_the_check);
 	tcase_add_test(tcase, background_verifies_what_was_not_read);
 	tcase_add_test(tcase, background_finds_what_the_disk_has_lost);
