@@ -127,6 +127,16 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 	result->expires_ms = change.expires_ms;
 }
 
+int node_expire(struct node *node, unsigned appender, const struct store_key *key,
+		struct store_hit *hit, uint64_t *end)
+{
+	struct ballot drawn;
+	struct change change;
+	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_VALUE);
+	change_expire(&change);
+	return write_change(node, appender, *key, hit, hit->record.ver, &change, &drawn, end);
+}
+
 /* ---- The background scan for expired keys ---------------------------------------- */
 
 struct expired_keys {
@@ -161,17 +171,12 @@ static int expire_key(struct node *node, unsigned appender, struct bytes bytes,
 {
 	struct store_key key = node_key(node, bytes);
 	struct store_hit hit;
-	struct ballot drawn;
-	struct change change;
 	enum store_found found = store_find(node->store, &key, NULL, &hit);
 	if (found == STORE_COLD)
 		return 0;
 	if (found == STORE_DAMAGED)
 		return DHT_EDAMAGED;
-	DHT_ASSERT(found == STORE_FOUND && hit.record.kind == RECORD_VALUE);
-	change_expire(&change);
-	int rc =
-	    write_change(node, appender, key, &hit, hit.record.ver, &change, &drawn, &expiry->end);
+	int rc = node_expire(node, appender, &key, &hit, &expiry->end);
 	expiry->expired += rc == 0;
 	return rc;
 }

@@ -46,6 +46,12 @@ struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t bloc
  * ceiling of the counter durable, or room in the log. */
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
 
+/* Removes a key as node_run does that meets it when it has expired: hit, which describes its
+ * value, is of the same critical section. *end is set to the position behind that. Returns 0,
+ * DHT_ENOSPC or DHT_EAGAIN. */
+int node_expire(struct node *node, unsigned appender, const struct store_key *key,
+		struct store_hit *hit, uint64_t *end) DHT_MUST_CHECK;
+
 enum { NODE_EXPIRE_MAX = 128 }; /* entries that one step looks at */
 
 /* How far the background scan for expired keys is in a block. Starts as zeros. */

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "store/state.h"
+#include "store/lookup.h"
 
 /* ---- When, and what -------------------------------------------------------------- */
 
@@ -27,9 +27,34 @@ static uint64_t live_bytes(const struct store *store)
 	return live;
 }
 
-static enum store_pressure pressure_by_use(const struct store *store)
+/* Of the live bytes of a segment, those that compacting it at now_ms would not copy. The scan
+ * for expired keys (node/node.h) finds those in memory. */
+static uint32_t expired_bytes(const struct store *store, uint32_t slot, uint64_t now_ms)
 {
+	if (!segment_is_cold(&store->segs, slot) ||
+	    atomic_load_explicit(&store->compactor.is_copying_expired, memory_order_relaxed))
+		return 0;
+	return segment_expired(&store->segs, slot, now_ms);
+}
+
+static uint64_t all_expired_bytes(const struct store *store, uint64_t now_ms)
+{
+	uint64_t expired = 0;
+	uint32_t slots = files_slots_used(&store->files);
+	for (uint32_t i = 0; i < slots; i++) {
+		uint64_t sequence;
+		if (files_is_compactable(&store->files, i, &sequence))
+			expired += expired_bytes(store, i, now_ms);
+	}
+	return expired;
+}
+
+static enum store_pressure pressure_by_use(const struct store *store, uint64_t now_ms)
+{
+	uint64_t expired = all_expired_bytes(store, now_ms);
 	uint64_t live = live_bytes(store), used = files_sealed_bytes(&store->files);
+	/* They are counted while others run. */
+	live -= expired < live ? expired : live;
 	for (unsigned p = STORE_PRESSURE_SEVERE; p > STORE_PRESSURE_NONE; p--) {
 		uint64_t most = live / 100 * limits[p].percent +
 				limits[p].segments * (uint64_t)store->segs.size;
@@ -39,9 +64,9 @@ static enum store_pressure pressure_by_use(const struct store *store)
 	return STORE_PRESSURE_NONE;
 }
 
-enum store_pressure compact_pressure(const struct store *store)
+enum store_pressure compact_pressure(const struct store *store, uint64_t now_ms)
 {
-	enum store_pressure pressure = pressure_by_use(store);
+	enum store_pressure pressure = pressure_by_use(store, now_ms);
 	/* On a full disk it is worth while before the limits are reached. */
 	if (pressure < STORE_PRESSURE_HIGH && files_is_full(&store->files))
 		return STORE_PRESSURE_HIGH;
@@ -52,12 +77,14 @@ enum store_pressure compact_pressure(const struct store *store)
 struct candidate {
 	uint32_t slot;
 	uint64_t sequence;
-	uint32_t used, live;
+	uint32_t used;
+	uint32_t live; /* what is to be copied */
 	uint32_t gain; /* what its file gives back, also where the log left it short; 0: none */
 	bool is_dirty; /* it has dead records */
 };
 
 struct choice {
+	uint64_t now_ms;
 	uint64_t barrier; /* what hides others before it hides nothing */
 	struct candidate emptiest, oldest;
 	uint32_t older_dirty; /* segments with dead records before the last blocked one */
@@ -65,7 +92,7 @@ struct choice {
 	uint64_t last_blocked;
 };
 
-static bool measure(const struct store *store, uint32_t slot, uint64_t barrier,
+static bool measure(const struct store *store, uint32_t slot, const struct choice *choice,
 		    struct candidate *out)
 {
 	out->slot = slot;
@@ -74,13 +101,15 @@ static bool measure(const struct store *store, uint32_t slot, uint64_t barrier,
 		return false;
 	/* What hides nothing any more is not copied: as good as dead. */
 	uint32_t kept = segment_kept(&store->segs, slot);
-	if (out->sequence <= barrier)
+	if (out->sequence <= choice->barrier)
 		out->live -= kept < out->live ? kept : out->live;
 	uint32_t whole = out->used - SEGMENT_HEADER_SIZE;
 	out->is_dirty = whole >= out->live + RECORD_FIXED;
+	uint32_t expired = expired_bytes(store, slot, choice->now_ms);
+	out->live -= expired < out->live ? expired : out->live;
 	out->gain = (uint32_t)store->segs.size - SEGMENT_HEADER_SIZE - out->live;
 	/* A start ends a segment wherever it is. */
-	return out->is_dirty || out->used < store->segs.size / 2;
+	return out->is_dirty || expired != 0 || out->used < store->segs.size / 2;
 }
 
 static void look(const struct store *store, struct choice *choice)
@@ -97,7 +126,7 @@ static void look(const struct store *store, struct choice *choice)
 	}
 	for (uint32_t i = 0; i < slots; i++) {
 		struct candidate c;
-		if (!measure(store, i, choice->barrier, &c))
+		if (!measure(store, i, choice, &c))
 			continue;
 		if (c.gain > choice->emptiest.gain)
 			choice->emptiest = c;
@@ -151,17 +180,20 @@ static bool is_worth_it(const struct store *store, const struct choice *choice,
 			const struct candidate *victim)
 {
 	enum { LEAST = 16 }; /* one part in so many */
-	return pressure_by_use(store) != STORE_PRESSURE_NONE || !files_is_full(&store->files) ||
+	return pressure_by_use(store, choice->now_ms) != STORE_PRESSURE_NONE ||
+	       !files_is_full(&store->files) ||
 	       (uint64_t)victim->gain * LEAST >= store->segs.size ||
 	       (victim == &choice->oldest && choice->blocked > 0);
 }
 
-int compact_begin(struct store *store)
+int compact_begin(struct store *store, uint64_t now_ms)
 {
 	struct compactor *compactor = &store->compactor;
-	struct choice choice = {.barrier = files_barrier(&store->files)};
+	struct choice choice = {.now_ms = now_ms, .barrier = files_barrier(&store->files)};
 	if (atomic_load_explicit(&compactor->has_victim, memory_order_acquire))
 		return 0;
+	if (!files_is_full(&store->files))
+		atomic_store_explicit(&compactor->is_copying_expired, false, memory_order_relaxed);
 	look(store, &choice);
 	const struct candidate *victim = choose(&choice);
 	if (victim->gain == 0 || !is_worth_it(store, &choice, victim) ||
@@ -171,6 +203,7 @@ int compact_begin(struct store *store)
 	compactor->slot = victim->slot;
 	compactor->sequence = victim->sequence;
 	compactor->used = victim->used;
+	compactor->now_ms = now_ms;
 	compactor->data = segment_memory(&store->segs, victim->slot);
 	compactor->copy = NULL;
 	compactor->verifies = (state & SEGMENT_UNVERIFIED) == 0;
@@ -201,18 +234,48 @@ static bool find_entry(const struct index *ix, uint32_t hash, uint64_t location,
 	return false;
 }
 
-static int move_record(struct store *store, unsigned appender, const struct store_key *key,
-		       uint64_t location, const struct record *rec, bool *moved)
+static bool is_expired(const struct compactor *compactor, const struct record *rec)
+{
+	return rec->kind == RECORD_VALUE && rec->expires_ms != 0 &&
+	       rec->expires_ms <= compactor->now_ms;
+}
+
+/* Has the caller remove the key of an expired record, to which the entry at place points. */
+static int expire_record(struct store *store, unsigned appender, const struct store_caller *caller,
+			 const struct store_key *key, uint32_t place, const struct record *rec)
+{
+	struct compactor *compactor = &store->compactor;
+	uint64_t entry = index_entries(&store->blocks[key->block].index)[place];
+	struct store_hit hit;
+	lookup_hit_set(&hit, place, entry, NULL);
+	hit.record = *rec;
+	hit.is_fetched = compactor->copy != NULL;
+	int rc = caller->expire(caller->ctx, appender, key, &hit);
+	if (rc == DHT_ENOSPC)
+		atomic_store_explicit(&compactor->is_copying_expired, true, memory_order_relaxed);
+	return rc;
+}
+
+/* Copies a record that an entry points to, or removes its key if it has expired. On a disk so
+ * full that only copies find room it is copied, as the segment may give some back. */
+static int move_record(struct store *store, unsigned appender, const struct store_caller *caller,
+		       const struct store_key *key, uint64_t location, const struct record *rec,
+		       bool *moved)
 {
 	struct index *ix = &store->blocks[key->block].index;
 	uint32_t place;
 	uint64_t to, end;
-	*moved = find_entry(ix, store_hash_of(key), location, &place);
-	if (!*moved)
+	if (!find_entry(ix, store_hash_of(key), location, &place))
 		return 0;
-	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
+	int rc = DHT_ENOSPC;
+	if (caller->expire != NULL && is_expired(&store->compactor, rec))
+		rc = expire_record(store, appender, caller, key, place, rec);
+	if (rc != DHT_ENOSPC)
+		return rc;
+	rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
 	if (rc != 0)
 		return rc;
+	*moved = true;
 	store_note_live(store, to, rec);
 	index_move(ix, place, to);
 	store_kill(store, location, rec);
@@ -231,7 +294,7 @@ static int forward(struct store *store, unsigned appender, const struct record *
 	return rc;
 }
 
-static int compact_record(struct store *store, unsigned appender, const struct store_locks *locks,
+static int compact_record(struct store *store, unsigned appender, const struct store_caller *caller,
 			  uint64_t location, const struct record *rec, size_t size, bool *moved)
 {
 	struct compactor *compactor = &store->compactor;
@@ -242,9 +305,9 @@ static int compact_record(struct store *store, unsigned appender, const struct s
 	case RECORD_VALUE:
 	case RECORD_TOMBSTONE:
 		store->locate(store->ctx, &key, store->block_count);
-		locks->lock(locks->ctx, key.block);
-		rc = move_record(store, appender, &key, location, rec, moved);
-		locks->unlock(locks->ctx, key.block);
+		caller->lock(caller->ctx, key.block);
+		rc = move_record(store, appender, caller, &key, location, rec, moved);
+		caller->unlock(caller->ctx, key.block);
 		return rc;
 	case RECORD_ERASE:
 	case RECORD_DROP:
@@ -299,7 +362,7 @@ static void finish(struct store *store)
 	segment_unpin_slot(&store->segs, slot);
 }
 
-int compact_step(struct store *store, unsigned appender, const struct store_locks *locks,
+int compact_step(struct store *store, unsigned appender, const struct store_caller *caller,
 		 size_t max_bytes, size_t *done_bytes)
 {
 	struct compactor *compactor = &store->compactor;
@@ -315,7 +378,7 @@ int compact_step(struct store *store, unsigned appender, const struct store_lock
 		uint64_t location = (uint64_t)compactor->slot << STORE_OFFSET_BITS | offset;
 		rc = read_record(compactor, offset, &rec, &size);
 		if (rc == 0)
-			rc = compact_record(store, appender, locks, location, &rec, size, &moved);
+			rc = compact_record(store, appender, caller, location, &rec, size, &moved);
 		if (rc != 0)
 			break;
 		offset += (uint32_t)size;

@@ -17,6 +17,9 @@
  * - A record that hides others is dropped with its segment only if no older segment has
  *   dead records; otherwise it is copied forward. A segment without dead records cannot
  *   hold anything hidden, and what dies in it later is hidden by newer records.
+ * - A value that has expired is not copied: its key is removed by the caller's `expire`,
+ *   in the same critical section. So whatever counted as won back when the victim was chosen
+ *   is, and no expired record is copied round and round.
  * - The file of the victim leaves the log when the copies are durable (store/files.h).
  */
 #ifndef DHT_STORE_COMPACT_H
@@ -36,17 +39,19 @@ struct compactor {
 	uint8_t *copy; /* of a cold victim; NULL: data is the segment's memory */
 	bool verifies; /* its records were verified once */
 	bool must_keep;
+	uint64_t now_ms; /* when the victim was chosen */
 	uint32_t used;
 	_Atomic uint32_t offset;
-	_Atomic uint64_t copied_bytes; /* since the start, for counters */
+	_Atomic bool is_copying_expired; /* the disk is too full for removing them */
+	_Atomic uint64_t copied_bytes;   /* since the start, for counters */
 	_Atomic uint64_t segments;
 };
 
 /* As store_compact_begin, store_compact and store_pressure. */
-int compact_begin(struct store *store) DHT_MUST_CHECK;
-int compact_step(struct store *store, unsigned appender, const struct store_locks *locks,
+int compact_begin(struct store *store, uint64_t now_ms) DHT_MUST_CHECK;
+int compact_step(struct store *store, unsigned appender, const struct store_caller *caller,
 		 size_t max_bytes, size_t *done_bytes) DHT_MUST_CHECK;
-enum store_pressure compact_pressure(const struct store *store);
+enum store_pressure compact_pressure(const struct store *store, uint64_t now_ms);
 
 void compact_fini(struct store *store);
 

@@ -171,14 +171,14 @@ int store_background(struct store *store, struct store_report *report)
 	return scrub_next(&store->scrub, &store->segs, &store->files, report);
 }
 
-enum store_pressure store_pressure(const struct store *store)
+enum store_pressure store_pressure(const struct store *store, uint64_t now_ms)
 {
-	return store->segs.has_files ? compact_pressure(store) : STORE_PRESSURE_NONE;
+	return store->segs.has_files ? compact_pressure(store, now_ms) : STORE_PRESSURE_NONE;
 }
 
-int store_compact_begin(struct store *store)
+int store_compact_begin(struct store *store, uint64_t now_ms)
 {
-	return store->segs.has_files ? compact_begin(store) : DHT_ENOTFOUND;
+	return store->segs.has_files ? compact_begin(store, now_ms) : DHT_ENOTFOUND;
 }
 
 bool store_is_compacting(const struct store *store)
@@ -186,8 +186,8 @@ bool store_is_compacting(const struct store *store)
 	return atomic_load_explicit(&store->compactor.has_victim, memory_order_acquire);
 }
 
-int store_compact(struct store *store, unsigned appender, const struct store_locks *locks,
+int store_compact(struct store *store, unsigned appender, const struct store_caller *caller,
 		  size_t max_bytes, size_t *done_bytes)
 {
-	return compact_step(store, appender, locks, max_bytes, done_bytes);
+	return compact_step(store, appender, caller, max_bytes, done_bytes);
 }

@@ -294,33 +294,40 @@ int store_background(struct store *store, struct store_report *report) DHT_MUST_
  * Each round: store_compact_begin, then store_compact until it says DHT_ENOTFOUND; then
  * the committer's next turns give the file back. */
 
-/* How much disk the log takes beside what is alive in it. */
+/* How much disk the log takes beside what is alive in it at now_ms, the time since 1970. Of
+ * what has expired, only that counts as dead which no scan of the memory finds: in segments
+ * that are cold, and in which all that can expire has. */
 enum store_pressure {
 	STORE_PRESSURE_NONE,
 	STORE_PRESSURE_SOME,   /* compact, at leisure */
 	STORE_PRESSURE_HIGH,   /* compact as fast as can be */
 	STORE_PRESSURE_SEVERE, /* writers have to wait for it */
 };
-enum store_pressure store_pressure(const struct store *store);
+enum store_pressure store_pressure(const struct store *store, uint64_t now_ms);
 
-/* The locks of the blocks' groups, for calls that take them themselves. */
-struct store_locks {
+/* What a step asks of its caller: the locks of the blocks' groups, and to remove keys. */
+struct store_caller {
 	void *ctx;
 	void (*lock)(void *ctx, uint32_t block);
 	void (*unlock)(void *ctx, uint32_t block);
+	/* Removes a key whose value, which hit describes, has expired, by store_put and
+	 * store_erase under the lock that is held; errors are theirs. NULL: such values are
+	 * copied like others. */
+	int (*expire)(void *ctx, unsigned appender, const struct store_key *key,
+		      struct store_hit *hit);
 };
 
 /* Chooses the segment to empty next, and reads it if it is cold; nothing while one is
- * being emptied. The housekeeper's. DHT_ENOTFOUND: there is none with something dead in
- * it; DHT_ENOMEM; those of store/os.h. */
-int store_compact_begin(struct store *store) DHT_MUST_CHECK;
+ * being emptied. In it, what has expired by now_ms will be removed. The housekeeper's.
+ * DHT_ENOTFOUND: there is none with something dead in it; DHT_ENOMEM; those of store/os.h. */
+int store_compact_begin(struct store *store, uint64_t now_ms) DHT_MUST_CHECK;
 bool store_is_compacting(const struct store *store);
 
 /* One step: goes over about max_bytes of that segment and copies what is alive to the end
  * of the log. One thread at a time, holding no lock. DHT_ENOTFOUND: none is being emptied
  * (any more); DHT_EAGAIN, DHT_ENOSPC: no room in the log, try again; DHT_ECORRUPT: the disk
  * lied, which was logged. */
-int store_compact(struct store *store, unsigned appender, const struct store_locks *locks,
+int store_compact(struct store *store, unsigned appender, const struct store_caller *caller,
 		  size_t max_bytes, size_t *done_bytes) DHT_MUST_CHECK;
 
 /* ---- Memory ---------------------------------------------------------------------- */

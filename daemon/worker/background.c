@@ -15,12 +15,23 @@ enum {
 
 static void lock_group(void *ctx, uint32_t block)
 {
-	groups_lock(&((struct exec *)ctx)->groups, block);
+	groups_lock(&((struct background *)ctx)->exec->groups, block);
 }
 
 static void unlock_group(void *ctx, uint32_t block)
 {
-	groups_unlock(&((struct exec *)ctx)->groups, block);
+	groups_unlock(&((struct background *)ctx)->exec->groups, block);
+}
+
+static int expire_met(void *ctx, unsigned appender, const struct store_key *key,
+		      struct store_hit *hit)
+{
+	struct background *b = ctx;
+	uint64_t end;
+	int rc = node_expire(b->exec->node, appender, key, hit, &end);
+	if (rc == 0)
+		atomic_fetch_add_explicit(&b->expired, 1, memory_order_relaxed);
+	return rc;
 }
 
 /* ---- Compaction ------------------------------------------------------------------ */
@@ -35,13 +46,14 @@ static bool is_pressed(const struct background *b, enum store_pressure least)
 static bool compact_slice(struct background *b, struct worker *w)
 {
 	struct exec *exec = b->exec;
-	const struct store_locks locks = {.ctx = exec, .lock = lock_group, .unlock = unlock_group};
+	const struct store_caller caller = {
+	    .ctx = b, .lock = lock_group, .unlock = unlock_group, .expire = expire_met};
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
 	int rc = 0;
 	pthread_mutex_lock(&b->step_lock);
 	do {
 		size_t done = 0;
-		rc = store_compact(exec->store, w->index, &locks, STEP_BYTES, &done);
+		rc = store_compact(exec->store, w->index, &caller, STEP_BYTES, &done);
 		int64_t left =
 		    atomic_fetch_sub_explicit(&b->allowance, (int64_t)done, memory_order_relaxed);
 		if (left <= (int64_t)done && !is_pressed(b, STORE_PRESSURE_HIGH))
@@ -181,7 +193,8 @@ static bool is_expiry_due(const struct background *b)
 void background_tick(struct background *b, uint64_t elapsed_ns)
 {
 	struct store *store = b->exec->store;
-	atomic_store_explicit(&b->pressure, store_pressure(store), memory_order_relaxed);
+	atomic_store_explicit(&b->pressure, store_pressure(store, clock_expiry_ms()),
+			      memory_order_relaxed);
 	allow(b, elapsed_ns);
 	if (store_is_compacting(store))
 		queue(b, &b->compact_job, &b->compact_queued);

@@ -63,9 +63,10 @@ static int keep_memory(struct housekeeper *h, bool *changed)
 static int keep_log(struct housekeeper *h)
 {
 	struct store *store = h->committer->store;
-	if (store_is_compacting(store) || store_pressure(store) == STORE_PRESSURE_NONE)
+	uint64_t now_ms = clock_expiry_ms();
+	if (store_is_compacting(store) || store_pressure(store, now_ms) == STORE_PRESSURE_NONE)
 		return 0;
-	int rc = store_compact_begin(store);
+	int rc = store_compact_begin(store, now_ms);
 	return rc == DHT_ENOTFOUND ? 0 : rc;
 }
 

@@ -284,28 +284,48 @@ static void check_recovered(void)
 
 /* ---- Operations --------------------------------------------------------------------- */
 
+static int put_at(uint32_t id, const struct store_key *key, struct store_hit *hit,
+		  unsigned appender, struct state state)
+{
+	uint64_t end = 0;
+	for (size_t i = 0; i < state.len; i++)
+		value_bytes[i] = byte_of(ops, i);
+	struct ballot acc = ballot_make(versions[key->block] + 1, ops, 1);
+	struct record rec = {.kind = state.kind == VALUE ? RECORD_VALUE : RECORD_TOMBSTONE,
+			     .acc = acc,
+			     .ver = acc,
+			     .expires_ms = state.expires_ms,
+			     .key = key->key,
+			     .value = bytes_of(value_bytes, state.len)};
+	int rc = store_put(life.store, appender, key, hit, &rec, &end);
+	if (rc == 0) {
+		ends[ops] = end;
+		note(id, state);
+	}
+	return rc;
+}
+
 static int put(uint32_t id, struct state state)
 {
 	uint8_t name[KEY_SIZE];
 	struct store_key key = key_of(id, name);
 	struct reading reading;
-	uint64_t end = 0;
-	for (size_t i = 0; i < state.len; i++)
-		value_bytes[i] = byte_of(ops, i);
-	struct ballot acc = ballot_make(versions[key.block] + 1, ops, 1);
-	struct record rec = {.kind = state.kind == VALUE ? RECORD_VALUE : RECORD_TOMBSTONE,
-			     .acc = acc,
-			     .ver = acc,
-			     .expires_ms = state.expires_ms,
-			     .key = key.key,
-			     .value = bytes_of(value_bytes, state.len)};
 	look_up(&key, &reading);
-	int rc = store_put(life.store, next_random() % WORKERS, &key, &reading.hit, &rec, &end);
+	int rc = put_at(id, &key, &reading.hit, next_random() % WORKERS, state);
+	end_reading(&reading);
+	return rc;
+}
+
+static int erase_at(uint32_t id, const struct store_key *key, struct store_hit *hit,
+		    unsigned appender)
+{
+	struct ballot floor = ballot_top(hit->record.acc);
+	uint64_t end = 0;
+	int rc = store_erase(life.store, appender, key, hit, floor, &end);
 	if (rc == 0) {
 		ends[ops] = end;
-		note(id, state);
+		note(id, (struct state){.kind = ABSENT});
 	}
-	end_reading(&reading);
 	return rc;
 }
 
@@ -314,17 +334,9 @@ static int erase(uint32_t id)
 	uint8_t name[KEY_SIZE];
 	struct store_key key = key_of(id, name);
 	struct reading reading;
-	uint64_t end = 0;
 	int rc = 0;
-	if (look_up(&key, &reading)) {
-		struct ballot floor = ballot_top(reading.hit.record.acc);
-		rc = store_erase(life.store, next_random() % WORKERS, &key, &reading.hit, floor,
-				 &end);
-		if (rc == 0) {
-			ends[ops] = end;
-			note(id, (struct state){.kind = ABSENT});
-		}
-	}
+	if (look_up(&key, &reading))
+		rc = erase_at(id, &key, &reading.hit, next_random() % WORKERS);
 	end_reading(&reading);
 	return rc;
 }
@@ -404,7 +416,7 @@ static int put_any(uint32_t id)
 {
 	struct state state = {.kind = VALUE};
 	state.len = chance(3) ? next_random() % 200 : next_random() % VALUE_MAX;
-	state.expires_ms = chance(4) ? 1 + next_random() : 0;
+	state.expires_ms = chance(2) ? 1 + next_random() : 0;
 	return put(id, state);
 }
 
@@ -472,7 +484,27 @@ static void give_lock(void *ctx, uint32_t block)
 	locked = 0;
 }
 
-static const struct store_locks locks = {.lock = take_lock, .unlock = give_lock};
+/* As a node does: a tombstone, and its erasure. */
+static int expire(void *ctx, unsigned appender, const struct store_key *key, struct store_hit *hit)
+{
+	(void)ctx;
+	uint32_t id = (uint32_t)get_u64(key->key.data);
+	struct state state = state_now(id);
+	UNIT_REQUIRE(locked == key->block + 1 && appender == COMPACTOR);
+	UNIT_REQUIRE(state.op == ballot_counter(hit->record.acc) && state.kind == VALUE);
+	UNIT_REQUIRE(state.expires_ms != 0 && state.expires_ms <= life.now_ms);
+	ops++;
+	int rc = put_at(id, key, hit, appender, (struct state){.kind = TOMBSTONE});
+	if (rc != 0)
+		return rc;
+	ops++;
+	life.expired++;
+	rc = erase_at(id, key, hit, appender);
+	return rc == DHT_ENOSPC || rc == DHT_EAGAIN ? 0 : rc;
+}
+
+static const struct store_caller caller = {
+    .lock = take_lock, .unlock = give_lock, .expire = expire};
 
 static void explore_here(void);
 
@@ -482,10 +514,11 @@ static int compact(void)
 	size_t done_bytes;
 	int rc = 0;
 	if (!store_is_compacting(life.store)) {
-		rc = chance(6) ? store_compact_begin(life.store) : DHT_ENOTFOUND;
+		life.now_ms = next_random();
+		rc = chance(6) ? store_compact_begin(life.store, life.now_ms) : DHT_ENOTFOUND;
 		return rc == DHT_ENOTFOUND ? 0 : rc;
 	}
-	rc = store_compact(life.store, COMPACTOR, &locks, steps[next_random() % 4], &done_bytes);
+	rc = store_compact(life.store, COMPACTOR, &caller, steps[next_random() % 4], &done_bytes);
 	if (rc == 0)
 		explore_here();
 	if (rc == 0 && !store_is_compacting(life.store))
@@ -562,6 +595,13 @@ int life_put(uint32_t id, size_t len)
 	return put_for_sure(id, (struct state){.kind = VALUE, .len = len});
 }
 
+int life_put_expiring(uint32_t id, size_t len, uint64_t expires_ms)
+{
+	UNIT_REQUIRE(id < LIFE_KEYS && len <= LIFE_VALUE_MAX);
+	return put_for_sure(id,
+			    (struct state){.kind = VALUE, .len = len, .expires_ms = expires_ms});
+}
+
 int life_erase(uint32_t id)
 {
 	int rc = DHT_EAGAIN;
@@ -589,10 +629,10 @@ int life_drop(uint32_t block)
 
 int life_compact(void)
 {
-	int rc = store_compact_begin(life.store);
+	int rc = store_compact_begin(life.store, life.now_ms);
 	while (rc == 0 && store_is_compacting(life.store)) {
 		size_t done_bytes;
-		rc = store_compact(life.store, COMPACTOR, &locks, 100000, &done_bytes);
+		rc = store_compact(life.store, COMPACTOR, &caller, 100000, &done_bytes);
 		if (rc == DHT_EAGAIN)
 			rc = life_provide();
 	}
@@ -603,7 +643,7 @@ int life_compact(void)
 int life_keep_house(void)
 {
 	int rc = life_provide();
-	while (rc == 0 && store_pressure(life.store) != STORE_PRESSURE_NONE) {
+	while (rc == 0 && store_pressure(life.store, life.now_ms) != STORE_PRESSURE_NONE) {
 		rc = life_compact();
 		if (rc == DHT_ENOTFOUND)
 			break;

@@ -48,8 +48,9 @@ struct life {
 	struct store_report report;
 	uint64_t explored; /* crashes in children so far */
 	bool is_child;
+	uint64_t now_ms; /* what has expired by then leaves with its segment */
 	/* How often things happened, so that a test can see that it tests something. */
-	uint64_t compactions, cold_reads, drops, refused;
+	uint64_t compactions, cold_reads, drops, refused, expired;
 };
 
 extern struct life life;
@@ -71,6 +72,7 @@ int life_run(unsigned count);
 /* Single operations, as life_run draws them. They return what the store said, after
  * providing room if that was all it wanted. life_delete: a tombstone, then its erasure. */
 int life_put(uint32_t id, size_t len);
+int life_put_expiring(uint32_t id, size_t len, uint64_t expires_ms);
 int life_erase(uint32_t id);
 int life_delete(uint32_t id);
 int life_drop(uint32_t block);

@@ -74,7 +74,7 @@ END_TEST
 /* No crash but at the end: many more operations, all compared. */
 START_TEST(long_life)
 {
-	uint64_t cold_reads = 0;
+	uint64_t cold_reads = 0, expired = 0;
 	for (uint64_t i = 0; i < life_seeds(2); i++) {
 		life_begin(&plans[_i], life_first_seed() + 1000 + 100 * (uint64_t)_i + i);
 		ck_assert_int_eq(life_open(), 0);
@@ -87,9 +87,11 @@ START_TEST(long_life)
 		}
 		UNIT_REQUIRE(life.compactions > 4);
 		cold_reads += life.cold_reads;
+		expired += life.expired;
 		life_end();
 	}
 	ck_assert(plans[_i].memory_bytes == 0 || cold_reads > 10);
+	ck_assert_uint_gt(expired, 10);
 }
 END_TEST
 
@@ -177,10 +179,10 @@ START_TEST(unwritten_segment_is_left_alone)
 	go_to_next_segment(0, 100000);
 	ck_assert_int_eq(life_balance(), 0);
 	life_check();
-	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
+	ck_assert_int_eq(store_compact_begin(life.store, life.now_ms), DHT_ENOTFOUND);
 	ck_assert_int_eq(store_write(life.store), 0);
 	ck_assert_int_eq(life_balance(), 0);
-	ck_assert_int_eq(store_compact_begin(life.store), DHT_ENOTFOUND);
+	ck_assert_int_eq(store_compact_begin(life.store, life.now_ms), DHT_ENOTFOUND);
 	ck_assert_int_eq(life_commit(), 0);
 	ck_assert_int_eq(life_balance(), 0);
 	ck_assert_uint_eq(counts().cold_segments, 1);
@@ -387,6 +389,141 @@ START_TEST(cold_segment_is_emptied)
 }
 END_TEST
 
+/* ---- Values that have expired --------------------------------------------------------- */
+
+enum { EXPIRED_AT = 1000, EXPIRING_SIZE = 250000 };
+
+/* What a step copies of a value would be at least its bytes. */
+static void check_nothing_was_copied(void)
+{
+	ck_assert_uint_lt(counts().compact_copied_bytes, EXPIRING_SIZE);
+}
+
+static void restart_with_hints(void)
+{
+	struct store_report background;
+	while (store_wants_background(life.store))
+		ck_assert_int_eq(store_background(life.store, &background), 0);
+	ck_assert_int_eq(life_restart(), 0);
+}
+
+/* In segments that no scan of the memory finds; in one life (0), after a recovery (1), and
+ * after one with hint files (2). */
+START_TEST(expired_values_leave_the_disk)
+{
+	begin(&cold);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+		ck_assert_int_eq(life_put_expiring(id, EXPIRING_SIZE, EXPIRED_AT + id), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	if (_i == 1)
+		life_recover();
+	if (_i == 2)
+		restart_with_hints();
+	ck_assert_int_eq(life_provide(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_uint_gt(counts().cold_segments, 5);
+
+	/* Only those of the first segments have expired, and then all. */
+	uint64_t segments = counts().segments;
+	life.now_ms = EXPIRED_AT - 1;
+	ck_assert_int_eq(life_keep_house(), 0);
+	ck_assert(life.expired == 0 && counts().segments == segments);
+	life.now_ms = EXPIRED_AT + LIFE_KEYS * 3 / 4;
+	ck_assert_int_eq(life_keep_house(), 0);
+	ck_assert_uint_lt(counts().segments, segments);
+	ck_assert_uint_ge(counts().keys, LIFE_KEYS / 4);
+	ck_assert_uint_lt(counts().keys, LIFE_KEYS);
+	life.now_ms = EXPIRED_AT + LIFE_KEYS;
+	ck_assert_int_eq(life_keep_house(), 0);
+	ck_assert_uint_le(counts().disk_bytes, (3 + 2 + FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
+	ck_assert_uint_gt(life.expired, LIFE_KEYS / 2);
+	check_nothing_was_copied();
+	end();
+}
+END_TEST
+
+/* As long as one value of a segment has not, it is not known to have anything expired. A
+ * value that was overwritten does not count. */
+START_TEST(what_expires_later_counts_as_alive)
+{
+	const struct segments *segs;
+	begin(&cold);
+	segs = &life.store->segs;
+	ck_assert_int_eq(life_put_expiring(0, 1000, EXPIRED_AT), 0);
+	ck_assert_int_eq(life_put(1, 1000), 0);
+	ck_assert_uint_eq(segment_expired(segs, 0, EXPIRED_AT - 1), 0);
+	uint32_t expired = segment_expired(segs, 0, EXPIRED_AT);
+	ck_assert(expired > 1000 && expired < 2000);
+	ck_assert_int_eq(life_put_expiring(2, 1000, EXPIRED_AT + 1), 0);
+	ck_assert_uint_eq(segment_expired(segs, 0, EXPIRED_AT), 0);
+	ck_assert_uint_eq(segment_expired(segs, 0, EXPIRED_AT + 1), 2 * expired);
+	ck_assert_int_eq(life_put(2, 1000), 0);
+	ck_assert_int_eq(life_delete(0), 0);
+	ck_assert_uint_eq(segment_expired(segs, 0, EXPIRED_AT + 1), 0);
+	end();
+}
+END_TEST
+
+/* A mixture of values that have expired and others: these move, with what is known of when
+ * they expire; then there is nothing to do. */
+START_TEST(expired_values_are_not_copied)
+{
+	begin(&cold);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++) {
+		uint64_t expires_ms = id % 3 == 0 ? 0 : EXPIRED_AT + (id % 3 == 1 ? 0 : 100);
+		ck_assert_int_eq(life_put_expiring(id, EXPIRING_SIZE, expires_ms), 0);
+	}
+	go_to_next_segment(0, 100000);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	life.now_ms = EXPIRED_AT + 50;
+	compact_all();
+	uint64_t met = life.expired;
+	life.now_ms = EXPIRED_AT + 100;
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(life_balance(), 0);
+		compact_all();
+	}
+	ck_assert_uint_gt(life.expired, met);
+	ck_assert_uint_eq(life_compact(), DHT_ENOTFOUND);
+	ck_assert_uint_eq(store_pressure(life.store, life.now_ms), STORE_PRESSURE_NONE);
+	end();
+}
+END_TEST
+
+START_TEST(expired_values_make_room_on_a_full_disk)
+{
+	static const struct life_plan plan = {.name = "full, cold",
+					      .loss = HELPER_DISK_DROP,
+					      .memory_bytes = LIFE_SEGMENT,
+					      .capacity = 8 * LIFE_SEGMENT + 100000};
+	begin(&plan);
+	uint32_t full = 0;
+	int rc = 0;
+	while (rc == 0 && full < LIFE_KEYS) {
+		rc = life_put_expiring(full, EXPIRING_SIZE, EXPIRED_AT);
+		full += rc == 0;
+		ck_assert_int_eq(life_commit(), 0);
+	}
+	ck_assert_int_eq(rc, DHT_ENOSPC);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_int_eq(life_keep_house(), 0);
+	ck_assert(counts().is_full && life.expired == 0);
+	life.now_ms = EXPIRED_AT;
+	ck_assert_int_eq(life_keep_house(), 0);
+	ck_assert(!counts().is_full);
+	check_nothing_was_copied();
+	for (uint32_t id = 0; id < full / 2; id++) {
+		ck_assert_int_eq(life_put(id, EXPIRING_SIZE), 0);
+		ck_assert_int_eq(life_commit(), 0);
+		ck_assert_int_eq(life_keep_house(), 0);
+	}
+	end();
+}
+END_TEST
+
+/* ---- Damage, and bounds --------------------------------------------------------------- */
+
 static void damage(uint64_t offset)
 {
 	char name[HELPER_DISK_NAME_MAX];
@@ -502,6 +639,10 @@ int main(void)
 	tcase_add_test(tcase, flags_survive_a_move);
 	tcase_add_test(tcase, pinned_segment_stays);
 	tcase_add_test(tcase, cold_segment_is_emptied);
+	tcase_add_loop_test(tcase, expired_values_leave_the_disk, 0, 3);
+	tcase_add_test(tcase, what_expires_later_counts_as_alive);
+	tcase_add_test(tcase, expired_values_are_not_copied);
+	tcase_add_test(tcase, expired_values_make_room_on_a_full_disk);
 	tcase_add_loop_test(tcase, damage_is_not_copied, 0, 2);
 	tcase_add_test(tcase, churn_stays_small);
 	tcase_add_test(tcase, full_disk_is_won_back);
