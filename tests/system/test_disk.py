@@ -7,6 +7,7 @@ import pathlib
 import random
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -433,3 +434,47 @@ def test_a_store_larger_than_a_memory_limit(make_node, shuffled):
             store_values(client)
         latency = read_cold(node, shuffled[:VALUES // 4])
         assert latency["p99"] < PING_MAX_US, latency
+
+
+# ---- Keys that expire when nobody looks at them --------------------------------------
+
+TTL_S = 5
+LOADED = 160 * MIB
+LEFT_MAX = 20 * MIB  # one key, the segments that are always there, and spare ones
+BATCH = 64           # entries
+
+
+def load_expiring(node):
+    """Loads more than fits in memory, of values that live for TTL_S."""
+    value_size = 16 << 10
+    with node.admin() as admin:
+        for first in range(0, LOADED // value_size, BATCH):
+            expires_ms = time.time_ns() // 1_000_000 + TTL_S * 1000
+            [answer] = admin.call("load", entries=[
+                {"key": b"e%d" % number, "value": b"%08d" % number * (value_size // 8),
+                 "expires_ms": expires_ms} for number in range(first, first + BATCH)])
+            assert answer.load.loaded == BATCH, answer
+
+
+@pytest.mark.parametrize("fsync, restarts", [("never", False), ("interval", True)])
+def test_cold_keys_that_expire_leave_the_disk(make_node, fsync, restarts):
+    node = make_node("store.segment_size=1MiB", "store.max_value_size=256KiB",
+                     f"store.memory={MEMORY}B", f"store.fsync={fsync}")
+    with node.client() as client:
+        assert client.call("SET", "stays", "v" * 1000) == "OK"
+    load_expiring(node)
+    if restarts:
+        node.kill()
+        node.start()
+    full = node.status()["store"]
+    assert full["cold_segments"] > 20 and full["disk_bytes"] > LOADED / 2, full
+    wait_until(lambda: node.status()["keys"] == 1, "all of them expire")
+    wait_until(lambda: node.status()["store"]["disk_bytes"] < LEFT_MAX, "the disk is given back")
+    copied = node.status()["store"]["compaction"]["bytes_copied"]
+    assert copied < full["disk_bytes"] / 4
+    node.kill()
+    node.start()
+    assert node.status()["keys"] == 1
+    with node.client() as client:
+        assert client.call("GET", "stays") == b"v" * 1000
+        assert client.call("GET", "e0") is None
