@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/housekeeper.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+
+enum { HOUSEKEEPER_NICE = 10 };
 
 void housekeeper_init(struct housekeeper *h, struct committer *committer,
 		      struct background *background)
@@ -102,6 +107,9 @@ static void *housekeeper_main(void *arg)
 	struct housekeeper *h = arg;
 	uint64_t ticked_ns = clock_monotonic_ns();
 	pthread_setname_np(pthread_self(), "dhtd/house");
+	/* Linux has a nice value for each thread. What nobody waits for takes the processor
+	 * from nobody; if that is not allowed, it is only less polite. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), HOUSEKEEPER_NICE);
 	for (;;) {
 		uint64_t now_ns = clock_monotonic_ns();
 		bool has_more = keep_house(h, now_ns);
