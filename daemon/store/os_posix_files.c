@@ -182,6 +182,15 @@ static int sync_surplus(struct os_posix_files *files)
 	return rc;
 }
 
+/* A write runs beside a sync. */
+static bool has_failed(struct os_posix_files *files, uint32_t slot)
+{
+	pthread_mutex_lock(&files->lock);
+	bool is_failed = files->table[slot].is_failed;
+	pthread_mutex_unlock(&files->lock);
+	return is_failed;
+}
+
 int os_posix_files_write(struct os_posix_files *files, uint32_t slot, size_t offset,
 			 const void *data, size_t len)
 {
@@ -191,7 +200,7 @@ int os_posix_files_write(struct os_posix_files *files, uint32_t slot, size_t off
 	if (rc != 0)
 		return rc;
 	os_posix_files_name(slot, name);
-	if (file->is_failed) {
+	if (has_failed(files, slot)) {
 		rc = DHT_EIO;
 	} else if (offset > file->size || len > file->size - offset) {
 		LOG_ERROR("store",
@@ -216,7 +225,7 @@ int os_posix_files_sync(struct os_posix_files *files, uint32_t slot)
 	if (rc != 0)
 		return rc;
 	os_posix_files_name(slot, name);
-	rc = file->is_failed ? DHT_EIO : os_posix_sync_content(file->fd, name);
+	rc = has_failed(files, slot) ? DHT_EIO : os_posix_sync_content(file->fd, name);
 	pthread_mutex_lock(&files->lock);
 	files->table[slot].is_failed = rc != 0;
 	files->table[slot].is_unsynced = rc != 0;

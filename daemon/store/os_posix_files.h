@@ -33,7 +33,7 @@ struct os_posix_file {
 	uint32_t users;
 	bool is_open;
 	bool is_unsynced;
-	bool is_failed; /* a sync failed (store/os.h, Errors); the committer's own */
+	bool is_failed; /* a sync failed (store/os.h, Errors) */
 };
 
 struct os_posix_files {
