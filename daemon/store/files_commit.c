@@ -161,10 +161,11 @@ bool files_wants_sync(const struct files *files)
 	return atomic_load(&files->drained_at) != UINT64_MAX;
 }
 
-/* More files drain than would be kept as spare ones. */
+/* More files drain than will be kept as spare ones. */
 static bool are_many_waiting(const struct files *files)
 {
-	return atomic_load_explicit(&files->waiting, memory_order_relaxed) > FILES_SPARE_MAX;
+	uint32_t waiting = atomic_load_explicit(&files->waiting, memory_order_relaxed);
+	return waiting > 0 && waiting + atomic_load(&files->spares) > FILES_SPARE_MAX;
 }
 
 /* A file that drains may wait for a sync which nobody else asks for. */

@@ -308,7 +308,7 @@ START_TEST(unsynced_dead_log_shrinks)
 		ck_assert_int_eq(life_delete(id), 0);
 	for (int i = 0; i < 50; i++)
 		ck_assert_int_eq(life_provide(), 0);
-	ck_assert_uint_le(counts().disk_bytes, (2 + 2 * FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
+	ck_assert_uint_le(counts().disk_bytes, (2 + FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
 	end();
 }
 END_TEST
