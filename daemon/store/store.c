@@ -90,7 +90,8 @@ int store_put_ceiling(struct store *store, unsigned appender, uint64_t ceiling, 
 	/* Known before it is appended, so that it outlives the segment that has it. */
 	if (store->segs.has_files)
 		files_note_ceiling(&store->files, ceiling);
-	int rc = tail_append(&store->tail, appender, &rec, TAIL_CLAIM_ERASE, &location, end);
+	/* Few and small, and without one nothing at all can be written, not even erasures. */
+	int rc = tail_append(&store->tail, appender, &rec, TAIL_CLAIM_MOVE, &location, end);
 	if (rc == 0)
 		segment_kill(&store->segs, location, record_size(&rec));
 	return rc;

@@ -92,8 +92,8 @@ static inline uint64_t tail_begin_of(uint64_t sequence)
 /* How much of what is left on a full disk an append may take. */
 enum tail_claim {
 	TAIL_CLAIM_VALUE, /* nothing of the reserve */
-	TAIL_CLAIM_ERASE, /* all but the last segment: tombstones, erasures, ceilings */
-	TAIL_CLAIM_MOVE,  /* all: what compaction copies gives more back than it takes */
+	TAIL_CLAIM_ERASE, /* all but the last segment: tombstones, erasures */
+	TAIL_CLAIM_MOVE,  /* all: what compaction copies gives more back than it takes; ceilings */
 };
 
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On

@@ -206,3 +206,9 @@ bool background_wants(const struct background *b)
 {
 	return store_is_compacting(b->exec->store) || is_expiry_due(b);
 }
+
+bool background_may_win_room(const struct background *b)
+{
+	return store_is_full(b->exec->store) &&
+	       !atomic_load_explicit(&b->is_exhausted, memory_order_relaxed);
+}

@@ -40,6 +40,8 @@ struct background {
 	_Atomic uint64_t rate;     /* bytes a second: store.compact_rate */
 	_Atomic unsigned pressure; /* enum store_pressure, as of the last tick */
 
+	_Atomic bool is_exhausted; /* no segment was worth compacting when last looked for */
+
 	pthread_mutex_t step_lock; /* one step of compaction at a time */
 	struct job compact_job;
 	_Atomic bool compact_queued;
@@ -63,6 +65,10 @@ void background_tick(struct background *b, uint64_t elapsed_ns);
 
 /* True while background_tick is to be called every BACKGROUND_PERIOD_NS. */
 bool background_wants(const struct background *b);
+
+/* True while compaction may still win room back on a full disk: a deletion that finds none
+ * is worth trying again. Any thread. */
+bool background_may_win_room(const struct background *b);
 
 /* Runs a slice of compaction in the middle of a worker's work, when writers outrun it. */
 void background_assist(struct background *b, struct worker *w);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "node/change.h"
+#include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/fetch.h"
 
@@ -45,6 +46,12 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 	w->has_written = w->has_written || op->kind != OP_GET;
 	if (result->status == DHT_EDAMAGED)
 		committer_fail(w->shared->committer, DHT_EDAMAGED);
+	/* Deletes go on while the disk is full: what the last ones gave back is on its way. */
+	if (result->status == DHT_ENOSPC && op->kind == OP_DEL &&
+	    background_may_win_room(w->shared->background)) {
+		outbox_stall(w, s, OUTBOX_LATER);
+		return DHT_EAGAIN;
+	}
 	if (result->status != DHT_EAGAIN)
 		return 0;
 	wait_for(w, s, result->cold);

@@ -72,6 +72,8 @@ static int keep_log(struct housekeeper *h)
 	if (store_is_compacting(store) || store_pressure(store, now_ms) == STORE_PRESSURE_NONE)
 		return 0;
 	int rc = store_compact_begin(store, now_ms);
+	atomic_store_explicit(&h->background->is_exhausted, rc == DHT_ENOTFOUND,
+			      memory_order_relaxed);
 	return rc == DHT_ENOTFOUND ? 0 : rc;
 }
 
