@@ -61,6 +61,8 @@ static bool compact_slice(struct background *b, struct worker *w)
 	} while (rc == 0 && clock_monotonic_ns() < until_ns);
 	bool goes_on = rc == 0 && store_is_compacting(exec->store);
 	pthread_mutex_unlock(&b->step_lock);
+	atomic_store_explicit(&b->compact_waits, rc == DHT_EAGAIN || rc == DHT_ENOSPC,
+			      memory_order_relaxed);
 	if (rc == DHT_ECORRUPT)
 		committer_fail(b->committer, rc);
 	/* What was copied is to be written, and the file to be given back. */
@@ -202,9 +204,13 @@ void background_tick(struct background *b, uint64_t elapsed_ns)
 		queue(b, &b->expire_job, &b->expire_queued);
 }
 
-bool background_wants(const struct background *b)
+uint64_t background_period_ns(const struct background *b)
 {
-	return store_is_compacting(b->exec->store) || is_expiry_due(b);
+	bool compacts = store_is_compacting(b->exec->store);
+	bool waits = atomic_load_explicit(&b->compact_waits, memory_order_relaxed);
+	if ((compacts && !waits) || is_expiry_due(b))
+		return BACKGROUND_PERIOD_NS;
+	return compacts ? BACKGROUND_REST_NS : UINT64_MAX;
 }
 
 bool background_may_win_room(const struct background *b)

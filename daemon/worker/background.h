@@ -6,7 +6,7 @@
  *         and the processor's time that clients use: so they are jobs of at most
  *         WORKER_SLICE_NS, queued like any other, under a byte rate.
  * Owns    One job for each; what they work on belongs to the store and the node.
- * Thread  background_tick, background_wants: the housekeeper. background_assist: any worker.
+ * Thread  background_tick, background_period_ns: the housekeeper. background_assist: any worker.
  *         The rest: the server.
  * Errors  A disk that lies is told to the committer. No room: the next tick tries again.
  */
@@ -25,8 +25,10 @@ struct exec;
 struct committer;
 struct worker;
 
-/* How often the housekeeper looks while there is something to do. */
+/* How often the housekeeper looks while there is something to do, and while what there is
+ * to do waits for room in the log. */
 #define BACKGROUND_PERIOD_NS UINT64_C(10000000)
+#define BACKGROUND_REST_NS   UINT64_C(50000000)
 
 /* After a look at all keys that found none to remove, or room for no more. */
 #define BACKGROUND_EXPIRE_REST_NS UINT64_C(1000000000)
@@ -45,7 +47,8 @@ struct background {
 	pthread_mutex_t step_lock; /* one step of compaction at a time */
 	struct job compact_job;
 	_Atomic bool compact_queued;
-	_Atomic int64_t allowance; /* bytes that may still be gone over in this period */
+	_Atomic bool compact_waits; /* the last slice found no room */
+	_Atomic int64_t allowance;  /* bytes that may still be gone over in this period */
 
 	struct job expire_job;
 	_Atomic bool expire_queued;
@@ -63,8 +66,8 @@ void background_fini(struct background *b);
 /* Queues what is due. A slice that finds its worker stopping does nothing. */
 void background_tick(struct background *b, uint64_t elapsed_ns);
 
-/* True while background_tick is to be called every BACKGROUND_PERIOD_NS. */
-bool background_wants(const struct background *b);
+/* When background_tick is to be called next: UINT64_MAX, no sooner than for other reasons. */
+uint64_t background_period_ns(const struct background *b);
 
 /* True while compaction may still win room back on a full disk: a deletion that finds none
  * is worth trying again. Any thread. */

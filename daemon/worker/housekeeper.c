@@ -117,9 +117,11 @@ static void *housekeeper_main(void *arg)
 		bool has_more = keep_house(h, now_ns);
 		background_tick(h->background, now_ns - ticked_ns);
 		ticked_ns = now_ns;
-		uint64_t period_ns = has_more || background_wants(h->background)
-					 ? BACKGROUND_PERIOD_NS
-					 : HOUSEKEEPER_PERIOD_NS;
+		uint64_t period_ns = background_period_ns(h->background);
+		if (has_more)
+			period_ns = BACKGROUND_PERIOD_NS;
+		if (period_ns > HOUSEKEEPER_PERIOD_NS)
+			period_ns = HOUSEKEEPER_PERIOD_NS;
 		/* That it rang early is no matter: it ticks by the time that has passed. */
 		if (!bell_wait(&h->bell, now_ns + period_ns))
 			return NULL;
