@@ -63,6 +63,9 @@ static bool compact_slice(struct background *b, struct worker *w)
 	pthread_mutex_unlock(&b->step_lock);
 	atomic_store_explicit(&b->compact_waits, rc == DHT_EAGAIN || rc == DHT_ENOSPC,
 			      memory_order_relaxed);
+	/* Compaction that finds no room wins none either: whoever waits for it is told. */
+	if (rc == 0 || rc == DHT_ENOSPC)
+		atomic_store_explicit(&b->is_exhausted, rc == DHT_ENOSPC, memory_order_relaxed);
 	if (rc == DHT_ECORRUPT)
 		committer_fail(b->committer, rc);
 	/* What was copied is to be written, and the file to be given back. */

@@ -42,7 +42,8 @@ struct background {
 	_Atomic uint64_t rate;     /* bytes a second: store.compact_rate */
 	_Atomic unsigned pressure; /* enum store_pressure, as of the last tick */
 
-	_Atomic bool is_exhausted; /* no segment was worth compacting when last looked for */
+	/* When last tried, no segment was worth compacting, or there was no room to do it. */
+	_Atomic bool is_exhausted;
 
 	pthread_mutex_t step_lock; /* one step of compaction at a time */
 	struct job compact_job;
