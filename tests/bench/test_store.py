@@ -6,14 +6,10 @@ import subprocess
 
 import pytest
 
-from rig import harness
 from store_row import Row
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("DHT_BUILD_DIR", "build-dev")
-
-on_disk = pytest.mark.skipif(not harness.knows_setting("store.fsync"),
-                             reason="the store is in memory alone")
 
 
 def run(*options):
@@ -23,12 +19,12 @@ def run(*options):
 
 
 @pytest.mark.parametrize("part, rows", [
-    pytest.param("set-fsync", 4, marks=on_disk),
+    ("set-fsync", 4),
     pytest.param("get", 2, marks=pytest.mark.skipif(
         not (BUILD / "tests" / "bench_store_get").exists(), reason="built without LMDB")),
-    pytest.param("ram", 2, marks=on_disk),
-    pytest.param("restart", 4, marks=on_disk),
-    pytest.param("compaction", 3, marks=on_disk),
+    ("ram", 2),
+    ("restart", 4),
+    ("compaction", 3),
 ])
 def test_part(tmp_path, part, rows):
     done = run("--part", part, "--directory", tmp_path)

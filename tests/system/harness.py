@@ -128,15 +128,6 @@ def run_dhtd(*args, environment=None, build=BUILD):
 
 
 @functools.cache
-def knows_setting(key):
-    """Whether the daemon has a setting, written "section.name"."""
-    section, name = key.split(".")
-    defaults = run_dhtd("--print-defaults").stdout.decode()
-    block = re.search(rf"^{section}:\n((?:  .*\n|\n)*)", defaults, re.MULTILINE)
-    return block is not None and re.search(rf"^  #?{name}:", block[1], re.MULTILINE) is not None
-
-
-@functools.cache
 def admin_schema():
     """The module that protoc generates from proto/admin.proto."""
     with tempfile.TemporaryDirectory(prefix="dhtd-proto-") as out:

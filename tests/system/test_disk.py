@@ -12,12 +12,8 @@ import time
 import pytest
 
 import limits
-from harness import (BUILD, DEADLINE_S, RespError, give_up_privileges, knows_setting, run_dhtd,
-                     wait_until)
+from harness import BUILD, DEADLINE_S, RespError, give_up_privileges, run_dhtd, wait_until
 from ledger import Ledger
-
-pytestmark = pytest.mark.skipif(not knows_setting("store.fsync"),
-                                reason="the store is in memory alone")
 
 MIB = 1 << 20
 SMALL = ("store.segment_size=1MiB", "store.max_value_size=256KiB")

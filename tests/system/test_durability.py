@@ -5,11 +5,8 @@ import time
 
 import pytest
 
-from harness import DEADLINE_S, RespError, knows_setting, wait_until
+from harness import DEADLINE_S, RespError, wait_until
 from ledger import Ledger
-
-pytestmark = pytest.mark.skipif(not knows_setting("store.fsync"),
-                                reason="the store is in memory alone")
 
 # Small segments: they fill up, are compacted and used again within seconds.
 SMALL = ("store.segment_size=1MiB", "store.max_value_size=256KiB")
@@ -77,8 +74,6 @@ def test_versions_never_repeat(make_node):
 
 def test_expiry_survives(make_node):
     node = make_node(*SMALL)
-    if b"--ttl" not in node.ctl("help", "put").stdout:
-        pytest.skip("dhtctl put knows no --ttl yet")
     node.ctl("put", "--ttl", "1h", "long", "a", check=True)
     node.ctl("put", "--ttl", "1500ms", "short", "b", check=True)
     node.ctl("put", "forever", "c", check=True)

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from harness import NodeSet, knows_setting, wait_until
+from harness import NodeSet, wait_until
 
 # Runs a command, serves once it can be stopped (the file of its socket is there then),
 # and ends as told when SIGTERM comes.
@@ -97,9 +97,3 @@ def test_a_daemon_that_the_test_ended_passes(fake_build, tmp_path):
         node.start()
     with pytest.raises(AssertionError, match="not within"):
         wait_until(lambda: False, deadline_s=0.05)
-
-
-def test_settings_that_the_daemon_knows():
-    assert all(map(knows_setting, ("node.name", "store.segment_size", "log.level")))
-    # Neither what is not there, nor what is in another section.
-    assert not any(map(knows_setting, ("store.level", "log.name", "no.level")))
