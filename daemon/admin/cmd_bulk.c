@@ -97,6 +97,7 @@ static int load_entry(struct worker *w, struct session *s, struct op *op)
 	struct op_result result;
 	if (op->expiry == OP_EXPIRY_AT && op->expires_ms <= clock_expiry_ms())
 		return 0;
+	op->key = exec_key(w, op->key.key);
 	int rc = exec_run(w, s, op, &result);
 	if (rc != 0)
 		return rc;

@@ -44,6 +44,7 @@ static int run_op(struct admin_call *call)
 	struct op_result result;
 	if (op->expiry == OP_EXPIRY_AT)
 		op->expires_ms = clock_expiry_ms() + request->ttl_ms;
+	op->key = exec_key(call->worker, op->key.key);
 	int rc = exec_run(call->worker, call->session, op, &result);
 	if (rc != 0)
 		return rc;

@@ -2,7 +2,7 @@
  *
  * Commands about the connection itself.
  */
-#include "resp/table.h"
+#include "resp/command.h"
 
 void resp_run_ping(struct resp_call *call)
 {

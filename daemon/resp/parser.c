@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two readers of the same language. walk_array takes a whole request that has
+ * Two readers of the same language. resp_parser_walk takes a whole request that has
  * nothing unusual about it in one pass, and decides nothing else: it gives up on
  * whatever is missing, odd or too large. The scan that follows resumes where it
  * stopped, finds every error in the order in which Redis finds it, and stores no
@@ -19,7 +19,7 @@ enum {
 };
 
 _Static_assert(sizeof(struct resp_parser) <= 32, "tens of thousands of these are parked");
-_Static_assert(RESP_REQUEST_MAX <= 999999999, "walk_array reads every valid length");
+_Static_assert(RESP_REQUEST_MAX <= 999999999, "resp_parser_walk reads every valid length");
 
 /* A kind of line: how it ends, and what it is called when it does not. */
 struct line_kind {
@@ -76,30 +76,39 @@ walk_header(const uint8_t *p, const uint8_t *end, uint8_t type, uint32_t *value)
 	return p + 2;
 }
 
-/* Takes a whole array from the head of input into request. False when it is not all
- * there, breaks a limit, has an odd header or more arguments than there is room for. */
-static bool walk_array(struct bytes input, const struct resp_limits *limits,
-		       struct resp_request *request)
+size_t resp_parser_walk(struct bytes input, const struct resp_limits *limits, struct bytes *args,
+			size_t args_cap, size_t *argc)
 {
 	const uint8_t *end = input.data + input.len;
-	struct bytes *args = request->args;
 	uint32_t count;
 	const uint8_t *p = walk_header(input.data, end, '*', &count);
-	if (p == NULL || count == 0 || count > request->args_cap || count > limits->args_max)
-		return false;
+	if (p == NULL || count == 0 || count > args_cap || count > limits->args_max)
+		return 0;
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t len;
 		p = walk_header(p, end, '$', &len);
 		if (p == NULL || len > limits->arg_bytes_max || (size_t)(end - p) < (size_t)len + 2)
-			return false;
+			return 0;
 		args[i].data = p;
 		args[i].len = len;
 		p += (size_t)len + 2;
 	}
 	size_t consumed = (size_t)(p - input.data);
 	if (consumed > limits->request_bytes_max)
+		return 0;
+	*argc = count;
+	return consumed;
+}
+
+/* The same into request. */
+static bool walk_array(struct bytes input, const struct resp_limits *limits,
+		       struct resp_request *request)
+{
+	size_t argc;
+	size_t consumed = resp_parser_walk(input, limits, request->args, request->args_cap, &argc);
+	if (consumed == 0)
 		return false;
-	request->argc = count;
+	request->argc = argc;
 	request->consumed = consumed;
 	return true;
 }

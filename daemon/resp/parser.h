@@ -36,6 +36,13 @@ struct resp_parser {
 
 #define RESP_PARSER_START ((struct resp_parser){0})
 
+/* Takes a whole request that has nothing unusual about it, an array in its usual form, from
+ * the head of input: stores its arguments, at most args_cap, and returns the bytes it takes.
+ * 0: it is not all there, breaks a limit, has an odd header or more arguments than fit;
+ * resp_parser_next says which. Only where no request was begun: parser->need is 0. */
+size_t resp_parser_walk(struct bytes input, const struct resp_limits *limits, struct bytes *args,
+			size_t args_cap, size_t *argc);
+
 /* Looks for the next request in `input`: everything the connection has received,
  * from the first byte that no call has consumed. Empty requests (an empty line,
  * *0, *-1) are skipped, as Redis does.

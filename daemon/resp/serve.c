@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/serve.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "resp/run.h"
 #include "resp/table.h"
 
 enum {
-	UNKNOWN_ARGS_SHOWN = 128, /* bytes of the arguments in an unknown command's error */
+	BATCH_REQUESTS = 32, /* looked up before the first of them runs */
+	BATCH_ARGS = 160,    /* of all of them */
 };
 
 static const struct resp_limits limits = {
@@ -17,9 +18,32 @@ static const struct resp_limits limits = {
     .request_bytes_max = RESP_REQUEST_MAX,
 };
 
+/* A request that waits for its turn in a batch. */
+struct batched {
+	const struct resp_command *command;
+	const struct bytes *args;
+	size_t argc;
+	size_t size; /* bytes of input */
+	struct store_key key;
+};
+
 struct resp_scratch {
-	struct resp_request request;
+	struct resp_request request; /* one that does not go into a batch */
 	struct resp_out out;
+	size_t batch_len;
+	struct batched batch[BATCH_REQUESTS];
+	struct bytes args[BATCH_ARGS];
+};
+
+/* One call of resp_input. */
+struct input {
+	struct worker *worker;
+	struct session *session;
+	struct resp_session *state;
+	struct resp_scratch *scratch;
+	const uint8_t *data;
+	size_t len, used;
+	uint64_t requests;
 };
 
 void *resp_scratch_create(void)
@@ -42,107 +66,177 @@ void resp_scratch_destroy(void *opaque)
 	free(scratch);
 }
 
-/* Redis's text, which client libraries look for: the name, then the beginnings of
- * the arguments up to a bound. */
-static void reply_unknown(struct resp_call *call)
+/* ---- Output: written where the worker sends from ----------------------------------- */
+
+static void open_out(struct input *in)
 {
-	char shown[UNKNOWN_ARGS_SHOWN + 8];
-	size_t used = 0;
-	for (size_t i = 1; i < call->argc && used < UNKNOWN_ARGS_SHOWN; i++) {
-		size_t len = call->args[i].len, room = UNKNOWN_ARGS_SHOWN - used;
-		used += (size_t)snprintf(shown + used, sizeof(shown) - used, "'%.*s' ",
-					 (int)(len < room ? len : room),
-					 (const char *)call->args[i].data);
-		if (used >= sizeof(shown))
-			used = sizeof(shown) - 1;
-	}
-	shown[used] = '\0';
-	size_t name_len =
-	    call->args[0].len < UNKNOWN_ARGS_SHOWN ? call->args[0].len : UNKNOWN_ARGS_SHOWN;
-	resp_write_errorf(call->out, "ERR unknown command '%.*s', with args beginning with: %s",
-			  (int)name_len, (const char *)call->args[0].data, shown);
+	struct buffer *buffer = worker_out(in->worker);
+	struct resp_out *out = &in->scratch->out;
+	DHT_ASSERT(buffer->head == 0);
+	out->data = buffer->data;
+	out->len = buffer->len;
+	out->size = out->cap = buffer->cap;
+	out->error = 0;
+	out->version = in->state->version == RESP_VERSION_3 ? RESP_VERSION_3 : RESP_VERSION_2;
+	*buffer = BUFFER_EMPTY;
 }
 
-static void run(struct resp_call *call)
+static void close_out(struct input *in)
 {
-	const struct resp_command *command = resp_table_find(call->args[0]);
-	if (command == NULL) {
-		reply_unknown(call);
-		return;
-	}
-	size_t least = (size_t)abs(command->arity);
-	if (call->argc < least || (command->arity > 0 && call->argc > least)) {
-		char name[32];
-		size_t i = 0;
-		for (; i < command->name_len && i < sizeof(name) - 1; i++)
-			name[i] = (char)(command->name[i] | 0x20);
-		name[i] = '\0';
-		resp_write_errorf(call->out, "ERR wrong number of arguments for '%s' command",
-				  name);
-		return;
-	}
-	command->run(call);
+	struct resp_out *out = &in->scratch->out;
+	if (out->error != 0)
+		in->session->conn.broken = true;
+	*worker_out(in->worker) =
+	    (struct buffer){.data = out->data, .len = out->len, .cap = out->size};
+	out->data = NULL;
+	out->len = out->size = out->cap = 0;
 }
 
-/* Moves the collected replies to where the worker sends from. */
-static void hand_out(struct worker *w, struct session *s, struct resp_out *out)
+/* Sends when much was collected. True: the client does not take it, or is broken. */
+static bool should_pause(struct input *in)
 {
-	if (out->error != 0 || buffer_append(worker_out(w), out->data, out->len, SIZE_MAX / 2) != 0)
-		s->conn.broken = true;
-	resp_out_clear(out);
+	if (in->scratch->out.len < WORKER_OUT_FLUSH)
+		return false;
+	close_out(in);
+	bool pauses = worker_should_pause(in->worker, in->session);
+	open_out(in);
+	return pauses;
+}
+
+/* ---- Input ------------------------------------------------------------------------- */
+
+static struct bytes rest_of(const struct input *in)
+{
+	return bytes_of(in->data + in->used, in->len - in->used);
+}
+
+/* Runs a request of so many bytes. False: nothing more is to be run in this turn. */
+static bool run(struct input *in, const struct batched *request)
+{
+	struct session *s = in->session;
+	struct resp_call call = {
+	    .worker = in->worker,
+	    .session = s,
+	    .state = in->state,
+	    .port = resp_port_of(s),
+	    .command = request->command,
+	    .args = request->args,
+	    .argc = request->argc,
+	    .key = request->key,
+	    .out = &in->scratch->out,
+	};
+	resp_run(&call);
+	if (s->waits || call.yields) {
+		s->paused = true;
+		return false;
+	}
+	in->used += request->size;
+	in->requests++;
+	return !s->closing;
+}
+
+/* Parses what is there of requests in their usual form, and asks for the memory that their
+ * keys will need. */
+static void collect(struct input *in)
+{
+	struct resp_scratch *scratch = in->scratch;
+	const struct store *store = exec_of(in->worker)->store;
+	struct bytes rest = rest_of(in);
+	size_t args = 0, n = 0;
+	for (; n < BATCH_REQUESTS && rest.len > 0; n++) {
+		struct batched *request = &scratch->batch[n];
+		request->args = scratch->args + args;
+		request->size = resp_parser_walk(rest, &limits, scratch->args + args,
+						 BATCH_ARGS - args, &request->argc);
+		if (request->size == 0)
+			break;
+		rest = bytes_of(rest.data + request->size, rest.len - request->size);
+		args += request->argc;
+		request->command = resp_table_find(request->args[0]);
+		request->key = (struct store_key){0};
+		size_t first = request->command != NULL ? (size_t)request->command->first_key : 0;
+		if (first == 0 || first >= request->argc)
+			continue;
+		request->key = exec_key(in->worker, request->args[first]);
+		store_prefetch_index(store, &request->key);
+	}
+	scratch->batch_len = n;
+}
+
+static bool run_batch(struct input *in)
+{
+	struct resp_scratch *scratch = in->scratch;
+	for (size_t i = 0; i < scratch->batch_len; i++) {
+		if (should_pause(in)) {
+			in->session->paused = true;
+			return false;
+		}
+		if (!run(in, &scratch->batch[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Takes whatever comes next, whole or not. */
+static bool run_one(struct input *in)
+{
+	struct resp_request *request = &in->scratch->request;
+	struct resp_out *out = &in->scratch->out;
+	int rc = resp_parser_next(&in->state->parser, rest_of(in), &limits, request);
+	if (rc != 0) {
+		in->used += request->consumed;
+		if (rc == DHT_EAGAIN) {
+			in->session->want = in->state->parser.need;
+			return false;
+		}
+		resp_write_error(out, rc == DHT_EPROTO ? request->error : "ERR out of memory");
+		in->session->closing = true;
+		return false;
+	}
+	struct batched one = {
+	    .command = resp_table_find(request->args[0]),
+	    .args = request->args,
+	    .argc = request->argc,
+	    .size = request->consumed,
+	};
+	return run(in, &one);
 }
 
 static size_t resp_input(struct worker *w, struct session *s, const uint8_t *data, size_t len)
 {
-	struct resp_scratch *scratch = w->resp;
-	struct resp_session *state = (struct resp_session *)(void *)s->state;
-	struct resp_call call = {.worker = w, .session = s, .state = state, .out = &scratch->out};
-	size_t used = 0;
-	uint64_t requests = 0;
-	scratch->out.version = state->version == RESP_VERSION_3 ? RESP_VERSION_3 : RESP_VERSION_2;
-	while (used < len && !s->closing) {
-		if (scratch->out.len >= WORKER_OUT_FLUSH) {
-			hand_out(w, s, &scratch->out);
-			if (worker_should_pause(w, s)) {
-				s->paused = true;
-				break;
-			}
-		}
-		size_t begin = used;
-		int rc = resp_parser_next(&state->parser, bytes_of(data + used, len - used),
-					  &limits, &scratch->request);
-		used += scratch->request.consumed;
-		if (rc == DHT_EAGAIN) {
-			s->want = state->parser.need;
-			break;
-		}
-		if (rc != 0) {
-			resp_write_error(&scratch->out, rc == DHT_EPROTO ? scratch->request.error
-									 : "ERR out of memory");
-			s->closing = true;
-			break;
-		}
-		call.args = scratch->request.args;
-		call.argc = scratch->request.argc;
-		run(&call);
-		if (s->waits) {
-			s->paused = true;
-			used = begin;
-			break;
-		}
-		requests++;
+	struct input in = {
+	    .worker = w,
+	    .session = s,
+	    .state = (struct resp_session *)(void *)s->state,
+	    .scratch = w->resp,
+	    .data = data,
+	    .len = len,
+	};
+	bool goes_on = true;
+	open_out(&in);
+	while (goes_on && in.used < len) {
+		in.scratch->batch_len = 0;
+		if (in.state->parser.need == 0)
+			collect(&in);
+		goes_on = in.scratch->batch_len > 0 ? run_batch(&in) : run_one(&in);
 	}
-	hand_out(w, s, &scratch->out);
-	resp_request_trim(&scratch->request);
-	worker_count_requests(w, requests);
-	return used;
+	close_out(&in);
+	resp_request_trim(&in.scratch->request);
+	worker_count_requests(w, in.requests);
+	return in.used;
 }
 
-const struct protocol resp_protocol = {
-    .name = "client",
-    .handed_kind = JOB_client,
-    .hot_kind = JOB_hot_client,
-    .state_size = sizeof(struct resp_session),
-    .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
-    .input = resp_input,
-};
+void resp_port_init(struct resp_port *port)
+{
+	*port = (struct resp_port){
+	    .protocol =
+		{
+		    .name = "client",
+		    .handed_kind = JOB_client,
+		    .hot_kind = JOB_hot_client,
+		    .state_size = sizeof(struct resp_session),
+		    .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
+		    .input = resp_input,
+		},
+	};
+}

@@ -2,39 +2,34 @@
  *
  * resp/serve - the client port's protocol: requests in, replies out.
  *
+ * Why     What one read of a connection brought is taken in batches: the requests of a
+ *         batch are parsed and their commands and keys looked up before the first of them
+ *         runs, so that the memory they need is on its way to the processor meanwhile;
+ *         the replies go out with one write.
  * Thread  resp_scratch_*: set-up. The rest: the worker that owns the session.
  */
 #ifndef DHT_RESP_SERVE_H
 #define DHT_RESP_SERVE_H
 
 #include "resp/parser.h"
+#include "resp/port.h"
 #include "resp/writer.h"
 #include "worker/worker.h"
 
-/* How far a command on several keys has come when it has to wait. */
+/* How far a command on several keys has come when it has to wait, or lets others have a
+ * turn. */
 struct resp_progress {
 	uint32_t done;  /* keys */
 	uint32_t count; /* what the command counts */
 };
 
-/* The state of a client connection. */
+/* The state of a client connection. Tens of thousands are idle: what few of them need is
+ * allocated on first use. */
 struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
 	enum resp_version version; /* 0 until the first request: RESP2 */
 };
-
-/* One request on its way through a command's handler. */
-struct resp_call {
-	struct worker *worker;
-	struct session *session;
-	struct resp_session *state;
-	const struct bytes *args; /* args[0] is the command's name */
-	size_t argc;
-	struct resp_out *out; /* the handler writes exactly one reply, unless the session waits */
-};
-
-extern const struct protocol resp_protocol;
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */
 void *resp_scratch_create(void);

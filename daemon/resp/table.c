@@ -1,65 +1,177 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/table.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Lets a row name its flags without their prefix. */
 enum {
+	NONE = RESP_CMD_NONE,
 #define X(flag, number, word) flag = RESP_CMD_##flag,
 	RESP_FLAGS(X)
 #undef X
 };
 
-static const struct resp_command rows[] = {
-#define RESP_COMMAND(id, name, arity, flags, first, last, step, summary)                           \
-	{name, sizeof(name) - 1, arity, flags, first, last, step, summary, resp_run_##id},
+/* And its parent by id. */
+enum {
+#define RESP_COMMAND(id, ...)            ROW_##id,
+#define RESP_CONTAINER(id, ...)          ROW_##id,
+#define RESP_SUBCOMMAND(parent, id, ...) ROW_##parent##_##id,
 #include "resp/commands.def"
-#undef RESP_COMMAND
+	ROW_COUNT
 };
 
-enum { BUCKETS = 512, NAME_MAX_LEN = 32 };
-_Static_assert(sizeof(rows) / sizeof(rows[0]) < BUCKETS / 2, "the hash table gets too full");
+#define ROW(name_, parent_, arity_, flags_, first, last, step, group_, run_, since_, syntax_,      \
+	    summary_)                                                                              \
+	{                                                                                          \
+	    .name = (name_),                                                                       \
+	    .name_len = sizeof(name_) - 1,                                                         \
+	    .parent = (parent_),                                                                   \
+	    .arity = (arity_),                                                                     \
+	    .flags = (flags_),                                                                     \
+	    .first_key = (first),                                                                  \
+	    .last_key = (last),                                                                    \
+	    .key_step = (step),                                                                    \
+	    .group = (group_),                                                                     \
+	    .run = (run_),                                                                         \
+	    .since = (since_),                                                                     \
+	    .syntax = (syntax_),                                                                   \
+	    .summary = (summary_),                                                                 \
+	},
+#define RESP_COMMAND(id, name, arity, flags, first, last, step, group, since, syntax, summary)     \
+	ROW(name, -1, arity, flags, first, last, step, RESP_GROUP_##group, resp_run_##id, since,   \
+	    syntax, summary)
+#define RESP_CONTAINER(id, name, group, since, summary)                                            \
+	ROW(name, -1, -2, 0, 0, 0, 0, RESP_GROUP_##group, NULL, since, "", summary)
+#define RESP_SUBCOMMAND(parent, id, name, arity, flags, first, last, step, since, syntax, summary) \
+	ROW(name, ROW_##parent, arity, flags, first, last, step, 0, resp_run_##parent##_##id,      \
+	    since, syntax, summary)
+static const struct resp_command rows[ROW_COUNT] = {
+#include "resp/commands.def"
+};
+#undef ROW
 
-/* Open addressing over the rows, filled before threads start. */
+struct refusal {
+	const char *name;
+	const char *why;
+};
+
+static const struct refusal refusals[] = {
+#define RESP_REFUSED(name, why) {name, why},
+#include "resp/commands.def"
+    {NULL, NULL},
+};
+
+enum { BUCKETS = 512 };
+_Static_assert(ROW_COUNT < BUCKETS / 2, "the hash table gets too full");
+
+/* Open addressing over the commands, filled before threads start. */
 static uint16_t buckets[BUCKETS];
 
-static unsigned bucket_of(const char *upper, size_t len)
+static inline uint8_t upper_of(uint8_t c)
 {
-	unsigned h = 5381;
+	return (uint8_t)(c - 'a') < 26 ? c - 'a' + 'A' : c;
+}
+
+/* The same for both cases of a letter. */
+static inline unsigned bucket_of(const uint8_t *name, size_t len)
+{
+	unsigned h = (unsigned)len;
 	for (size_t i = 0; i < len; i++)
-		h = h * 33 + (unsigned char)upper[i];
-	return (h ^ h >> 15) % BUCKETS;
+		h = h * 33 + (name[i] & 0xdfu);
+	return (h ^ h >> 9) % BUCKETS;
 }
 
 __attribute__((constructor)) static void fill_buckets(void)
 {
-	for (size_t i = 0; i < DHT_ARRAY_LEN(rows); i++) {
-		unsigned b = bucket_of(rows[i].name, rows[i].name_len);
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		if (rows[i].parent >= 0)
+			continue;
+		unsigned b = bucket_of((const uint8_t *)rows[i].name, rows[i].name_len);
 		while (buckets[b] != 0)
 			b = (b + 1) % BUCKETS;
 		buckets[b] = (uint16_t)(i + 1);
 	}
 }
 
+static inline bool has_name(const struct resp_command *row, struct bytes name)
+{
+	if (row->name_len != name.len)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		if (upper_of(name.data[i]) != (uint8_t)row->name[i])
+			return false;
+	}
+	return true;
+}
+
 const struct resp_command *resp_table_find(struct bytes name)
 {
-	char upper[NAME_MAX_LEN];
-	if (name.len == 0 || name.len > sizeof(upper))
+	if (name.len == 0 || name.len > RESP_NAME_MAX)
 		return NULL;
-	for (size_t i = 0; i < name.len; i++) {
-		uint8_t c = name.data[i];
-		upper[i] = (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-	}
-	for (unsigned b = bucket_of(upper, name.len); buckets[b] != 0; b = (b + 1) % BUCKETS) {
+	for (unsigned b = bucket_of(name.data, name.len); buckets[b] != 0; b = (b + 1) % BUCKETS) {
 		const struct resp_command *row = &rows[buckets[b] - 1];
-		if (row->name_len == name.len && memcmp(row->name, upper, name.len) == 0)
+		if (has_name(row, name))
 			return row;
+	}
+	return NULL;
+}
+
+bool resp_table_is_parent(const struct resp_command *command)
+{
+	const struct resp_command *next = command + 1;
+	return next < rows + ROW_COUNT && next->parent == command - rows;
+}
+
+const struct resp_command *resp_table_find_sub(const struct resp_command *parent, struct bytes name)
+{
+	const struct resp_command *end = rows + ROW_COUNT;
+	for (const struct resp_command *row = parent + 1; row < end && row->parent >= 0; row++) {
+		if (has_name(row, name))
+			return row;
+	}
+	return NULL;
+}
+
+const char *resp_table_refusal(struct bytes name)
+{
+	for (const struct refusal *refusal = refusals; refusal->name != NULL; refusal++) {
+		if (resp_is_word(name, refusal->name))
+			return refusal->why;
 	}
 	return NULL;
 }
 
 const struct resp_command *resp_table_rows(size_t *count)
 {
-	*count = DHT_ARRAY_LEN(rows);
+	*count = ROW_COUNT;
 	return rows;
+}
+
+size_t resp_table_index(const struct resp_command *command)
+{
+	return (size_t)(command - rows);
+}
+
+enum resp_group resp_table_group(const struct resp_command *command)
+{
+	return command->parent < 0 ? command->group : rows[command->parent].group;
+}
+
+void resp_table_name(const struct resp_command *command, char name[RESP_NAME_MAX])
+{
+	const char *parent = command->parent < 0 ? "" : rows[command->parent].name;
+	snprintf(name, RESP_NAME_MAX, "%s%s%s", parent, *parent != '\0' ? "|" : "", command->name);
+	for (char *c = name; *c != '\0'; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+}
+
+void resp_table_keys(const struct resp_command *command, size_t argc, size_t *first, size_t *last)
+{
+	*first = (size_t)command->first_key;
+	*last =
+	    command->last_key >= 0 ? (size_t)command->last_key : argc - (size_t)-command->last_key;
+	if (*first != 0 && *last >= argc)
+		*last = argc - 1;
 }

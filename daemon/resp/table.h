@@ -2,51 +2,44 @@
  *
  * resp/table - the one table of the client port's commands.
  *
- * Why     Name, arity, flags, key positions, handler and summary of a command are
- *         one row (resp/commands.def); look-up, arity errors and documentation
+ * Why     Name, arity, flags, key positions, handler, syntax and summary of a command are
+ *         one row (resp/commands.def); look-up, arity errors, COMMAND and the manual
  *         derive from it.
  * Thread  any; constant.
  */
 #ifndef DHT_RESP_TABLE_H
 #define DHT_RESP_TABLE_H
 
-#include "base/bytes.h"
-#include "resp/serve.h"
-
-struct resp_command {
-	const char *name; /* upper case */
-	size_t name_len;
-	/* Words of a request, the name included; negative: at least that many. */
-	int arity;
-	uint32_t flags; /* RESP_CMD_* */
-	/* Positions of the keys, 1 = the first argument; last < 0 counts from the end. */
-	int first_key, last_key, key_step;
-	const char *summary;
-	void (*run)(struct resp_call *call);
-};
-
-/* X(flag, number, the word that COMMAND shows) */
-#define RESP_FLAGS(X)                                                                              \
-	X(READONLY, 0, "readonly")                                                                 \
-	X(WRITE, 1, "write")                                                                       \
-	X(FAST, 2, "fast")
-
-enum {
-#define X(flag, number, word) RESP_CMD_##flag = 1 << (number),
-	RESP_FLAGS(X)
-#undef X
-};
-
-/* The handlers. */
-#define RESP_COMMAND(id, name, arity, flags, first, last, step, summary)                           \
-	void resp_run_##id(struct resp_call *call);
-#include "resp/commands.def"
-#undef RESP_COMMAND
+#include "resp/command.h"
 
 /* Finds a command by its name in any case; NULL if there is none. */
 const struct resp_command *resp_table_find(struct bytes name);
 
-/* All rows, in the order of the table. */
+/* Finds a subcommand of a container by its name in any case; NULL if there is none. */
+const struct resp_command *resp_table_find_sub(const struct resp_command *parent,
+					       struct bytes name);
+
+/* True if subcommands stand behind it. */
+bool resp_table_is_parent(const struct resp_command *command);
+
+/* Why a command that Redis has is refused here; NULL: it is not known to be one. */
+const char *resp_table_refusal(struct bytes name);
+
+/* All rows: commands, each with its subcommands behind it. */
 const struct resp_command *resp_table_rows(size_t *count);
+
+size_t resp_table_index(const struct resp_command *command);
+
+enum resp_group resp_table_group(const struct resp_command *command);
+
+/* Writes the name in lower case as Redis does in errors and statistics, "client|id", with a
+ * NUL. */
+enum { RESP_NAME_MAX = 48 };
+void resp_table_name(const struct resp_command *command, char name[RESP_NAME_MAX]);
+
+/* Sets the positions of the first and the last key of a request of argc words, which has
+ * passed the check of its arity; both are 0 if there are none. Between them a key stands at
+ * every key_step. */
+void resp_table_keys(const struct resp_command *command, size_t argc, size_t *first, size_t *last);
 
 #endif

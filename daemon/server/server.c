@@ -230,7 +230,8 @@ static void wire_dispatcher(struct server *server)
 	server_view_init(server, &view);
 	admin_init(&server->admin, &view, server->conf.store_max_value_size_bytes);
 	d->acceptor.sessions = &server->sessions;
-	d->acceptor.client_protocol = &resp_protocol;
+	resp_port_init(&server->port);
+	d->acceptor.client_protocol = &server->port.protocol;
 	d->acceptor.admin_protocol = &server->admin.protocol;
 	d->admin = &server->admin;
 	d->shared = &server->shared;

@@ -14,6 +14,7 @@
 #include "admin/admin.h"
 #include "conf/conf.h"
 #include "node/node.h"
+#include "resp/port.h"
 #include "server/datadir.h"
 #include "server/dispatcher.h"
 #include "server/identity.h"
@@ -79,6 +80,7 @@ struct server {
 	unsigned workers_running;
 	struct dispatcher dispatcher;
 	struct admin admin;
+	struct resp_port port;
 	uint64_t started_ns;
 	uint64_t stop_ns;              /* when it was told to stop; 0 before */
 	_Atomic unsigned phase;        /* enum server_phase */

@@ -33,7 +33,6 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
-	op->key = node_key(exec->node, op->key.key);
 	op->now_ms = clock_expiry_ms();
 	op->fetched = fetch_list(s);
 	*result = (struct op_result){0};

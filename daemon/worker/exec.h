@@ -26,10 +26,15 @@ static inline struct exec *exec_of(const struct worker *w)
 	return w->shared->exec;
 }
 
-/* Runs op for a session: derives its key's hash and block, reads the clock into
- * now_ms, locks the group, steps. Where
- * the result has a value, its segment is pinned: exec_done releases it. The replies being
- * collected rest on what was done (worker/outbox).
+/* Derives the hash and the block of a key. */
+static inline struct store_key exec_key(const struct worker *w, struct bytes key)
+{
+	return node_key(exec_of(w)->node, key);
+}
+
+/* Runs op, whose key is one of exec_key, for a session: reads the clock into now_ms, locks
+ * the group, steps. Where the result has a value, its segment is pinned: exec_done releases
+ * it. The replies being collected rest on what was done (worker/outbox).
  * DHT_EAGAIN: nothing was done, and session->waits is set: the caller leaves the request
  * where it is and gives it again when the session is served next. exec_done is not called
  * then. */

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resp/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "resp/table.h"
+
+enum {
+	UNKNOWN_SHOWN = 128,  /* bytes of the name, and of the arguments, in an error */
+	KEYS_IN_A_TURN = 256, /* of a command on several keys */
+};
+
+/* ---- Requests that have no handler ------------------------------------------------ */
+
+/* Redis's text, which client libraries look for: the name, then the beginnings of
+ * the arguments up to a bound. */
+static void reply_unknown(struct resp_call *call)
+{
+	char shown[UNKNOWN_SHOWN + 8];
+	size_t used = 0;
+	for (size_t i = 1; i < call->argc && used < UNKNOWN_SHOWN; i++) {
+		size_t len = call->args[i].len, room = UNKNOWN_SHOWN - used;
+		used += (size_t)snprintf(shown + used, sizeof(shown) - used, "'%.*s' ",
+					 (int)(len < room ? len : room),
+					 (const char *)call->args[i].data);
+		if (used >= sizeof(shown))
+			used = sizeof(shown) - 1;
+	}
+	shown[used] = '\0';
+	size_t name_len = call->args[0].len < UNKNOWN_SHOWN ? call->args[0].len : UNKNOWN_SHOWN;
+	resp_write_errorf(call->out, "ERR unknown command '%.*s', with args beginning with: %s",
+			  (int)name_len, (const char *)call->args[0].data, shown);
+}
+
+static void reply_no_command(struct resp_call *call)
+{
+	const char *why = resp_table_refusal(call->args[0]);
+	if (why != NULL)
+		resp_write_errorf(call->out, "ERR %.*s is not supported: %s",
+				  (int)call->args[0].len, (const char *)call->args[0].data, why);
+	else
+		reply_unknown(call);
+}
+
+static void reply_no_subcommand(struct resp_call *call)
+{
+	size_t len = call->args[1].len < UNKNOWN_SHOWN ? call->args[1].len : UNKNOWN_SHOWN;
+	resp_write_errorf(call->out, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)len,
+			  (const char *)call->args[1].data, call->command->name);
+}
+
+static void reply_arity(struct resp_call *call)
+{
+	char name[RESP_NAME_MAX];
+	resp_table_name(call->command, name);
+	resp_write_errorf(call->out, "ERR wrong number of arguments for '%s' command", name);
+}
+
+static bool has_arity(const struct resp_call *call)
+{
+	int arity = call->command->arity;
+	return arity >= 0 ? call->argc == (size_t)arity : call->argc >= (size_t)-arity;
+}
+
+/* ---- Running -------------------------------------------------------------------- */
+
+/* Goes on to the subcommand that the request names. False: there is none; replied. */
+static bool find_subcommand(struct resp_call *call)
+{
+	if (call->argc < 2 || !resp_table_is_parent(call->command))
+		return true;
+	const struct resp_command *sub = resp_table_find_sub(call->command, call->args[1]);
+	if (sub == NULL) {
+		reply_no_subcommand(call);
+		return false;
+	}
+	call->command = sub;
+	return true;
+}
+
+void resp_run(struct resp_call *call)
+{
+	if (call->command == NULL) {
+		reply_no_command(call);
+		return;
+	}
+	if (!find_subcommand(call))
+		return;
+	if (call->command->run == NULL || !has_arity(call)) {
+		reply_arity(call);
+		return;
+	}
+	call->command->run(call);
+}
+
+/* ---- For handlers ---------------------------------------------------------------- */
+
+bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result)
+{
+	op->key = call->key.key.data == op->key.key.data ? call->key
+							 : exec_key(call->worker, op->key.key);
+	return exec_run(call->worker, call->session, op, result) == 0;
+}
+
+void resp_op_done(struct resp_call *call, const struct op_result *result)
+{
+	exec_done(call->worker, call->session, result);
+}
+
+void resp_write_value(struct resp_call *call, const struct op_result *result)
+{
+	resp_write_bulk(call->out, result->value);
+}
+
+bool resp_yields(struct resp_call *call)
+{
+	if (++call->keys_run % KEYS_IN_A_TURN != 0 && call->out->len < WORKER_OUT_FLUSH)
+		return false;
+	call->yields = true;
+	return true;
+}
+
+/* Redis's own text where it has one: client libraries show it to people. */
+void resp_reply_status(struct resp_call *call, int status)
+{
+	switch (status) {
+	case DHT_ENOMEM:
+		resp_write_error(call->out, "OOM command not allowed: out of memory");
+		return;
+	case DHT_ENOSPC:
+		resp_write_error(call->out,
+				 "ERR no space left for writes; reads and deletes go on");
+		return;
+	case DHT_ETOOBIG:
+		resp_write_error(call->out,
+				 "ERR string exceeds maximum allowed size (store.max_value_size)");
+		return;
+	default:
+		resp_write_errorf(call->out, "ERR %s", dht_error_text(status));
+		return;
+	}
+}
+
+bool resp_check_key(struct resp_call *call, struct bytes key)
+{
+	if (key.len <= RECORD_KEY_MAX)
+		return true;
+	resp_write_errorf(call->out, "ERR a key has at most %d bytes", RECORD_KEY_MAX);
+	return false;
+}
+
+bool resp_check_value(struct resp_call *call, uint64_t size)
+{
+	if (size <= exec_of(call->worker)->value_max)
+		return true;
+	resp_reply_status(call, DHT_ETOOBIG);
+	return false;
+}
+
+bool resp_is_word(struct bytes arg, const char *word)
+{
+	for (size_t i = 0; i < arg.len; i++) {
+		uint8_t c = arg.data[i];
+		if (word[i] == '\0' || (c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != word[i])
+			return false;
+	}
+	return word[arg.len] == '\0';
+}

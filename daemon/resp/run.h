@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resp/run - from a request to its handler, and from a handler to the operations.
+ *
+ * Why     Everything that holds for every command: names that are unknown or refused,
+ *         subcommands, arity. What a handler calls is declared in resp/command.h.
+ * Thread  the worker that owns the session.
+ */
+#ifndef DHT_RESP_RUN_H
+#define DHT_RESP_RUN_H
+
+#include "resp/command.h"
+
+/* Runs the request; call->command is the row of args[0], NULL if there is none. */
+void resp_run(struct resp_call *call);
+
+#endif
