@@ -140,7 +140,6 @@ static bool run(struct input *in, const struct batched *request)
 static void collect(struct input *in)
 {
 	struct resp_scratch *scratch = in->scratch;
-	const struct store *store = exec_of(in->worker)->store;
 	struct bytes rest = rest_of(in);
 	size_t args = 0, n = 0;
 	for (; n < BATCH_REQUESTS && rest.len > 0; n++) {
@@ -158,7 +157,7 @@ static void collect(struct input *in)
 		if (first == 0 || first >= request->argc)
 			continue;
 		request->key = exec_key(in->worker, request->args[first]);
-		store_prefetch_index(store, &request->key);
+		exec_prefetch_index(in->worker, &request->key);
 	}
 	scratch->batch_len = n;
 }
@@ -166,6 +165,10 @@ static void collect(struct input *in)
 static bool run_batch(struct input *in)
 {
 	struct resp_scratch *scratch = in->scratch;
+	for (size_t i = 0; scratch->batch_len > 1 && i < scratch->batch_len; i++) {
+		if (scratch->batch[i].key.key.data != NULL)
+			exec_prefetch_record(in->worker, &scratch->batch[i].key);
+	}
 	for (size_t i = 0; i < scratch->batch_len; i++) {
 		if (should_pause(in)) {
 			in->session->paused = true;

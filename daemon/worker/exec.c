@@ -30,6 +30,14 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 	}
 }
 
+void exec_prefetch_record(const struct worker *w, const struct store_key *key)
+{
+	struct exec *exec = exec_of(w);
+	groups_lock(&exec->groups, key->block);
+	store_prefetch_record(exec->store, key);
+	groups_unlock(&exec->groups, key->block);
+}
+
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);

@@ -32,6 +32,14 @@ static inline struct store_key exec_key(const struct worker *w, struct bytes key
 	return node_key(exec_of(w)->node, key);
 }
 
+/* Asks for the memory that an operation on the key will look at: first for its place in the
+ * index, then, when that has come, for its record. Hints only. */
+static inline void exec_prefetch_index(const struct worker *w, const struct store_key *key)
+{
+	store_prefetch_index(exec_of(w)->store, key);
+}
+void exec_prefetch_record(const struct worker *w, const struct store_key *key);
+
 /* Runs op, whose key is one of exec_key, for a session: reads the clock into now_ms, locks
  * the group, steps. Where the result has a value, its segment is pinned: exec_done releases
  * it. The replies being collected rest on what was done (worker/outbox).
