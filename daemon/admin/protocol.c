@@ -146,7 +146,7 @@ static void admin_closed(struct session *s)
 enum admin_verdict admin_serve_counters(struct admin *admin, struct session *s)
 {
 	struct buffer *in = &s->conn.in;
-	struct admin_call call = {.admin = admin, .session = s, .out = &s->conn.out};
+	struct admin_call call = {.admin = admin, .session = s, .out = &s->conn.out.bytes};
 	enum admin_verdict verdict = ADMIN_WAITS;
 	bool serves = atomic_load(&admin->serves);
 	while (in->len > 0 && !s->closing) {

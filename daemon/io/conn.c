@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+enum { LIST_MAX = 64 }; /* entries of one write */
+
 void conn_init(struct conn *c, int fd, uint32_t watch_kind, const struct transport *transport)
 {
 	*c = (struct conn){
@@ -15,45 +17,52 @@ void conn_fini(struct conn *c)
 {
 	c->transport->close(c);
 	buffer_reset(&c->in);
-	buffer_reset(&c->out);
+	output_reset(&c->out);
 }
 
-/* Returns how many bytes the socket took, or DHT_ECLOSED. */
-static ssize_t offer(struct conn *c, const void *data, size_t len)
+/* Writes from the head of o until the socket takes no more. Returns 0 or DHT_ECLOSED. */
+static int offer(struct conn *c, struct output *o)
 {
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	ssize_t n = c->transport->writev(c, &iov, 1);
-	if (n == DHT_EAGAIN)
-		n = 0;
-	if (n < 0) {
-		c->broken = true;
-		return n;
+	c->out_blocked = false;
+	while (output_len(o) > 0 && !c->out_blocked) {
+		struct iovec iov[LIST_MAX];
+		size_t offered = 0;
+		int count = output_list(o, iov, LIST_MAX);
+		for (int i = 0; i < count; i++)
+			offered += iov[i].iov_len;
+		ssize_t n = c->transport->writev(c, iov, count);
+		if (n == DHT_EAGAIN)
+			n = 0;
+		if (n < 0) {
+			c->broken = true;
+			return (int)n;
+		}
+		c->out_blocked = (size_t)n < offered;
+		output_consume(o, (size_t)n);
 	}
-	c->out_blocked = (size_t)n < len;
-	return n;
+	return 0;
 }
 
 int conn_flush(struct conn *c)
 {
-	if (c->out.len == 0)
+	if (output_len(&c->out) == 0)
 		return 0;
-	ssize_t n = offer(c, buffer_head(&c->out), c->out.len);
-	if (n < 0)
-		return (int)n;
-	buffer_consume(&c->out, (size_t)n);
-	buffer_trim(&c->out);
+	int rc = offer(c, &c->out);
+	if (rc != 0)
+		return rc;
+	if (output_len(&c->out) == 0)
+		output_reset(&c->out);
+	else
+		buffer_trim(&c->out.bytes);
 	return 0;
 }
 
-int conn_write(struct conn *c, const void *data, size_t len, size_t max)
+int conn_write(struct conn *c, struct output *more, size_t max)
 {
-	ssize_t n = 0;
-	if (c->out.len == 0 && len > 0) {
-		n = offer(c, data, len);
-		if (n < 0)
-			return (int)n;
+	if (output_len(&c->out) == 0) {
+		int rc = offer(c, more);
+		if (rc != 0)
+			return rc;
 	}
-	if ((size_t)n == len)
-		return 0;
-	return buffer_append(&c->out, (const uint8_t *)data + n, len - (size_t)n, max);
+	return output_len(more) == 0 ? 0 : output_move(&c->out, more, max);
 }

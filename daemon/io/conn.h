@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "base/buffer.h"
+#include "io/output.h"
 #include "io/poller.h"
 #include "io/transport.h"
 
@@ -20,7 +20,7 @@ struct conn {
 	struct watch watch;
 	const struct transport *transport;
 	struct buffer in;  /* the beginning of a request whose rest has not come */
-	struct buffer out; /* replies that the socket did not take yet */
+	struct output out; /* replies that the socket did not take yet */
 	bool input_ended;  /* the peer closed its sending side, and all was read */
 	bool broken;       /* nothing can be sent any more */
 	bool out_blocked;  /* the socket took less than offered; an edge will come */
@@ -32,10 +32,10 @@ void conn_init(struct conn *c, int fd, uint32_t watch_kind, const struct transpo
 /* Closes the socket and frees the buffers. */
 void conn_fini(struct conn *c);
 
-/* Offers data behind what is in `out`; what the socket does not take is appended to
+/* Offers `more` behind what is in `out`; what the socket does not take is moved to
  * `out`, which then holds up to max bytes. Returns 0, DHT_EFULL or DHT_ENOMEM when
  * the rest cannot be kept (the connection is of no use any more), DHT_ECLOSED. */
-int conn_write(struct conn *c, const void *data, size_t len, size_t max) DHT_MUST_CHECK;
+int conn_write(struct conn *c, struct output *more, size_t max) DHT_MUST_CHECK;
 
 /* Offers what is in `out` to the socket. Returns 0 also when part of it stays. */
 int conn_flush(struct conn *c) DHT_MUST_CHECK;

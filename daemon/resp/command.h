@@ -86,8 +86,9 @@ struct resp_call {
 bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result);
 void resp_op_done(struct resp_call *call, const struct op_result *result);
 
-/* Appends the value that a result has, as a bulk string. */
-void resp_write_value(struct resp_call *call, const struct op_result *result);
+/* Appends the value that a result has, as a bulk string. A large one is not copied: its pin
+ * goes with the reply. */
+void resp_write_value(struct resp_call *call, struct op_result *result);
 
 /* To be asked by a command on several keys before each of them but the first: true when it
  * has to let other sessions have a turn. It returns then, with what it has done noted in

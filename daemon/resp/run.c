@@ -10,6 +10,8 @@
 enum {
 	UNKNOWN_SHOWN = 128,  /* bytes of the name, and of the arguments, in an error */
 	KEYS_IN_A_TURN = 256, /* of a command on several keys */
+	/* Bytes of a value that is sent from where it lies. Shorter ones are cheaper to copy. */
+	ATTACH_MIN = 16 * 1024,
 };
 
 /* ---- Requests that have no handler ------------------------------------------------ */
@@ -109,14 +111,33 @@ void resp_op_done(struct resp_call *call, const struct op_result *result)
 	exec_done(call->worker, call->session, result);
 }
 
-void resp_write_value(struct resp_call *call, const struct op_result *result)
+static void unpin(void *store, uint64_t location)
 {
-	resp_write_bulk(call->out, result->value);
+	store_unpin(store, location);
+}
+
+void resp_write_value(struct resp_call *call, struct op_result *result)
+{
+	struct worker *w = call->worker;
+	struct resp_out *out = call->out;
+	/* What was fetched from the disk is no segment's: it is copied. */
+	if (result->location == 0 || result->value.len < ATTACH_MIN) {
+		resp_write_bulk(out, result->value);
+		return;
+	}
+	resp_write_bulk_length(out, result->value.len);
+	if (output_attach(&w->out, out->len, result->value, unpin, exec_of(w)->store,
+			  result->location) == 0)
+		result->location = 0;
+	else
+		resp_write_raw(out, result->value);
+	resp_write_raw(out, bytes_of("\r\n", 2));
 }
 
 bool resp_yields(struct resp_call *call)
 {
-	if (++call->keys_run % KEYS_IN_A_TURN != 0 && call->out->len < WORKER_OUT_FLUSH)
+	size_t collected = call->out->len + call->worker->out.piece_bytes;
+	if (++call->keys_run % KEYS_IN_A_TURN != 0 && collected < WORKER_OUT_FLUSH)
 		return false;
 	call->yields = true;
 	return true;

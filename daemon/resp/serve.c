@@ -95,7 +95,7 @@ static void close_out(struct input *in)
 /* Sends when much was collected. True: the client does not take it, or is broken. */
 static bool should_pause(struct input *in)
 {
-	if (in->scratch->out.len < WORKER_OUT_FLUSH)
+	if (in->scratch->out.len + in->worker->out.piece_bytes < WORKER_OUT_FLUSH)
 		return false;
 	close_out(in);
 	bool pauses = worker_should_pause(in->worker, in->session);

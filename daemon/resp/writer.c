@@ -208,6 +208,11 @@ void resp_write_bulk(struct resp_out *out, struct bytes value)
 		advance(out, put_end(put_bytes(put_header(p, '$', value.len), value)));
 }
 
+void resp_write_bulk_length(struct resp_out *out, size_t len)
+{
+	write_header(out, '$', len);
+}
+
 void resp_write_bulk_text(struct resp_out *out, const char *text)
 {
 	resp_write_bulk(out, bytes_of(text, strlen(text)));

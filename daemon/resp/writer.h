@@ -68,6 +68,9 @@ void resp_write_integer(struct resp_out *out, int64_t value);
 
 /* Appends a bulk string: any bytes. */
 void resp_write_bulk(struct resp_out *out, struct bytes value);
+
+/* Appends the head of a bulk string; its owner appends so many bytes and CR LF behind it. */
+void resp_write_bulk_length(struct resp_out *out, size_t len);
 void resp_write_bulk_text(struct resp_out *out, const char *text);
 
 /* Appends the absence of a value, and of an array: one and the same in RESP3. */

@@ -112,15 +112,15 @@ static void admin_event(struct dispatcher *d, struct session *s, uint64_t now_ns
 	}
 	enum admin_verdict verdict = admin_serve_counters(d->admin, s);
 	if (verdict == ADMIN_WAITS && c->input_ended && c->in.len > 0) {
-		s->protocol->cut(s, &c->out);
+		s->protocol->cut(s, &c->out.bytes);
 		buffer_reset(&c->in);
 	}
-	if (conn_flush(c) != 0 || (verdict == ADMIN_ENDS && c->out.len == 0) ||
-	    (verdict == ADMIN_WAITS && c->input_ended && c->out.len == 0)) {
+	if (conn_flush(c) != 0 || (verdict == ADMIN_ENDS && output_len(&c->out) == 0) ||
+	    (verdict == ADMIN_WAITS && c->input_ended && output_len(&c->out) == 0)) {
 		session_destroy(s);
 		return;
 	}
-	if (verdict == ADMIN_WAITS && c->out.len == 0) {
+	if (verdict == ADMIN_WAITS && output_len(&c->out) == 0) {
 		park_again(d, s);
 		return;
 	}

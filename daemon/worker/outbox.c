@@ -32,7 +32,7 @@ bool outbox_must_hold(struct worker *w, struct session *s)
 	if (outbox_holds(s))
 		return true;
 	/* A request that was begun and has to wait has no reply yet, but what it did. */
-	if (w->out.len == 0)
+	if (output_len(&w->out) == 0)
 		return false;
 	if (s->held_end <= committer_mark(w->shared->committer)) {
 		s->held_end = 0;

@@ -13,35 +13,36 @@ enum {
  * or produced for it. A stream stops at the first unsent byte. */
 static bool output_is_full(const struct worker *w, const struct session *s)
 {
+	size_t unsent = output_len(&s->conn.out);
 	if (s->streaming || outbox_holds(s))
-		return s->conn.out.len > 0;
-	return s->conn.out.len >=
-	       atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
+		return unsent > 0;
+	return unsent >= atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
 }
 
 bool worker_flush(struct worker *w, struct session *s)
 {
 	groups_assert_none();
 	bool holds = outbox_must_hold(w, s);
-	if (w->out.len > 0 && !s->conn.broken) {
+	if (output_len(&w->out) > 0 && !s->conn.broken) {
 		size_t max = atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);
 		max += WORKER_REPLY_MAX;
-		int rc = holds ? buffer_append(&s->conn.out, buffer_head(&w->out), w->out.len, max)
-			       : conn_write(&s->conn, buffer_head(&w->out), w->out.len, max);
+		int rc = holds ? output_move(&s->conn.out, &w->out, max)
+			       : conn_write(&s->conn, &w->out, max);
 		if (rc != 0)
 			s->conn.broken = true;
 	}
-	buffer_consume(&w->out, w->out.len);
-	if (w->out.cap > OUT_KEEP_MAX)
-		buffer_reset(&w->out);
+	output_clear(&w->out);
+	if (w->out.bytes.cap > OUT_KEEP_MAX)
+		output_reset(&w->out);
 	return !s->conn.broken;
 }
 
 bool worker_should_pause(struct worker *w, struct session *s)
 {
-	if (w->out.len < WORKER_OUT_FLUSH && s->conn.out.len == 0)
+	bool is_much = output_len(&w->out) >= WORKER_OUT_FLUSH;
+	if (!is_much && output_len(&s->conn.out) == 0)
 		return s->conn.broken;
-	if (w->out.len >= WORKER_OUT_FLUSH && !worker_flush(w, s))
+	if (is_much && !worker_flush(w, s))
 		return true;
 	return s->conn.broken || output_is_full(w, s);
 }
@@ -145,7 +146,7 @@ static void discard(struct worker *w, struct session *s)
 static enum turn_result finish(struct worker *w, struct session *s)
 {
 	enum turn_result more = s->closing && may_discard(s) ? TURN_AGAIN : TURN_IDLE;
-	if (s->conn.out.len > 0)
+	if (output_len(&s->conn.out) > 0)
 		return more;
 	if (s->conn.input_ended || s->discarded >= TURN_DISCARD_MAX)
 		return TURN_CLOSE;
@@ -176,7 +177,7 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 	if (s->conn.input_ended && s->conn.in.len > 0 && !s->streaming && !s->paused &&
 	    !s->closing) {
 		if (s->protocol->cut != NULL)
-			s->protocol->cut(s, &w->out);
+			s->protocol->cut(s, worker_out(w));
 		buffer_reset(&s->conn.in);
 	}
 	if (!worker_flush(w, s))
@@ -194,7 +195,7 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 
 bool turn_is_parkable(const struct session *s)
 {
-	return s->conn.out.len == 0 && !outbox_holds(s) && !s->waits && !s->paused &&
+	return output_len(&s->conn.out) == 0 && !outbox_holds(s) && !s->waits && !s->paused &&
 	       !s->streaming && !s->closing && !s->conn.input_ended &&
 	       list_is_empty(&s->ready_link);
 }

@@ -241,7 +241,7 @@ static void take_event(struct worker *w, const struct epoll_event *event)
 	if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		s->peer_closing = true;
 	/* Output alone matters only to somebody who waits for it. */
-	if ((input || s->conn.out.len > 0) && list_is_empty(&s->ready_link))
+	if ((input || output_len(&s->conn.out) > 0) && list_is_empty(&s->ready_link))
 		worker_make_ready(w, s);
 }
 
@@ -281,8 +281,10 @@ static uint64_t park_silent(struct worker *w)
 		if (turn_is_parkable(s)) {
 			session_park(w, s);
 		} else {
-			/* A client that neither takes its replies nor goes: looked at
-			 * again after another park_after, at least a second. */
+			/* A client that neither takes its replies nor goes: it holds no
+			 * segment of the store any longer, and is looked at again after
+			 * another park_after, at least a second. */
+			output_detach(&s->conn.out);
 			uint64_t extra = park_after < NS_PER_S ? NS_PER_S - park_after : 0;
 			s->active_ns = w->now_ns + extra;
 			list_move_tail(&w->hot, link);
@@ -511,7 +513,7 @@ void worker_fini(struct worker *w)
 	wake_close(&w->wake);
 	poller_close(&w->poller);
 	queue_fini(&w->queue);
-	buffer_reset(&w->out);
+	output_reset(&w->out);
 	free(w->in);
 	w->in = NULL;
 }

@@ -81,7 +81,7 @@ struct worker {
 	struct list ready;     /* sessions with something to do */
 	struct list streams;   /* the same, streaming: one of them is served a round */
 	struct list graveyard; /* closed in this round of the loop */
-	struct buffer out;     /* replies of the session being served */
+	struct output out;     /* replies of the session being served */
 	struct outbox outbox;  /* replies that wait for the log */
 	uint8_t *in;           /* WORKER_READ_MAX bytes of scratch */
 	void *resp;            /* the client protocol's scratch (resp/serve.h), the server's */
@@ -146,7 +146,7 @@ static inline bool worker_is_stopping(const struct worker *w)
 /* Where the replies of the session being served go. */
 static inline struct buffer *worker_out(struct worker *w)
 {
-	return &w->out;
+	return &w->out.bytes;
 }
 
 /* Lets the session have another turn. */
