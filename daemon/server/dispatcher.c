@@ -200,9 +200,31 @@ void dispatcher_run(struct dispatcher *d)
 		;
 }
 
-void dispatcher_close_ports(struct dispatcher *d)
+static bool is_any_parking(const struct dispatcher *d)
+{
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		if (worker_parks(&d->workers[i]))
+			return true;
+	}
+	return false;
+}
+
+/* What a worker parks after the last round would never be looked at. */
+static void end_parking(struct dispatcher *d, uint64_t until_ns)
+{
+	for (unsigned i = 0; i < d->worker_count; i++)
+		worker_end_parking(&d->workers[i]);
+	uint64_t now_ns = clock_monotonic_ns();
+	while (is_any_parking(d) && now_ns < until_ns) {
+		run_round(d, until_ns - now_ns);
+		now_ns = clock_monotonic_ns();
+	}
+}
+
+void dispatcher_drain(struct dispatcher *d, uint64_t until_ns)
 {
 	acceptor_close_ports(&d->acceptor, clock_monotonic_ns());
+	end_parking(d, until_ns);
 
 	/* The kernel lists what is readable in the order of arrival: after as many events
 	 * as there are parked sessions, all that has arrived by now was seen, even if

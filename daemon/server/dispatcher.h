@@ -69,8 +69,9 @@ void dispatcher_fini(struct dispatcher *d);
 /* Runs until events.signal returns false. */
 void dispatcher_run(struct dispatcher *d);
 
-/* Accepts who has connected, closes the ports and hands over every session that is
- * readable now, also those that were kept back: the first step of a drain. */
-void dispatcher_close_ports(struct dispatcher *d);
+/* Accepts who has connected, closes the ports, ends the workers' parking and then hands over
+ * every session that is readable, also those that were kept back: the first step of a stop.
+ * A worker that still may park at until_ns is not waited for any longer. */
+void dispatcher_drain(struct dispatcher *d, uint64_t until_ns);
 
 #endif

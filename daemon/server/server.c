@@ -25,7 +25,9 @@ enum {
 };
 #define TICK_NS  NS_PER_S
 #define STALL_NS (2 * NS_PER_S) /* a probe that waited longer is worth a warning */
-/* Of the five seconds that a stop may take, from the signal on. */
+/* Of the five seconds that a stop may take, from the signal on. A worker that hangs must not
+ * cost the others all of their time. */
+#define PARKING_NS        (2 * NS_PER_S)
 #define DRAIN_NS          (4 * NS_PER_S)
 #define STOP_NS           (4900 * NS_PER_MS)
 #define BUSY_GAP_PERMILLE 300 /* a worker that much busier than another sheds */
@@ -393,7 +395,7 @@ static void run(struct server *server)
 	atomic_store(&server->phase, SERVER_STOPPING);
 	server->stop_ns = clock_monotonic_ns();
 	if (server->workers_running > 0)
-		dispatcher_close_ports(&server->dispatcher);
+		dispatcher_drain(&server->dispatcher, server->stop_ns + PARKING_NS);
 }
 
 int server_run(struct conf *conf, const struct server_source *source)

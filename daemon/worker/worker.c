@@ -16,6 +16,7 @@
 enum { WATCH_WAKE = UINT16_MAX };
 
 enum { PARK_BATCH_MAX = 256 }; /* sessions parked in one round of the loop */
+#define PARK_NEVER UINT64_MAX
 
 _Static_assert((int)WORKER_MAX <= (int)COMMITTER_APPENDER,
 	       "every appender has a number of its own");
@@ -86,6 +87,14 @@ static void session_park(struct worker *w, struct session *s)
 	}
 }
 
+/* After how much silence sessions are parked: 0 at once. */
+static uint64_t park_after_ns(const struct worker *w)
+{
+	if (atomic_load_explicit(&w->keeps, memory_order_relaxed))
+		return PARK_NEVER;
+	return atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed);
+}
+
 void worker_make_ready(struct worker *w, struct session *s)
 {
 	list_move_tail(s->streaming ? &w->streams : &w->ready, &s->ready_link);
@@ -94,7 +103,7 @@ void worker_make_ready(struct worker *w, struct session *s)
 /* What follows a turn. */
 static void session_settle(struct worker *w, struct session *s, enum turn_result result)
 {
-	uint64_t park_after = atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed);
+	uint64_t park_after = park_after_ns(w);
 	switch (result) {
 	case TURN_CLOSE:
 		session_bury(w, s);
@@ -161,8 +170,7 @@ static void run_session(struct worker *w, struct job *job)
 	struct session *s = session_of_job(job);
 	s->readable = true;
 	/* Hot first, then served: an edge between the two is not lost. */
-	if (atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed) != 0 &&
-	    session_heat(w, s) != 0) {
+	if (park_after_ns(w) != 0 && session_heat(w, s) != 0) {
 		session_bury(w, s);
 		return;
 	}
@@ -268,8 +276,10 @@ static void serve_ready(struct worker *w, uint64_t ready_ns)
 /* Parks what was silent for park_after, oldest first. Returns when to look again. */
 static uint64_t park_silent(struct worker *w)
 {
-	uint64_t park_after = atomic_load_explicit(&w->shared->park_after_ns, memory_order_relaxed);
+	uint64_t park_after = park_after_ns(w);
 	unsigned budget = PARK_BATCH_MAX;
+	if (park_after == PARK_NEVER)
+		return UINT64_MAX;
 	LIST_FOREACH_SAFE(link, next, &w->hot)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
@@ -312,7 +322,8 @@ static void close_lingering(struct worker *w)
 /* Another worker is less busy: gives it one connection that is in use. */
 static void shed_one(struct worker *w)
 {
-	if (!atomic_exchange_explicit(&w->shed, false, memory_order_relaxed))
+	if (!atomic_exchange_explicit(&w->shed, false, memory_order_relaxed) ||
+	    park_after_ns(w) == PARK_NEVER)
 		return;
 	for (struct list *link = w->hot.prev; link != &w->hot; link = link->prev) {
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
@@ -323,7 +334,14 @@ static void shed_one(struct worker *w)
 	}
 }
 
-/* Takes the order to stop: every session gets one more look at its socket. */
+/* Tells the dispatcher, after the last session that was parked. */
+static void keep_begin(struct worker *w)
+{
+	atomic_store_explicit(&w->keeps, true, memory_order_release);
+	wake_signal(w->shared->dispatcher_wake);
+}
+
+/* Every session gets one more look at its socket. */
 static void drain_begin(struct worker *w)
 {
 	w->draining = true;
@@ -333,6 +351,16 @@ static void drain_begin(struct worker *w)
 		s->readable = true;
 		worker_make_ready(w, s);
 	}
+}
+
+/* The two steps of a stop. */
+static void take_orders(struct worker *w)
+{
+	if (!atomic_load_explicit(&w->keeps, memory_order_relaxed) &&
+	    atomic_load_explicit(&w->shall_keep, memory_order_relaxed))
+		keep_begin(w);
+	if (!w->draining && worker_is_stopping(w))
+		drain_begin(w);
 }
 
 static bool is_late(const struct worker *w)
@@ -390,9 +418,7 @@ static void *worker_main(void *arg)
 	busy_begin(&w->busy, w->now_ns);
 	for (;;) {
 		close_lingering(w);
-		if (!w->draining &&
-		    atomic_load_explicit(&w->drain_until_ns, memory_order_acquire) != 0)
-			drain_begin(w);
+		take_orders(w);
 		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
 		uint64_t timeout = loop_timeout(w);
@@ -452,6 +478,12 @@ int worker_start(struct worker *w)
 {
 	int rc = pthread_create(&w->thread, NULL, worker_main, w);
 	return rc == 0 ? 0 : dht_error_from_errno(rc);
+}
+
+void worker_end_parking(struct worker *w)
+{
+	atomic_store_explicit(&w->shall_keep, true, memory_order_relaxed);
+	wake_signal(&w->wake);
 }
 
 void worker_stop(struct worker *w, uint64_t until_ns)

@@ -88,6 +88,8 @@ struct worker {
 	uint64_t now_ns;       /* when the running job or event was started */
 	bool has_written;      /* in this round of the loop */
 	bool draining;
+	_Atomic bool shall_keep;         /* told to park no session any more */
+	_Atomic bool keeps;              /* parks none, and keeps them hot; it writes this */
 	_Atomic uint64_t drain_until_ns; /* 0: not told to stop */
 	struct job probe;                /* the watchdog's no-op */
 	_Atomic uint64_t probe_since;    /* when it was queued; 0 when it has run */
@@ -101,6 +103,16 @@ struct worker {
 int worker_init(struct worker *w, unsigned index, uint32_t queue_max,
 		struct worker_shared *shared) DHT_MUST_CHECK;
 int worker_start(struct worker *w) DHT_MUST_CHECK;
+
+/* Tells the worker, before a stop, to park no session any more, whatever the settings say:
+ * those that are silent stay hot. It wakes the dispatcher when it does so, and all that it
+ * parked before is at the dispatcher then (worker_parks is false). */
+void worker_end_parking(struct worker *w);
+
+static inline bool worker_parks(const struct worker *w)
+{
+	return !atomic_load_explicit(&w->keeps, memory_order_acquire);
+}
 
 /* Tells the worker to answer what has arrived, close its sessions and end, at the
  * latest at until_ns. worker_join waits for the thread until then; false: it still

@@ -8,6 +8,7 @@
  *         number of the error: reading that needs no descriptor.
  *             accept4     every call
  *             epoll_add   epoll_ctl with EPOLL_CTL_ADD
+ *             epoll_del   epoll_ctl with EPOLL_CTL_DEL
  *             epoll_wait  every call
  *             fdatasync   every call
  *             wake        write of as many bytes as an eventfd takes
@@ -64,6 +65,8 @@ int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
 	if (op == EPOLL_CTL_ADD && has_fault("epoll_add"))
+		return -1;
+	if (op == EPOLL_CTL_DEL && has_fault("epoll_del"))
 		return -1;
 	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
 }

@@ -13,7 +13,8 @@ from harness import wait_until
 from test_idle import assert_idle
 from threads import threads_of
 
-SYS_FUTEX, SYS_CLOCK_NANOSLEEP = 202, 230  # on x86-64
+SYS_FUTEX, SYS_CLOCK_NANOSLEEP, SYS_EPOLL_PWAIT = 202, 230, 281  # on x86-64
+MANY_PINGS = 3000  # more than one turn reads: so the connection becomes hot
 SMALL = ("store.segment_size=1MiB", "store.max_value_size=256KiB")
 
 
@@ -170,9 +171,13 @@ def test_a_disk_that_cannot_be_read_stops_the_node(cold):
 
 def is_in(node, thread, call):
     """Whether a thread is in a system call."""
-    task = threads_of(node.pid, thread)[0]
-    now = pathlib.Path(f"/proc/{node.pid}/task/{task}/syscall").read_text()
-    return now.startswith(f"{call} ")
+    return call_of(node, threads_of(node.pid, thread)[0]) == call
+
+
+def call_of(node, task):
+    """The system call that a thread is in, or None."""
+    now = pathlib.Path(f"/proc/{node.pid}/task/{task}/syscall").read_text().split()[0]
+    return int(now) if now.isdigit() else None
 
 
 @pytest.mark.threads
@@ -213,6 +218,24 @@ def test_a_stop_answers_what_came_while_replies_were_held(make_node, park_after)
 
 
 @pytest.mark.threads
+@pytest.mark.parametrize("park_after", ["0", "50ms"])
+def test_a_stop_answers_who_was_about_to_be_parked(make_node, park_after):
+    node, faults = faulty(make_node, "workers.count=1", f"workers.park_after={park_after}",
+                          *SMALL)
+    with node.client() as client:
+        with faults.of("epoll_del", "wait"):
+            client.send_bytes(client.encode("PING") * MANY_PINGS)
+            wait_until(lambda: is_in(node, "dhtd/w", SYS_CLOCK_NANOSLEEP), "it is being parked")
+            client.send("PING")
+            node.signal(15)
+            wait_until(lambda: b"msg=\"stopping\"" in node.log())
+            wait_until(lambda: call_of(node, node.pid) in (SYS_FUTEX, SYS_EPOLL_PWAIT),
+                       "the dispatcher can only wait for the worker")
+        assert [client.receive() for _ in range(MANY_PINGS + 1)] == ["PONG"] * (MANY_PINGS + 1)
+    assert node.wait_exit() == 0
+
+
+@pytest.mark.threads
 def test_a_stop_with_a_read_under_way(cold):
     node, faults = cold
     with node.client() as client, node.client() as gone:
@@ -229,12 +252,11 @@ def test_a_stop_with_a_read_under_way(cold):
 
 
 def release_with_an_event(node, faults):
-    pings = 3000  # more than one turn reads: so the session becomes hot
     before = node.queues()["workers"][0]["requests"]
     with node.client() as client, node.client() as other:
         with faults.of("fdatasync", "wait"), contextlib.ExitStack() as stack:
-            client.send_bytes(client.encode("PING") * pings + client.encode("SET", "k", "v"))
-            wait_until(lambda: node.queues()["workers"][0]["requests"] > before + pings,
+            client.send_bytes(client.encode("PING") * MANY_PINGS + client.encode("SET", "k", "v"))
+            wait_until(lambda: node.queues()["workers"][0]["requests"] > before + MANY_PINGS,
                        "the reply is held back")
             stack.enter_context(faults.of("epoll_wait", "wait"))
             assert other.call("PING") == "PONG"
@@ -242,8 +264,8 @@ def release_with_an_event(node, faults):
             faults.clear("fdatasync")
             wait_until(lambda: is_in(node, "dhtd/commit", SYS_FUTEX), "the log is synced")
             client.send("GET", "k")
-        replies = [client.receive() for _ in range(pings + 2)]
-        assert replies == ["PONG"] * pings + ["OK", b"v"]
+        replies = [client.receive() for _ in range(MANY_PINGS + 2)]
+        assert replies == ["PONG"] * MANY_PINGS + ["OK", b"v"]
         wait_until(lambda: node.queues()["dispatcher"]["parked"] == 2, "both are parked")
     wait_until(lambda: node.queues()["dispatcher"]["parked"] == 0, "both are forgotten")
 
