@@ -120,7 +120,7 @@ static void admin_event(struct dispatcher *d, struct session *s, uint64_t now_ns
 		session_destroy(s);
 		return;
 	}
-	if (verdict == ADMIN_WAITS && output_len(&c->out) == 0) {
+	if (verdict == ADMIN_WAITS && output_len(&c->out) == 0 && !d->parks_no_more) {
 		park_again(d, s);
 		return;
 	}
@@ -225,6 +225,7 @@ void dispatcher_drain(struct dispatcher *d, uint64_t until_ns)
 {
 	acceptor_close_ports(&d->acceptor, clock_monotonic_ns());
 	end_parking(d, until_ns);
+	d->parks_no_more = true;
 
 	/* The kernel lists what is readable in the order of arrival: after as many events
 	 * as there are parked sessions, all that has arrived by now was seen, even if

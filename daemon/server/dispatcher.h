@@ -53,6 +53,7 @@ struct dispatcher {
 	unsigned worker_count;
 	unsigned turn;         /* where the search for the least loaded worker begins */
 	struct list kept_back; /* sessions for which every queue was full */
+	bool parks_no_more;    /* in its last rounds: a worker reads the rest of what has come */
 	struct dispatcher_events events;
 	struct dispatcher_stats stats;
 };

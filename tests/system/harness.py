@@ -202,18 +202,27 @@ class AdminConnection(Connection):
         super().__init__(connected)
         self.calls = 0
 
-    def send(self, command, call_id=None, **fields):
-        """Sends one request, such as send("put", key=b"k", value=b"v"); returns its call_id."""
-        self.calls += 1
-        request = admin_schema().AdminRequest(call_id=call_id or self.calls)
+    @staticmethod
+    def frame(payload):
+        return len(payload).to_bytes(4, "big") + payload
+
+    def encode(self, command, call_id, **fields):
+        """The frame of one request, such as encode("put", 7, key=b"k", value=b"v")."""
+        request = admin_schema().AdminRequest(call_id=call_id)
         message = getattr(request, command)
         message.SetInParent()
         message.MergeFrom(type(message)(**fields))
-        self.send_frame(request.SerializeToString())
-        return request.call_id
+        return self.frame(request.SerializeToString())
+
+    def send(self, command, call_id=None, **fields):
+        """Sends one request, such as send("put", key=b"k", value=b"v"); returns its call_id."""
+        self.calls += 1
+        call_id = call_id or self.calls
+        self.send_bytes(self.encode(command, call_id, **fields))
+        return call_id
 
     def send_frame(self, payload):
-        self.send_bytes(len(payload).to_bytes(4, "big") + payload)
+        self.send_bytes(self.frame(payload))
 
     def receive(self):
         """The next AdminResponse."""

@@ -510,6 +510,21 @@ def test_admin_requests_that_have_arrived_are_answered(make_node):
     assert node.wait_exit() == 0
 
 
+def test_counters_that_were_asked_for_are_answered(make_node):
+    """More requests of one connection than the dispatcher reads in its last rounds."""
+    node = make_node("workers.count=1")
+    with node.admin() as admin:
+        admin.call("log_level")
+        stop_process(node.pid)
+        admin.send_bytes(b"".join(admin.encode("log_level", n) for n in range(1, 4001)))
+        node.signal(signal.SIGTERM)
+        continue_process(node.pid)
+        for number in range(1, 4001):
+            assert admin.receive().call_id == number
+        assert admin.is_closed()
+    assert node.wait_exit() == 0
+
+
 def test_clients_that_do_not_read_cannot_delay_the_stop(make_node):
     node = make_node("workers.count=2")
     clients = [node.client() for _ in range(4)]
