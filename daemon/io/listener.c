@@ -137,6 +137,9 @@ static int lock_unix(struct lockfile *lock, const char *path, char why[LISTENER_
 			 path);
 	else if (rc == DHT_EINVAL)
 		snprintf(why, LISTENER_WHY_MAX, "%s exists and is not a lock file", lock_path);
+	else if (rc != 0 && errno == ENOENT)
+		snprintf(why, LISTENER_WHY_MAX, "cannot listen at %s: its directory does not exist",
+			 path);
 	else if (rc != 0)
 		snprintf(why, LISTENER_WHY_MAX, "cannot listen at %s: cannot lock %s: %s", path,
 			 lock_path, strerror(errno));

@@ -244,17 +244,21 @@ static void wire_dispatcher(struct server *server)
 static int start(struct server *server)
 {
 	char why[DATADIR_WHY_MAX] = "";
+	const char *hint = "";
 	int rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
 	if (rc == 0) {
 		wire_dispatcher(server);
 		rc = acceptor_listen_admin(&server->dispatcher.acceptor, server->conf.listen_admin,
 					   why);
+		if (rc != 0)
+			hint = "; listen.admin in the configuration, or --set listen.admin=PATH, "
+			       "names another socket";
 	}
 	if (rc == 0)
 		rc = server_open_begin(server);
 	if (rc != 0)
-		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
-			  why[0] != '\0' ? why : dht_error_text(rc));
+		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s%s\"",
+			  why[0] != '\0' ? why : dht_error_text(rc), hint);
 	return rc;
 }
 
