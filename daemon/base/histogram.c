@@ -44,11 +44,25 @@ void histogram_init(struct histogram *h)
 	memset(h, 0, sizeof(*h));
 }
 
+void histogram_clear(struct histogram *h)
+{
+	atomic_store_explicit(&h->count, 0, memory_order_relaxed);
+	atomic_store_explicit(&h->max_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&h->sum_ns, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < HISTOGRAM_CELLS; i++)
+		atomic_store_explicit(&h->cells[i], 0, memory_order_relaxed);
+}
+
 void histogram_record(struct histogram *h, uint64_t ns)
 {
-	cell_add(&h->cells[cell_of(ns)], 1);
-	cell_add(&h->sum_ns, ns);
-	cell_add(&h->count, 1);
+	histogram_record_many(h, ns, 1);
+}
+
+void histogram_record_many(struct histogram *h, uint64_t ns, uint64_t events)
+{
+	cell_add(&h->cells[cell_of(ns)], events);
+	cell_add(&h->sum_ns, ns * events);
+	cell_add(&h->count, events);
 	if (ns > cell_get(&h->max_ns))
 		atomic_store_explicit(&h->max_ns, ns, memory_order_relaxed);
 }
@@ -82,6 +96,16 @@ uint64_t histogram_quantile_ns(const struct histogram *h, unsigned permille)
 		}
 	}
 	return histogram_max_ns(h);
+}
+
+uint64_t histogram_count_below(const struct histogram *h, unsigned power)
+{
+	DHT_ASSERT(power >= HISTOGRAM_SUB_BITS);
+	unsigned end = (power - HISTOGRAM_SUB_BITS + 1) * HISTOGRAM_SUB;
+	uint64_t count = 0;
+	for (unsigned i = 0; i < HISTOGRAM_CELLS && i < end; i++)
+		count += cell_get(&h->cells[i]);
+	return count;
 }
 
 uint64_t histogram_max_ns(const struct histogram *h)

@@ -190,6 +190,26 @@ START_TEST(histogram_quantiles_are_within_a_cell)
 }
 END_TEST
 
+START_TEST(histogram_counts_many_and_is_emptied)
+{
+	struct histogram *h = calloc(1, sizeof(*h));
+	histogram_record_many(h, 1023, 5);
+	histogram_record_many(h, 1024, 7);
+	histogram_record(h, 3);
+	ck_assert_uint_eq(histogram_count(h), 13);
+	ck_assert_uint_eq(histogram_count_below(h, 3), 1);
+	ck_assert_uint_eq(histogram_count_below(h, 9), 1);
+	ck_assert_uint_eq(histogram_count_below(h, 10), 6);
+	ck_assert_uint_eq(histogram_count_below(h, 11), 13);
+	ck_assert_uint_eq(histogram_count_below(h, 63), 13);
+	histogram_clear(h);
+	ck_assert_uint_eq(histogram_count(h), 0);
+	ck_assert_uint_eq(histogram_max_ns(h), 0);
+	ck_assert_uint_eq(histogram_count_below(h, 63), 0);
+	free(h);
+}
+END_TEST
+
 static char last_line[LOG_LINE_MAX];
 static int lines;
 
@@ -225,4 +245,4 @@ UNIT_MAIN("base", 4, errors_have_distinct_numbers_and_texts,
 	  buffer_refuses_more_than_its_bound_and_stays_as_it_was,
 	  buffer_reuses_its_front_without_growing, buffer_gives_back_what_it_does_not_need,
 	  list_keeps_order_through_moves_and_splices, histogram_quantiles_are_within_a_cell,
-	  log_filters_by_level_and_keeps_a_line_a_line)
+	  histogram_counts_many_and_is_emptied, log_filters_by_level_and_keeps_a_line_a_line)
