@@ -28,6 +28,7 @@ struct batched {
 };
 
 struct resp_scratch {
+	struct resp_stats *stats;
 	struct resp_request request; /* one that does not go into a batch */
 	struct resp_out out;
 	size_t batch_len;
@@ -46,11 +47,16 @@ struct input {
 	uint64_t requests;
 };
 
-void *resp_scratch_create(void)
+void *resp_scratch_create(struct resp_port *port)
 {
 	struct resp_scratch *scratch = calloc(1, sizeof(*scratch));
 	if (scratch == NULL)
 		return NULL;
+	scratch->stats = resp_stats_create(&port->stats);
+	if (scratch->stats == NULL) {
+		free(scratch);
+		return NULL;
+	}
 	resp_request_init(&scratch->request);
 	resp_out_init(&scratch->out, WORKER_REPLY_MAX);
 	return scratch;
@@ -63,7 +69,13 @@ void resp_scratch_destroy(void *opaque)
 		return;
 	resp_request_fini(&scratch->request);
 	resp_out_fini(&scratch->out);
+	resp_stats_destroy(scratch->stats);
 	free(scratch);
+}
+
+const struct resp_stats *resp_scratch_stats(const void *scratch)
+{
+	return ((const struct resp_scratch *)scratch)->stats;
 }
 
 /* ---- Output: written where the worker sends from ----------------------------------- */
@@ -242,4 +254,5 @@ void resp_port_init(struct resp_port *port)
 		    .input = resp_input,
 		},
 	};
+	resp_stats_shared_init(&port->stats);
 }

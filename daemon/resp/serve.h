@@ -32,7 +32,10 @@ struct resp_session {
 };
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */
-void *resp_scratch_create(void);
+void *resp_scratch_create(struct resp_port *port);
 void resp_scratch_destroy(void *scratch);
+
+/* What the worker counts; any thread. */
+const struct resp_stats *resp_scratch_stats(const void *scratch);
 
 #endif

@@ -116,6 +116,8 @@ static void on_tick(void *ctx, uint64_t now_ns)
 		server_open_tell(server);
 	if (server->is_built)
 		watch_store(server, now_ns - server->sampled_ns);
+	if (atomic_load(&server->phase) == SERVER_SERVING)
+		resp_port_sample(&server->port, now_ns);
 	balance(server, now_ns);
 	probe(server, now_ns);
 }
@@ -170,7 +172,7 @@ static int make_workers(struct server *server)
 		if (rc != 0)
 			return rc;
 		server->worker_count = i + 1;
-		w->resp = resp_scratch_create();
+		w->resp = resp_scratch_create(&server->port);
 		if (w->resp == NULL)
 			return DHT_ENOMEM;
 	}
@@ -210,6 +212,8 @@ static int build(struct server *server)
 		rc = server_commit_first(server);
 	if (rc == 0)
 		rc = make_workers(server);
+	if (rc == 0)
+		rc = server_port_tell(server);
 	background_init(&server->background, &server->exec, &server->committer, server->workers,
 			server->worker_count);
 	if (rc == 0)
@@ -232,7 +236,6 @@ static void wire_dispatcher(struct server *server)
 	server_view_init(server, &view);
 	admin_init(&server->admin, &view, server->conf.store_max_value_size_bytes);
 	d->acceptor.sessions = &server->sessions;
-	resp_port_init(&server->port);
 	d->acceptor.client_protocol = &server->port.protocol;
 	d->acceptor.admin_protocol = &server->admin.protocol;
 	d->admin = &server->admin;
@@ -356,6 +359,7 @@ static void tear_down(struct server *server)
 	}
 	free(server->workers);
 	free(server->busy_before);
+	resp_port_fini(&server->port);
 	node_fini(&server->node);
 	if (server->is_built) {
 		housekeeper_fini(&server->housekeeper);
@@ -435,6 +439,7 @@ int server_run(struct conf *conf, const struct server_source *source)
 	    .sessions = &server->sessions,
 	    .exec = &server->exec,
 	};
+	resp_port_init(&server->port);
 	server_apply_settings(server);
 	raise_descriptors(server);
 	if (rc == 0)

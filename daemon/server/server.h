@@ -117,6 +117,10 @@ void server_open_describe(const struct server *server, char *out, size_t size);
 void server_commit_init(struct server *server);
 int server_commit_first(struct server *server) DHT_MUST_CHECK;
 
+/* server/port.c: tells the client port of the node, once the store is open and the workers are
+ * made. DHT_ENOMEM. */
+int server_port_tell(struct server *server) DHT_MUST_CHECK;
+
 /* server/settings.c: puts the reloadable settings where they work; reads the configuration
  * again and does that, telling the log what has changed and what is wrong. */
 void server_apply_settings(struct server *server);

@@ -44,6 +44,11 @@ void store_count(const struct store *store, struct store_counts *counts)
 		count_files(store, counts);
 }
 
+uint32_t store_keys(const struct store *store, uint32_t block)
+{
+	return atomic_load_explicit(&store_block(store, block)->keys, memory_order_relaxed);
+}
+
 uint32_t store_expiring(const struct store *store, uint32_t block)
 {
 	return atomic_load_explicit(&store_block(store, block)->expiring, memory_order_relaxed);

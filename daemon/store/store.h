@@ -362,6 +362,9 @@ void store_count(const struct store *store, struct store_counts *counts);
 /* The same of all blocks. */
 uint64_t store_expiring_total(const struct store *store);
 
+/* The number of keys of a block, as counted in `keys`. */
+uint32_t store_keys(const struct store *store, uint32_t block);
+
 /* The number of keys of a block that have an expiry; 0: none of them can expire. */
 uint32_t store_expiring(const struct store *store, uint32_t block);
 

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resp/port.h"
+
+#include <stdlib.h>
+
+#include "io/clock.h"
+#include "resp/serve.h"
+
+void resp_port_fini(struct resp_port *port)
+{
+	resp_stats_shared_fini(&port->stats);
+	ring_map_destroy(port->node.map);
+	free(port->node.executable);
+	free(port->node.config_file);
+	port->node.map = NULL;
+	port->node.executable = port->node.config_file = NULL;
+}
+
+const struct resp_stats *resp_port_stats(const struct resp_port *port, unsigned i)
+{
+	return resp_scratch_stats(port->node.workers[i].resp);
+}
+
+struct resp_stats_total resp_port_total(const struct resp_port *port)
+{
+	struct resp_stats_total total = {0};
+	for (unsigned i = 0; i < port->node.worker_count; i++)
+		resp_stats_sum_total(resp_port_stats(port, i), &total);
+	return total;
+}
+
+void resp_port_sample(struct resp_port *port, uint64_t now_ns)
+{
+	uint64_t elapsed_ns = now_ns - port->sampled_ns;
+	uint64_t calls = resp_port_total(port).calls;
+	/* After a reset there are fewer. */
+	uint64_t ran = calls >= port->sampled_calls ? calls - port->sampled_calls : calls;
+	if (elapsed_ns == 0)
+		return;
+	if (port->sampled_ns != 0)
+		atomic_store_explicit(&port->requests_per_s, ran * NS_PER_S / elapsed_ns,
+				      memory_order_relaxed);
+	port->sampled_ns = now_ns;
+	port->sampled_calls = calls;
+}
