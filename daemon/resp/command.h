@@ -69,12 +69,14 @@ struct resp_call {
 	struct session *session;
 	struct resp_session *state;
 	struct resp_port *port;
+	struct resp_stats *stats;
 	const struct resp_command *command;
 	const struct bytes *args; /* args[0] is the command's name */
 	size_t argc;
 	struct store_key key; /* of the first key, looked up already; key.data NULL: of none */
 	struct resp_out *out; /* the handler writes exactly one reply, unless the session waits */
 	uint32_t keys_run;    /* by a command on several keys in this turn */
+	bool has_run;         /* the handler was called */
 	bool yields;          /* it lets others have a turn; the request comes again */
 };
 

@@ -94,6 +94,7 @@ void resp_run(struct resp_call *call)
 		reply_arity(call);
 		return;
 	}
+	call->has_run = true;
 	call->command->run(call);
 }
 
@@ -103,7 +104,11 @@ bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result
 {
 	op->key = call->key.key.data == op->key.key.data ? call->key
 							 : exec_key(call->worker, op->key.key);
-	return exec_run(call->worker, call->session, op, result) == 0;
+	if (exec_run(call->worker, call->session, op, result) != 0)
+		return false;
+	if (op->kind == OP_GET || op->kind == OP_TTL)
+		resp_stats_looked_up(call->stats, result->status == 0);
+	return true;
 }
 
 void resp_op_done(struct resp_call *call, const struct op_result *result)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "io/clock.h"
 #include "resp/run.h"
 #include "resp/table.h"
 
@@ -122,6 +123,27 @@ static struct bytes rest_of(const struct input *in)
 	return bytes_of(in->data + in->used, in->len - in->used);
 }
 
+/* Counts a request that was answered with what stands behind reply_at in the output. */
+static void count(struct input *in, const struct resp_call *call, size_t reply_at, uint64_t ns)
+{
+	struct resp_stats *stats = in->scratch->stats;
+	const struct resp_out *out = call->out;
+	bool is_error = out->len > reply_at && out->data[reply_at] == '-';
+	if (is_error)
+		resp_stats_error(stats,
+				 bytes_of(out->data + reply_at + 1, out->len - reply_at - 1));
+	if (call->command == NULL)
+		return;
+	if (call->has_run)
+		resp_stats_ran(stats, call->command, 1, ns);
+	if (is_error && call->has_run)
+		resp_stats_failed(stats, call->command);
+	else if (is_error)
+		resp_stats_rejected(stats, call->command);
+	if (resp_stats_is_slow(stats, ns))
+		resp_stats_slow(stats, call, ns);
+}
+
 /* Runs a request of so many bytes. False: nothing more is to be run in this turn. */
 static bool run(struct input *in, const struct batched *request)
 {
@@ -131,17 +153,21 @@ static bool run(struct input *in, const struct batched *request)
 	    .session = s,
 	    .state = in->state,
 	    .port = resp_port_of(s),
+	    .stats = in->scratch->stats,
 	    .command = request->command,
 	    .args = request->args,
 	    .argc = request->argc,
 	    .key = request->key,
 	    .out = &in->scratch->out,
 	};
+	size_t reply_at = call.out->len;
+	uint64_t started_ns = clock_monotonic_ns();
 	resp_run(&call);
 	if (s->waits || call.yields) {
 		s->paused = true;
 		return false;
 	}
+	count(in, &call, reply_at, clock_monotonic_ns() - started_ns);
 	in->used += request->size;
 	in->requests++;
 	return !s->closing;
@@ -228,6 +254,7 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	    .len = len,
 	};
 	bool goes_on = true;
+	resp_stats_begin(in.scratch->stats);
 	open_out(&in);
 	while (goes_on && in.used < len) {
 		in.scratch->batch_len = 0;
