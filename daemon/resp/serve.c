@@ -11,6 +11,7 @@
 enum {
 	BATCH_REQUESTS = 32, /* looked up before the first of them runs */
 	BATCH_ARGS = 160,    /* of all of them */
+	SHORT_MAX = 4096,    /* bytes of a request that is not measured on its own */
 };
 
 static const struct resp_limits limits = {
@@ -46,6 +47,9 @@ struct input {
 	const uint8_t *data;
 	size_t len, used;
 	uint64_t requests;
+	uint64_t clock_ns;                          /* up to here time was accounted for */
+	uint32_t counted;                           /* requests since then, all of one command */
+	const struct resp_command *counted_command; /* that one, which may be a subcommand */
 };
 
 void *resp_scratch_create(struct resp_port *port)
@@ -105,47 +109,85 @@ static void close_out(struct input *in)
 	out->len = out->size = out->cap = 0;
 }
 
-/* Sends when much was collected. True: the client does not take it, or is broken. */
-static bool should_pause(struct input *in)
+/* ---- Counting and timing ------------------------------------------------------------ */
+
+/* Accounts for the time since the last call: it went to the requests that were counted, all
+ * of one command, and to reading and parsing them. Returns that time. */
+static uint64_t stop_clock(struct input *in)
 {
-	if (in->scratch->out.len + in->worker->out.piece_bytes < WORKER_OUT_FLUSH)
-		return false;
-	close_out(in);
-	bool pauses = worker_should_pause(in->worker, in->session);
-	open_out(in);
-	return pauses;
+	uint64_t now_ns = clock_monotonic_ns(), ns = now_ns - in->clock_ns;
+	if (in->counted > 0)
+		resp_stats_ran(in->scratch->stats, in->counted_command, in->counted, ns);
+	in->counted = 0;
+	in->clock_ns = now_ns;
+	return ns;
 }
 
-/* ---- Input ------------------------------------------------------------------------- */
+/* True if the request is one of many that take next to no time each: neighbours of one
+ * command are measured together then. Should that take long, it is something else that was
+ * slow, and the last of them stands in the slow log for it. */
+static bool is_short(const struct batched *request)
+{
+	const struct resp_command *command = request->command;
+	if (command == NULL || request->size > SHORT_MAX)
+		return false;
+	return command->first_key != 0 ? command->first_key == command->last_key
+				       : (command->flags & RESP_CMD_FAST) != 0;
+}
+
+/* Counts a request that ran. next is the one that runs behind it at once, or NULL. */
+static void count_run(struct input *in, const struct resp_call *call, const struct batched *request,
+		      const struct batched *next)
+{
+	if (in->counted_command != call->command && in->counted > 0)
+		stop_clock(in); /* what came between was rejected */
+	in->counted_command = call->command;
+	in->counted++;
+	if (next != NULL && next->command == request->command && is_short(request) &&
+	    is_short(next))
+		return;
+	uint64_t ns = stop_clock(in);
+	if (resp_stats_is_slow(in->scratch->stats, ns))
+		resp_stats_slow(in->scratch->stats, call, ns);
+}
+
+/* Counts the errors among the replies; this one stands behind reply_at. */
+static void count_error(struct input *in, const struct resp_call *call, size_t reply_at)
+{
+	struct resp_stats *stats = in->scratch->stats;
+	const struct resp_out *out = call->out;
+	if (out->len <= reply_at || out->data[reply_at] != '-')
+		return;
+	resp_stats_error(stats, bytes_of(out->data + reply_at + 1, out->len - reply_at - 1));
+	if (call->has_run)
+		resp_stats_failed(stats, call->command);
+	else if (call->command != NULL)
+		resp_stats_rejected(stats, call->command);
+}
+
+/* ---- Requests ------------------------------------------------------------------------ */
 
 static struct bytes rest_of(const struct input *in)
 {
 	return bytes_of(in->data + in->used, in->len - in->used);
 }
 
-/* Counts a request that was answered with what stands behind reply_at in the output. */
-static void count(struct input *in, const struct resp_call *call, size_t reply_at, uint64_t ns)
+/* Sends when much was collected. True: the client does not take it, or is broken. */
+static bool should_pause(struct input *in)
 {
-	struct resp_stats *stats = in->scratch->stats;
-	const struct resp_out *out = call->out;
-	bool is_error = out->len > reply_at && out->data[reply_at] == '-';
-	if (is_error)
-		resp_stats_error(stats,
-				 bytes_of(out->data + reply_at + 1, out->len - reply_at - 1));
-	if (call->command == NULL)
-		return;
-	if (call->has_run)
-		resp_stats_ran(stats, call->command, 1, ns);
-	if (is_error && call->has_run)
-		resp_stats_failed(stats, call->command);
-	else if (is_error)
-		resp_stats_rejected(stats, call->command);
-	if (resp_stats_is_slow(stats, ns))
-		resp_stats_slow(stats, call, ns);
+	if (in->scratch->out.len + in->worker->out.piece_bytes < WORKER_OUT_FLUSH)
+		return false;
+	stop_clock(in);
+	close_out(in);
+	bool pauses = worker_should_pause(in->worker, in->session);
+	open_out(in);
+	in->clock_ns = clock_monotonic_ns();
+	return pauses;
 }
 
-/* Runs a request of so many bytes. False: nothing more is to be run in this turn. */
-static bool run(struct input *in, const struct batched *request)
+/* Runs a request; next is the one that is to run behind it, if that is known. False: nothing
+ * more is to be run in this turn. */
+static bool run(struct input *in, const struct batched *request, const struct batched *next)
 {
 	struct session *s = in->session;
 	struct resp_call call = {
@@ -161,13 +203,14 @@ static bool run(struct input *in, const struct batched *request)
 	    .out = &in->scratch->out,
 	};
 	size_t reply_at = call.out->len;
-	uint64_t started_ns = clock_monotonic_ns();
 	resp_run(&call);
 	if (s->waits || call.yields) {
 		s->paused = true;
 		return false;
 	}
-	count(in, &call, reply_at, clock_monotonic_ns() - started_ns);
+	count_error(in, &call, reply_at);
+	if (call.has_run)
+		count_run(in, &call, request, next);
 	in->used += request->size;
 	in->requests++;
 	return !s->closing;
@@ -212,7 +255,8 @@ static bool run_batch(struct input *in)
 			in->session->paused = true;
 			return false;
 		}
-		if (!run(in, &scratch->batch[i]))
+		const struct batched *request = &scratch->batch[i];
+		if (!run(in, request, i + 1 < scratch->batch_len ? request + 1 : NULL))
 			return false;
 	}
 	return true;
@@ -240,7 +284,7 @@ static bool run_one(struct input *in)
 	    .argc = request->argc,
 	    .size = request->consumed,
 	};
-	return run(in, &one);
+	return run(in, &one, NULL);
 }
 
 static size_t resp_input(struct worker *w, struct session *s, const uint8_t *data, size_t len)
@@ -254,6 +298,7 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	    .len = len,
 	};
 	bool goes_on = true;
+	in.clock_ns = clock_monotonic_ns();
 	resp_stats_begin(in.scratch->stats);
 	open_out(&in);
 	while (goes_on && in.used < len) {
@@ -262,6 +307,8 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 			collect(&in);
 		goes_on = in.scratch->batch_len > 0 ? run_batch(&in) : run_one(&in);
 	}
+	if (in.counted > 0)
+		stop_clock(&in);
 	close_out(&in);
 	resp_request_trim(&in.scratch->request);
 	worker_count_requests(w, in.requests);
