@@ -15,8 +15,8 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 	switch (op->kind) {
 	case OP_PUT:
 		if (status == DHT_EPRECOND)
-			text = op->condition == OP_IF_ABSENT ? "the key exists"
-							     : "the key does not exist";
+			text = op->conditions == OP_IF_ABSENT ? "the key exists"
+							      : "the key does not exist";
 		break;
 	case OP_CAS_VALUE:
 		if (status == DHT_EPRECOND)
@@ -29,6 +29,8 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 	case OP_GET:
 	case OP_DEL:
 	case OP_INCR:
+	case OP_INCR_FLOAT:
+	case OP_APPEND:
 	case OP_EXPIRE:
 	case OP_TTL:
 		break;

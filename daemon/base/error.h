@@ -36,7 +36,8 @@
 	X(DHT_EUNAVAIL, 21, 4, "daemon not reachable")                                             \
 	X(DHT_ESTOPPING, 22, 1, "the node is stopping")                                            \
 	X(DHT_EDAMAGED, 23, 1, "the disk failed or lied")                                          \
-	X(DHT_ESTARTING, 24, 1, "the node is starting: dhtctl status shows how far it is")
+	X(DHT_ESTARTING, 24, 1, "the node is starting: dhtctl status shows how far it is")         \
+	X(DHT_EOVERFLOW, 25, 1, "increment or decrement would overflow")
 
 enum dht_error {
 #define X(name, number, exit_code, text) name = -(number),

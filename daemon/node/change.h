@@ -8,29 +8,39 @@
  *         has come counts as absent, and an operation that would leave it there writes
  *         a tombstone instead, so that clocks cannot make a key come and go.
  * Thread  any; pure.
+ * Errors  DHT_ENOMEM is a result like others: the operation has changed nothing.
  */
 #ifndef DHT_NODE_CHANGE_H
 #define DHT_NODE_CHANGE_H
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "node/op.h"
 
 struct change {
 	bool changes;          /* a new record is to be written */
 	bool is_expiry;        /* it is the expired record's tombstone, not the operation's wish */
 	enum record_kind kind; /* VALUE or TOMBSTONE, if it changes */
-	struct bytes value;    /* may point to digits */
+	struct bytes value;    /* of op or base, or derived */
 	uint64_t expires_ms;
-	char digits[OP_NUMBER_MAX]; /* INCR's new value */
 };
 
 /* Applies op to base, the latest record of its key (a tombstone where there is
- * none). Fills status, value, version and number of result (version: that of base;
- * the caller replaces it when the change is written) and change. change must not
- * move afterwards: its value may point into it. */
-void change_apply(const struct op *op, const struct record *base, struct change *change,
-		  struct op_result *result);
+ * none). Fills change and of result all that an operation answers: version, expires_ms and
+ * size are those of base, as long as the change is not written (change_written). What
+ * change and result point to and neither op nor base has is made in arena. */
+void change_apply(const struct op *op, const struct record *base, struct arena *arena,
+		  struct change *change, struct op_result *result);
+
+/* Says in result that change was written, at this ballot. */
+void change_written(const struct change *change, struct ballot at, struct op_result *result);
+
+/* True if op's result has the value that was there before. */
+static inline bool change_shows_old_value(const struct op *op, const struct op_result *result)
+{
+	return result->existed && (op->kind == OP_GET || op->wants_value);
+}
 
 /* True if record is a value whose time has come. */
 static inline bool change_is_expired(const struct record *record, uint64_t now_ms)
@@ -45,5 +55,9 @@ void change_expire(struct change *change);
 /* Parses a decimal int64_t as Redis does: no spaces, no plus sign, no leading zeros.
  * False if the bytes are none. */
 bool change_parse_integer(struct bytes text, int64_t *number);
+
+/* Parses a number as Redis's INCRBYFLOAT does: all that strtold takes, in the "C" locale, but
+ * for spaces, NaN, and what is too large or too close to 0. Infinity is a number. */
+bool change_parse_float(struct bytes text, long double *number);
 
 #endif

@@ -88,43 +88,88 @@ static int write_change(struct node *node, unsigned appender, struct store_key k
 	return 0;
 }
 
+/* Looks up what is to be changed. False: result says why that cannot be told. */
+static bool find_base(struct node *node, const struct store_key *key,
+		      const struct store_fetched *fetched, struct store_hit *hit,
+		      struct record *base, struct op_result *result)
+{
+	enum store_found found = store_find(node->store, key, fetched, hit);
+	if (found == STORE_COLD || found == STORE_DAMAGED) {
+		result->status = found == STORE_COLD ? DHT_EAGAIN : DHT_EDAMAGED;
+		result->cold = found == STORE_COLD ? hit->location : 0;
+		return false;
+	}
+	*base = found == STORE_FOUND ? hit->record : absent_base(&node->blocks[key->block]);
+	return true;
+}
+
+/* Lets result have its value where it is, before a change makes the record dead that it
+ * lies in. */
+static void hold_old_value(struct node *node, const struct store_hit *hit, bool changes,
+			   struct op_result *result)
+{
+	if (hit->is_fetched)
+		return;
+	result->location = hit->location;
+	result->is_pinned = changes;
+	if (changes)
+		store_pin(node->store, hit->location);
+}
+
+static void release_value(struct node *node, struct op_result *result)
+{
+	if (result->is_pinned)
+		store_unpin(node->store, result->location);
+	result->is_pinned = false;
+	result->location = 0;
+	result->value = bytes_of(NULL, 0);
+}
+
+/* Writes a change, or what else is to be written; where nothing is, says what the result
+ * rests on. */
+static void finish(struct node *node, unsigned appender, const struct store_key *key,
+		   struct store_hit *hit, const struct record *base, const struct change *change,
+		   struct op_result *result)
+{
+	struct ballot drawn;
+	if (!change->changes || change->is_expiry)
+		result->end = store_rests_on(node->store, key->block, hit);
+	if (!change->changes) {
+		if (hit->location != 0 && base->kind == RECORD_TOMBSTONE)
+			erase_tombstone(node, appender, key, hit, &result->end);
+		return;
+	}
+	int rc = write_change(node, appender, *key, hit, base->ver, change, &drawn, &result->end);
+	/* An expired key is absent, whether there is room to write that down or not; then that
+	 * rests on the record that has expired. */
+	if (change->is_expiry && rc != DHT_EAGAIN)
+		return;
+	if (rc == 0) {
+		change_written(change, drawn, result);
+	} else {
+		release_value(node, result);
+		result->status = rc;
+	}
+}
+
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result)
 {
 	struct store_hit hit;
-	enum store_found found = store_find(node->store, &op->key, op->fetched, &hit);
-	if (found == STORE_COLD || found == STORE_DAMAGED) {
-		result->status = found == STORE_COLD ? DHT_EAGAIN : DHT_EDAMAGED;
-		result->cold = found == STORE_COLD ? hit.location : 0;
-		return;
-	}
-	struct record base =
-	    found == STORE_FOUND ? hit.record : absent_base(&node->blocks[op->key.block]);
+	struct record base;
 	struct change change;
-	change_apply(op, &base, &change, result);
-	if (op->kind == OP_GET && result->status == 0)
-		result->location = hit.is_fetched ? 0 : hit.location;
-	if (!change.changes) {
-		result->end = store_rests_on(node->store, op->key.block, &hit);
-		if (found == STORE_FOUND && base.kind == RECORD_TOMBSTONE)
-			erase_tombstone(node, appender, &op->key, &hit, &result->end);
+	struct arena arena;
+	if (!find_base(node, &op->key, op->fetched, &hit, &base, result))
 		return;
+	arena_init(&arena);
+	change_apply(op, &base, &arena, &change, result);
+	if (change_shows_old_value(op, result))
+		hold_old_value(node, &hit, change.changes, result);
+	finish(node, appender, &op->key, &hit, &base, &change, result);
+	if (op->kind == OP_INCR_FLOAT && result->status == 0) {
+		result->value = hit.record.value;
+		result->location = hit.location;
 	}
-
-	struct ballot drawn;
-	if (change.is_expiry)
-		result->end = store_rests_on(node->store, op->key.block, &hit);
-	int rc =
-	    write_change(node, appender, op->key, &hit, base.ver, &change, &drawn, &result->end);
-	/* An expired key is absent, whether there is room to write that down or not; then that
-	 * rests on the record that has expired. */
-	if (change.is_expiry && rc != DHT_EAGAIN)
-		return;
-	if (rc != 0) {
-		result->status = rc;
-		return;
-	}
-	result->version = change.kind == RECORD_VALUE ? drawn : BALLOT_ABSENT;
-	result->expires_ms = change.expires_ms;
+	arena_fini(&arena);
 }
 
 int node_expire(struct node *node, unsigned appender, const struct store_key *key,

@@ -11,6 +11,7 @@
 #ifndef DHT_NODE_OP_H
 #define DHT_NODE_OP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -25,6 +26,8 @@
 	X(CAS_VALUE, 1)                                                                            \
 	X(CAS_VERSION, 1)                                                                          \
 	X(INCR, 1)                                                                                 \
+	X(INCR_FLOAT, 1)                                                                           \
+	X(APPEND, 1)                                                                               \
 	X(EXPIRE, 1)                                                                               \
 	X(TTL, 0)
 
@@ -34,13 +37,20 @@ enum op_kind {
 #undef X
 };
 
+/* What must hold for a PUT, DEL or EXPIRE to be done: all of these. */
 enum op_condition {
-	OP_ALWAYS,
-	OP_IF_ABSENT,
-	OP_IF_PRESENT,
+	OP_ALWAYS = 0,
+	OP_IF_ABSENT = 1 << 0,
+	OP_IF_PRESENT = 1 << 1,
+	OP_IF_EQUAL = 1 << 2,        /* the value is `expected` */
+	OP_IF_EXPIRING = 1 << 3,     /* there is an expiry */
+	OP_IF_NOT_EXPIRING = 1 << 4, /* there is none */
+	OP_IF_LATER = 1 << 5,   /* the new expiry is later than the one there is; none is never */
+	OP_IF_EARLIER = 1 << 6, /* it is earlier */
 };
 
-/* What a PUT or an EXPIRE does to the expiry of its key. CAS and INCR keep it. */
+/* What a PUT or an EXPIRE does to the expiry of its key. CAS, INCR, INCR_FLOAT and APPEND
+ * keep it. */
 enum op_expiry {
 	OP_EXPIRY_CLEAR, /* never expires from now on */
 	OP_EXPIRY_KEEP,
@@ -51,29 +61,38 @@ enum { OP_NUMBER_MAX = 24 }; /* characters of a decimal int64_t, and some */
 
 struct op {
 	enum op_kind kind;
-	enum op_condition condition; /* PUT */
+	unsigned conditions; /* PUT, DEL, EXPIRE: enum op_condition */
+	bool wants_value;    /* PUT, DEL, EXPIRE: the value that was there before is a result */
 	struct store_key key;
 	const struct store_fetched *fetched; /* cold records that are at hand */
-	struct bytes value;                  /* PUT, CAS: the new value */
-	struct bytes expected;               /* CAS_VALUE */
+	struct bytes value;                  /* PUT, CAS: the new value; APPEND: what is added */
+	struct bytes expected;               /* CAS_VALUE, OP_IF_EQUAL */
 	struct ballot expected_version;      /* CAS_VERSION; absent: there must be no value */
 	int64_t delta;                       /* INCR */
+	long double delta_float;             /* INCR_FLOAT; no NaN */
+	uint64_t value_max;                  /* APPEND: bytes of the longest value allowed */
 	enum op_expiry expiry;               /* PUT, EXPIRE */
 	uint64_t expires_ms;                 /* with OP_EXPIRY_AT: absolute, wall clock */
 	uint64_t now_ms; /* the coordinator's wall clock: what expires by then is absent */
 };
 
 struct op_result {
-	/* 0; DHT_ENOTFOUND (GET, TTL, DEL, EXPIRE); DHT_EPRECOND (PUT with a condition, CAS);
-	 * DHT_ETYPE (INCR); DHT_ENOMEM, DHT_ENOSPC: nothing was done; DHT_EAGAIN: nor was
-	 * then, run it again with the record at `cold` fetched, or after the next commit;
+	/* 0; DHT_ENOTFOUND (GET, TTL, DEL, EXPIRE); DHT_EPRECOND (a condition, CAS); DHT_ETYPE
+	 * (INCR, INCR_FLOAT: what is there is no number); DHT_EOVERFLOW (INCR, INCR_FLOAT: the sum
+	 * is none); DHT_ETOOBIG (APPEND); DHT_ENOMEM, DHT_ENOSPC: nothing was done; DHT_EAGAIN: nor
+	 * was then, run it again with the record at `cold` fetched, or after the next commit;
 	 * DHT_EDAMAGED: the disk lied, stop the node. */
 	int status;
-	struct bytes value;    /* GET: the value; valid as said above */
-	uint64_t location;     /* of the record that value lies in; 0: none, or it was fetched */
-	uint64_t cold;         /* location of the record that must be fetched; 0: none */
+	bool existed; /* there was a value before */
+	/* GET: the value; INCR_FLOAT: the new one; with wants_value the one before. Valid as said
+	 * above. */
+	struct bytes value;
+	uint64_t location; /* of the record that value lies in; 0: none, or it was fetched */
+	bool is_pinned; /* that was pinned already, as it is not the latest of its key any more */
+	uint64_t cold;  /* location of the record that must be fetched; 0: none */
 	struct ballot version; /* of the value that is there now; absent if none */
 	uint64_t expires_ms;   /* of that value; 0: never, or there is none */
+	uint64_t size;         /* bytes of that value */
 	int64_t number;        /* INCR: the sum */
 	uint64_t end; /* position of the log that must be durable before this is answered */
 };

@@ -65,13 +65,13 @@ static int decode_put(const Dhtd__Admin__PutRequest *m, const struct wire_limits
 	op->key.key = bytes_from(m->key);
 	switch (m->condition) {
 	case DHTD__ADMIN__PUT_REQUEST__CONDITION__ALWAYS:
-		op->condition = OP_ALWAYS;
+		op->conditions = OP_ALWAYS;
 		break;
 	case DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_ABSENT:
-		op->condition = OP_IF_ABSENT;
+		op->conditions = OP_IF_ABSENT;
 		break;
 	case DHTD__ADMIN__PUT_REQUEST__CONDITION__IF_PRESENT:
-		op->condition = OP_IF_PRESENT;
+		op->conditions = OP_IF_PRESENT;
 		break;
 	default:
 		snprintf(why, WIRE_WHY_MAX, "condition %d is not known", (int)m->condition);

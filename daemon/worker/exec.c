@@ -46,8 +46,10 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 	*result = (struct op_result){0};
 	groups_lock(&exec->groups, op->key.block);
 	node_run(exec->node, w->index, op, result);
-	if (result->location != 0 || result->cold != 0)
-		store_pin(exec->store, result->cold != 0 ? result->cold : result->location);
+	if (result->cold != 0)
+		store_pin(exec->store, result->cold);
+	else if (result->location != 0 && !result->is_pinned)
+		store_pin(exec->store, result->location);
 	groups_unlock(&exec->groups, op->key.block);
 	outbox_rest_on(w, result->end);
 	w->has_written = w->has_written || op->kind != OP_GET;

@@ -27,7 +27,7 @@ HARMLESS = re.compile(
     r"""
     (__)?(mem(cpy|move|set|cmp|chr|rchr|mem)|bcmp)(_chk)?
     | (__)?str(len|nlen|cmp|ncmp|casecmp|ncasecmp|chr|rchr|str|spn|cspn|pbrk|n?cpy|n?dup)(_chk)?
-    | (__)?(__isoc(99|23)_)?strto(u?l|u?ll|u?imax|d)
+    | (__)?(__isoc(99|23)_)?strto(u?l|u?ll|u?imax|l?d)
     | __ctype_(b|tolower|toupper)_loc | __errno_location
     | (__)?v?snprintf(_chk)?
     | qsort | bsearch

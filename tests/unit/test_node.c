@@ -245,7 +245,7 @@ START_TEST(a_write_over_an_expired_key_replaces_it_in_one_step)
 	struct op_result first = run(put_until("1", T + 5), "a");
 	struct op op = put("2");
 	op.now_ms = T + 5;
-	op.condition = OP_IF_ABSENT;
+	op.conditions = OP_IF_ABSENT;
 	ck_assert_int_eq(run(op, "a").status, 0);
 	struct record r = stored("a");
 	ck_assert(ballot_equal(r.pver, first.version) && r.expires_ms == 0);
@@ -414,6 +414,118 @@ START_TEST(the_scan_tells_of_a_damaged_record)
 }
 END_TEST
 
+/* ---- Values that are results of writes ------------------------------------------- */
+
+static uint64_t pins_of(uint64_t location)
+{
+	return atomic_load(&store->segs.slots[segment_slot_of(location)].holds) >> 32;
+}
+
+static void assert_holds(const struct op_result *result, const char *value)
+{
+	ck_assert_int_eq(result->status, 0);
+	ck_assert(bytes_equal(result->value, bytes_of(value, strlen(value))));
+	ck_assert(result->location != 0 && result->is_pinned);
+	ck_assert_uint_eq(pins_of(result->location), 1);
+	store_unpin(store, result->location);
+}
+
+START_TEST(the_value_before_is_pinned_where_it_is_replaced)
+{
+	open_node(10);
+	struct op op = put("2");
+	op.wants_value = true;
+	struct op_result result = run(op, "a");
+	ck_assert(result.status == 0 && !result.existed && result.location == 0);
+	op = put("33");
+	op.wants_value = true;
+	result = run(op, "a");
+	assert_holds(&result, "2");
+	ck_assert_uint_eq(result.size, 2);
+	op = (struct op){
+	    .kind = OP_EXPIRE, .wants_value = true, .expiry = OP_EXPIRY_AT, .expires_ms = 9};
+	result = run(op, "a");
+	assert_holds(&result, "33");
+	ck_assert(result.expires_ms == 9 && result.size == 2);
+	/* Where nothing is written it is still the latest: the caller pins it, as for GET. */
+	result = run(op, "a");
+	ck_assert(result.status == 0 && result.location != 0 && !result.is_pinned);
+	op = put("4");
+	op.wants_value = true;
+	op.conditions = OP_IF_ABSENT;
+	result = run(op, "a");
+	ck_assert(result.status == DHT_EPRECOND && result.location != 0 && !result.is_pinned);
+	ck_assert(bytes_equal(result.value, bytes_of("33", 2)));
+	op = (struct op){.kind = OP_DEL, .wants_value = true};
+	result = run(op, "a");
+	assert_holds(&result, "33");
+	ck_assert_int_eq(run(get(), "a").status, DHT_ENOTFOUND);
+	close_node();
+}
+END_TEST
+
+START_TEST(a_write_that_is_not_done_has_no_value_and_no_pin)
+{
+	open_node(10);
+	counter_init(&node.counter, 100, 0);
+	counter_ceiling_durable(&node.counter, 102);
+	struct op_result first = run(put("1"), "a");
+	ck_assert_int_eq(first.status, 0);
+	uint64_t location = run(get(), "a").location;
+	struct op op = put("2");
+	op.wants_value = true;
+	struct op_result refused = run(op, "a");
+	ck_assert_int_eq(refused.status, DHT_EAGAIN);
+	ck_assert(refused.location == 0 && !refused.is_pinned && refused.value.len == 0);
+	ck_assert_uint_eq(pins_of(location), 0);
+	close_node();
+}
+END_TEST
+
+/* A record that was fetched is kept by whoever fetched it. */
+START_TEST(the_value_of_a_cold_record_lies_in_what_was_fetched)
+{
+	open_node(10);
+	run(put("cold"), "a");
+	struct op_result read = run(get(), "a");
+	uint8_t data[64];
+	memcpy(data, segment_at(&store->segs, read.location), sizeof(data));
+	segment_set_state(&store->segs, segment_slot_of(read.location), SEGMENT_COLD, true);
+	struct op op = put("new");
+	op.wants_value = true;
+	struct op_result result = run(op, "a");
+	ck_assert(result.status == DHT_EAGAIN && result.cold == read.location);
+	struct store_fetched fetched = {.location = read.location, .data = data};
+	op.fetched = &fetched;
+	result = run(op, "a");
+	ck_assert(result.status == 0 && result.location == 0 && !result.is_pinned);
+	ck_assert(bytes_equal(result.value, bytes_of("cold", 4)));
+	ck_assert_uint_eq(pins_of(read.location), 0);
+	close_node();
+}
+END_TEST
+
+START_TEST(derived_values_lie_in_the_new_record)
+{
+	open_node(10);
+	struct op op = {.kind = OP_INCR_FLOAT, .delta_float = 10.5L};
+	run(op, "f");
+	struct op_result result = run(op, "f");
+	ck_assert(result.status == 0 && bytes_equal(result.value, bytes_of("21", 2)));
+	ck_assert(result.size == 2 && !result.is_pinned);
+	ck_assert_uint_eq(result.location, run(get(), "f").location);
+	ck_assert_ptr_eq(result.value.data, stored("f").value.data);
+	op = (struct op){.kind = OP_APPEND, .value = bytes_of("0", 1), .value_max = 4};
+	result = run(op, "f");
+	ck_assert(result.status == 0 && result.size == 3 && result.location == 0);
+	ck_assert(bytes_equal(stored("f").value, bytes_of("210", 3)));
+	run(op, "f");
+	result = run(op, "f");
+	ck_assert(result.status == DHT_ETOOBIG && result.size == 4);
+	close_node();
+}
+END_TEST
+
 START_TEST(keys_of_one_hash_tag_share_a_block)
 {
 	open_node(2);
@@ -440,4 +552,7 @@ UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  an_expired_key_is_absent_on_a_full_log,
 	  the_scan_removes_what_has_expired_and_nothing_else,
 	  the_scan_misses_none_of_the_keys_that_share_a_hash, the_scan_tells_of_a_damaged_record,
+	  the_value_before_is_pinned_where_it_is_replaced,
+	  a_write_that_is_not_done_has_no_value_and_no_pin,
+	  the_value_of_a_cold_record_lies_in_what_was_fetched, derived_values_lie_in_the_new_record,
 	  keys_of_one_hash_tag_share_a_block)
