@@ -116,4 +116,7 @@ bool resp_is_word(struct bytes arg, const char *word);
 #define RESP_SUBCOMMAND(parent, id, ...) void resp_run_##parent##_##id(struct resp_call *call);
 #include "resp/commands.def"
 
+/* HELP of every command that has subcommands. */
+void resp_run_help(struct resp_call *call);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "resp/table.h"
@@ -46,8 +47,30 @@ static void reply_no_command(struct resp_call *call)
 		reply_unknown(call);
 }
 
+/* Why the subcommand is refused that the request names; NULL: it is not known. */
+static const char *subcommand_refusal(const struct resp_call *call)
+{
+	char name[RESP_NAME_MAX];
+	struct bytes sub = call->args[1];
+	size_t parent_len = call->command->name_len;
+	if (parent_len + 1 + sub.len > sizeof(name))
+		return NULL;
+	memcpy(name, call->command->name, parent_len);
+	name[parent_len] = ' ';
+	if (sub.len > 0)
+		memcpy(name + parent_len + 1, sub.data, sub.len);
+	return resp_table_refusal(bytes_of(name, parent_len + 1 + sub.len));
+}
+
 static void reply_no_subcommand(struct resp_call *call)
 {
+	const char *why = subcommand_refusal(call);
+	if (why != NULL) {
+		resp_write_errorf(call->out, "ERR %s %.*s is not supported: %s",
+				  call->command->name, (int)call->args[1].len,
+				  (const char *)call->args[1].data, why);
+		return;
+	}
 	size_t len = call->args[1].len < UNKNOWN_SHOWN ? call->args[1].len : UNKNOWN_SHOWN;
 	resp_write_errorf(call->out, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)len,
 			  (const char *)call->args[1].data, call->command->name);
@@ -96,6 +119,36 @@ void resp_run(struct resp_call *call)
 	}
 	call->has_run = true;
 	call->command->run(call);
+}
+
+/* ---- HELP ------------------------------------------------------------------------- */
+
+static void write_help_line(struct resp_out *out, const struct resp_command *sub)
+{
+	char line[RESP_TEXT_MAX];
+	snprintf(line, sizeof(line), "%s%s%s", sub->name, *sub->syntax != '\0' ? " " : "",
+		 sub->syntax);
+	resp_write_simple(out, line);
+	snprintf(line, sizeof(line), "    %s", sub->summary);
+	resp_write_simple(out, line);
+}
+
+/* In the form that Redis gives it; HELP itself comes last. */
+void resp_run_help(struct resp_call *call)
+{
+	const struct resp_command *help = call->command;
+	const struct resp_command *parent = resp_table_parent(help);
+	size_t count = resp_table_count_subs(parent);
+	char head[RESP_TEXT_MAX];
+	resp_write_array(call->out, 1 + 2 * count);
+	snprintf(head, sizeof(head),
+		 "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", parent->name);
+	resp_write_simple(call->out, head);
+	for (size_t i = 1; i <= count; i++) {
+		if (parent + i != help)
+			write_help_line(call->out, parent + i);
+	}
+	write_help_line(call->out, help);
 }
 
 /* ---- For handlers ---------------------------------------------------------------- */

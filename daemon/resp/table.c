@@ -16,8 +16,9 @@ enum {
 /* And its parent by id. */
 enum {
 #define RESP_COMMAND(id, ...)            ROW_##id,
-#define RESP_CONTAINER(id, ...)          ROW_##id,
+#define RESP_CONTAINER(id, ...)          ROW_##id, ROW_##id##_help,
 #define RESP_SUBCOMMAND(parent, id, ...) ROW_##parent##_##id,
+#define RESP_HELP(parent)                ROW_##parent##_help,
 #include "resp/commands.def"
 	ROW_COUNT
 };
@@ -43,10 +44,14 @@ enum {
 	ROW(name, -1, arity, flags, first, last, step, RESP_GROUP_##group, resp_run_##id, since,   \
 	    syntax, summary)
 #define RESP_CONTAINER(id, name, group, since, summary)                                            \
-	ROW(name, -1, -2, 0, 0, 0, 0, RESP_GROUP_##group, NULL, since, "", summary)
+	ROW(name, -1, -2, 0, 0, 0, 0, RESP_GROUP_##group, NULL, since, "", summary)                \
+	RESP_HELP(id)
 #define RESP_SUBCOMMAND(parent, id, name, arity, flags, first, last, step, since, syntax, summary) \
 	ROW(name, ROW_##parent, arity, flags, first, last, step, 0, resp_run_##parent##_##id,      \
 	    since, syntax, summary)
+#define RESP_HELP(parent)                                                                          \
+	ROW("HELP", ROW_##parent, 2, LOADING | STALE, 0, 0, 0, 0, resp_run_help, "5.0.0", "",      \
+	    "Prints this help.")
 static const struct resp_command rows[ROW_COUNT] = {
 #include "resp/commands.def"
 };
@@ -124,14 +129,40 @@ bool resp_table_is_parent(const struct resp_command *command)
 	return next < rows + ROW_COUNT && next->parent == command - rows;
 }
 
+size_t resp_table_count_subs(const struct resp_command *command)
+{
+	const struct resp_command *end = rows + ROW_COUNT, *row = command + 1;
+	while (row < end && row->parent == command - rows)
+		row++;
+	return (size_t)(row - command) - 1;
+}
+
+const struct resp_command *resp_table_parent(const struct resp_command *command)
+{
+	return command->parent < 0 ? NULL : &rows[command->parent];
+}
+
 const struct resp_command *resp_table_find_sub(const struct resp_command *parent, struct bytes name)
 {
 	const struct resp_command *end = rows + ROW_COUNT;
-	for (const struct resp_command *row = parent + 1; row < end && row->parent >= 0; row++) {
+	for (const struct resp_command *row = parent + 1; row < end && row->parent == parent - rows;
+	     row++) {
 		if (has_name(row, name))
 			return row;
 	}
 	return NULL;
+}
+
+const struct resp_command *resp_table_find_full(struct bytes name)
+{
+	const uint8_t *bar = name.len > 0 ? memchr(name.data, '|', name.len) : NULL;
+	if (bar == NULL)
+		return resp_table_find(name);
+	size_t len = (size_t)(bar - name.data);
+	const struct resp_command *parent = resp_table_find(bytes_of(name.data, len));
+	if (parent == NULL)
+		return NULL;
+	return resp_table_find_sub(parent, bytes_of(bar + 1, name.len - len - 1));
 }
 
 const char *resp_table_refusal(struct bytes name)

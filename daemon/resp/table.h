@@ -22,7 +22,17 @@ const struct resp_command *resp_table_find_sub(const struct resp_command *parent
 /* True if subcommands stand behind it. */
 bool resp_table_is_parent(const struct resp_command *command);
 
-/* Why a command that Redis has is refused here; NULL: it is not known to be one. */
+/* Returns how many subcommands stand behind it. */
+size_t resp_table_count_subs(const struct resp_command *command);
+
+/* Returns what a subcommand stands behind, NULL for a command. */
+const struct resp_command *resp_table_parent(const struct resp_command *command);
+
+/* Finds a command, or a subcommand by the names of both, "client|id"; NULL if there is none. */
+const struct resp_command *resp_table_find_full(struct bytes name);
+
+/* Why a command ("EVAL") or subcommand ("CLIENT PAUSE") that Redis has is refused here; NULL:
+ * it is not known to be one. */
 const char *resp_table_refusal(struct bytes name);
 
 /* All rows: commands, each with its subcommands behind it. */
