@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/conn.h"
 
+#include <sys/socket.h>
+
 #include "base/error.h"
 
 enum { LIST_MAX = 64 }; /* entries of one write */
@@ -18,6 +20,12 @@ void conn_fini(struct conn *c)
 	c->transport->close(c);
 	buffer_reset(&c->in);
 	output_reset(&c->out);
+}
+
+void conn_cut(struct conn *c)
+{
+	/* It fails only if the peer is gone already. */
+	(void)shutdown(c->watch.fd, SHUT_RDWR);
 }
 
 /* Writes from the head of o until the socket takes no more. Returns 0 or DHT_ECLOSED. */

@@ -32,6 +32,9 @@ void conn_init(struct conn *c, int fd, uint32_t watch_kind, const struct transpo
 /* Closes the socket and frees the buffers. */
 void conn_fini(struct conn *c);
 
+/* Ends both directions at once: the owner gets an event. Any thread, before conn_fini. */
+void conn_cut(struct conn *c);
+
 /* Offers `more` behind what is in `out`; what the socket does not take is moved to
  * `out`, which then holds up to max bytes. Returns 0, DHT_EFULL or DHT_ENOMEM when
  * the rest cannot be kept (the connection is of no use any more), DHT_ECLOSED. */

@@ -7,7 +7,8 @@
  *         differ in is a struct protocol.
  * Owns    Its connection and the protocol's state, in one allocation.
  * Thread  One owner at a time: the dispatcher while it is parked, a worker from the
- *         job that hands it over until it is parked again or closed.
+ *         job that hands it over until it is parked again or closed. Others see it on a
+ *         walk over the registry alone.
  */
 #ifndef DHT_WORKER_SESSION_H
 #define DHT_WORKER_SESSION_H
@@ -65,7 +66,13 @@ struct session {
 	unsigned fetching;      /* of these: those that have not come yet */
 	uint64_t held_end;      /* what the replies that are held back rest on */
 	uint64_t id;
-	uint64_t active_ns;
+	uint64_t created_ns;
+	/* When its last turn began, or it was handed over. */
+	_Atomic uint64_t active_ns;
+	/* What it holds since its last turn, for whoever looks; saturated. */
+	_Atomic uint32_t in_bytes, out_bytes;
+	/* The owner closes it without another answer. */
+	_Atomic bool killed;
 	size_t want;        /* bytes of input before which another look is useless; 0: unknown */
 	bool hot;           /* registered with a worker's poller */
 	bool readable;      /* the socket may hold input */
@@ -83,7 +90,8 @@ struct session {
 /* Every open session of the daemon, counted by protocol kind. */
 struct sessions {
 	pthread_mutex_t lock;
-	struct list all;
+	struct list all;   /* in the order of their ids */
+	struct list walks; /* that are under way */
 	uint64_t next_id;
 	_Atomic uint64_t clients; /* open client sessions */
 	_Atomic uint64_t parked;  /* sessions at the dispatcher */
@@ -98,8 +106,60 @@ void sessions_fini(struct sessions *all);
 struct session *session_create(struct sessions *all, int fd, uint32_t watch_kind,
 			       const struct protocol *protocol);
 
-/* Closes the socket and frees everything. The owner only; on no list of a worker. */
+/* Closes the socket and frees everything. The owner only; on no list of a worker. Whoever
+ * visits sessions has it no more once its socket and the protocol's state go. */
 void session_destroy(struct session *s);
+
+/* Has its owner close the session, whoever that is: nothing that it has sent and nobody has
+ * read yet is answered. The owner, or a visit. */
+void session_kill(struct session *s);
+
+/* A walk over all sessions that were open when it began and still are when their turn comes,
+ * oldest first. */
+struct sessions_walk {
+	struct list link;
+	struct sessions *all;
+	struct list *next;
+	uint64_t end_id;
+};
+
+enum { SESSIONS_PIECE = 64 }; /* visited under the lock in a row */
+
+typedef void (*session_visit_fn)(void *ctx, struct session *s);
+
+void sessions_walk_begin(struct sessions_walk *walk, struct sessions *all);
+
+/* Visits the next SESSIONS_PIECE sessions, or what is left. A visit holds the lock that
+ * connections are opened and closed under: it takes what it needs and leaves the rest to the
+ * time between two pieces. It may read what is constant or atomic, and what is only changed
+ * under the lock. False: all were visited before, and the walk is over; it is to be walked
+ * up to here. */
+bool sessions_walk_on(struct sessions_walk *walk, session_visit_fn visit, void *ctx);
+
+static inline bool session_is_killed(const struct session *s)
+{
+	return atomic_load_explicit(&s->killed, memory_order_relaxed);
+}
+
+static inline uint64_t session_active_ns(const struct session *s)
+{
+	return atomic_load_explicit(&s->active_ns, memory_order_relaxed);
+}
+
+static inline void session_set_active(struct session *s, uint64_t now_ns)
+{
+	atomic_store_explicit(&s->active_ns, now_ns, memory_order_relaxed);
+}
+
+/* Tells what the connection holds now; the owner, after a turn. */
+static inline void session_tell_size(struct session *s)
+{
+	size_t in = s->conn.in.len, out = output_len(&s->conn.out);
+	atomic_store_explicit(&s->in_bytes, in < UINT32_MAX ? (uint32_t)in : UINT32_MAX,
+			      memory_order_relaxed);
+	atomic_store_explicit(&s->out_bytes, out < UINT32_MAX ? (uint32_t)out : UINT32_MAX,
+			      memory_order_relaxed);
+}
 
 static inline struct session *session_of_watch(struct watch *w)
 {

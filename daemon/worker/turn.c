@@ -162,6 +162,8 @@ static enum turn_result finish(struct worker *w, struct session *s)
 enum turn_result turn_serve(struct worker *w, struct session *s)
 {
 	groups_assert_none();
+	if (session_is_killed(s))
+		return TURN_CLOSE;
 	if (outbox_holds(s) && !s->conn.broken)
 		return TURN_IDLE;
 	if (conn_flush(&s->conn) != 0)

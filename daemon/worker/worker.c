@@ -104,6 +104,7 @@ void worker_make_ready(struct worker *w, struct session *s)
 static void session_settle(struct worker *w, struct session *s, enum turn_result result)
 {
 	uint64_t park_after = park_after_ns(w);
+	session_tell_size(s);
 	switch (result) {
 	case TURN_CLOSE:
 		session_bury(w, s);
@@ -153,7 +154,7 @@ static void serve(struct worker *w, struct session *s, enum job_kind kind, uint6
 {
 	uint64_t started = w->now_ns;
 	histogram_record(&w->stats.wait, started > ready_ns ? started - ready_ns : 0);
-	s->active_ns = started;
+	session_set_active(s, started);
 	if (s->hot && !s->lingering)
 		list_move_tail(&w->hot, &s->hot_link);
 	enum turn_result result = turn_serve(w, s);
@@ -198,7 +199,7 @@ static void prepare_hand_over(struct session *s, uint64_t now_ns)
 {
 	s->job.kind = s->protocol->handed_kind;
 	s->job.run = run_session;
-	s->active_ns = now_ns;
+	session_set_active(s, now_ns);
 }
 
 int worker_hand_over(struct worker *w, struct session *s, uint64_t now_ns)
@@ -283,7 +284,7 @@ static uint64_t park_silent(struct worker *w)
 	LIST_FOREACH_SAFE(link, next, &w->hot)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
-		uint64_t due = s->active_ns + park_after;
+		uint64_t due = session_active_ns(s) + park_after;
 		if (due > w->now_ns)
 			return due - w->now_ns;
 		if (budget-- == 0)
@@ -296,7 +297,7 @@ static uint64_t park_silent(struct worker *w)
 			 * another park_after, at least a second. */
 			output_detach(&s->conn.out);
 			uint64_t extra = park_after < NS_PER_S ? NS_PER_S - park_after : 0;
-			s->active_ns = w->now_ns + extra;
+			session_set_active(s, w->now_ns + extra);
 			list_move_tail(&w->hot, link);
 		}
 	}
