@@ -171,13 +171,6 @@ def test_a_missing_data_directory_is_made(make_node, tmp_path):
     assert (tmp_path / "new").stat().st_mode & 0o7777 == 0o750
 
 
-def test_the_directory_of_the_admin_socket_is_missing(make_node, tmp_path):
-    socket_path = tmp_path / "missing" / "dhtd.sock"
-    log = refused(make_node(f"listen.admin={socket_path}", start=False))
-    assert b"%b: its directory does not exist" % os.fsencode(socket_path) in log
-    assert b"--set listen.admin=PATH" in log
-
-
 # ---- The log -------------------------------------------------------------------------
 
 LINE = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=(error|warn|info|debug) '

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -174,7 +173,8 @@ START_TEST(a_directory_that_is_missing_is_named)
 	set_up();
 	name_socket("no/s");
 	ck_assert_int_ne(open_listener(&l), 0);
-	ck_assert(strstr(why, socket_path) != NULL && strstr(why, strerror(ENOENT)) != NULL);
+	ck_assert(strstr(why, socket_path) != NULL &&
+		  strstr(why, "its directory does not exist") != NULL);
 	tear_down();
 }
 END_TEST
