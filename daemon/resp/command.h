@@ -101,6 +101,9 @@ bool resp_yields(struct resp_call *call) DHT_MUST_CHECK;
  * for. */
 void resp_reply_status(struct resp_call *call, int status);
 
+/* Answers a request that has not the words its command asks for. */
+void resp_reply_arity(struct resp_call *call);
+
 /* True if these bytes can be a key; replies otherwise. */
 bool resp_check_key(struct resp_call *call, struct bytes key);
 

@@ -76,7 +76,7 @@ static void reply_no_subcommand(struct resp_call *call)
 			  (const char *)call->args[1].data, call->command->name);
 }
 
-static void reply_arity(struct resp_call *call)
+void resp_reply_arity(struct resp_call *call)
 {
 	char name[RESP_NAME_MAX];
 	resp_table_name(call->command, name);
@@ -114,7 +114,7 @@ void resp_run(struct resp_call *call)
 	if (!find_subcommand(call))
 		return;
 	if (call->command->run == NULL || !has_arity(call)) {
-		reply_arity(call);
+		resp_reply_arity(call);
 		return;
 	}
 	call->has_run = true;
