@@ -58,12 +58,12 @@ static const struct resp_command rows[ROW_COUNT] = {
 #undef ROW
 
 struct refusal {
-	const char *name;
+	const char *names; /* with a | between two */
 	const char *why;
 };
 
 static const struct refusal refusals[] = {
-#define RESP_REFUSED(name, why) {name, why},
+#define RESP_REFUSED(names, why) {names, why},
 #include "resp/commands.def"
     {NULL, NULL},
 };
@@ -165,10 +165,23 @@ const struct resp_command *resp_table_find_full(struct bytes name)
 	return resp_table_find_sub(parent, bytes_of(bar + 1, name.len - len - 1));
 }
 
+static bool is_among(const char *names, struct bytes name)
+{
+	while (*names != '\0') {
+		size_t len = strcspn(names, "|"), i = 0;
+		while (i < len && i < name.len && upper_of(name.data[i]) == (uint8_t)names[i])
+			i++;
+		if (i == len && i == name.len)
+			return true;
+		names += len + (names[len] == '|');
+	}
+	return false;
+}
+
 const char *resp_table_refusal(struct bytes name)
 {
-	for (const struct refusal *refusal = refusals; refusal->name != NULL; refusal++) {
-		if (resp_is_word(name, refusal->name))
+	for (const struct refusal *refusal = refusals; refusal->names != NULL; refusal++) {
+		if (is_among(refusal->names, name))
 			return refusal->why;
 	}
 	return NULL;

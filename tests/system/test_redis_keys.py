@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands on keys: whether they are there, and when they expire.
+"""Commands on keys: whether they are there, when they expire, and which are refused.
 
 The replies are those of Redis 7.0.15, errors included.
 """
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import wait_until
+from harness import RespError, wait_until
 from test_redis_strings import INTEGER, LONG_MAX, expire_time, talk
 
 
@@ -93,3 +93,31 @@ def test_times_that_are_too_late(shared_node):
          (f"PEXPIRE late {LONG_MAX}", expire_time("pexpire")),
          (f"EXPIREAT late {LONG_MAX // 1000 + 1}", expire_time("expireat")),
          ("TTL late", -1))
+
+
+# ---- Refused -------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words, instead", [
+    ("KEYS *", "SCAN"), ("randomkey", "SCAN"), ("RENAME a b", "SET with NX"),
+    ("COPY a b", "SET with NX"), ("MSETNX a 1", "SET with NX"), ("FLUSHALL", "SCAN and UNLINK"),
+    ("MOVE a 1", "prefix"), ("SWAPDB 0 1", "prefix"), ("DUMP a", "dhtctl dump"),
+    ("RESTORE a 0 x", "dhtctl"), ("RESTORE-ASKING", "dhtctl"), ("SORT a", "client"),
+    ("LPUSH a 1", "IFEQ"), ("rpoplpush a b", "IFEQ"), ("SADD a 1", "IFEQ"), ("HSET a b c", "IFEQ"),
+    ("ZADD a 1 b", "IFEQ"), ("ZUNIONSTORE", "IFEQ"), ("GEOADD a", "IFEQ"),
+    ("XADD a * b c", "broker"), ("EVAL 1 0", "IFEQ"), ("EVALSHA a 0", "IFEQ"),
+    ("FCALL a 0", "IFEQ"), ("SCRIPT LOAD a", "IFEQ"), ("SUBSCRIBE a", "broker"),
+    ("PSUBSCRIBE a", "broker"), ("PUBLISH a b", "broker"), ("REPLICAOF NO ONE", "dhtctl"),
+    ("SAVE", "dhtctl dump"), ("BGSAVE", "dhtctl dump"), ("SETRANGE a 0 b", "APPEND")])
+def test_refused_commands_say_what_to_use(shared_node, words, instead):
+    with shared_node.client() as client:
+        reply = client.call(*words.split())
+        name = words.split()[0]
+        assert isinstance(reply, RespError)
+        assert reply.startswith(f"ERR {name} is not supported: ") and instead in reply
+        assert client.call("PING") == "PONG"
+
+
+@pytest.mark.parametrize("name", ["LPUS", "LPUSHXX", "LPUSH|LPUSHX", "|", "SAD", "EVAL|"])
+def test_parts_of_refused_names_are_unknown(shared_node, name):
+    with shared_node.client() as client:
+        assert client.call(name).startswith(f"ERR unknown command '{name}'")
