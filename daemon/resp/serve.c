@@ -315,6 +315,12 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	return in.used;
 }
 
+static void resp_closed(struct session *s)
+{
+	struct resp_session *state = (struct resp_session *)(void *)s->state;
+	resp_scan_destroy(state->scan);
+}
+
 void resp_port_init(struct resp_port *port)
 {
 	*port = (struct resp_port){
@@ -326,6 +332,7 @@ void resp_port_init(struct resp_port *port)
 		    .state_size = sizeof(struct resp_session),
 		    .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
 		    .input = resp_input,
+		    .closed = resp_closed,
 		},
 	};
 	resp_stats_shared_init(&port->stats);

@@ -13,6 +13,7 @@
 
 #include "resp/parser.h"
 #include "resp/port.h"
+#include "resp/scan.h"
 #include "resp/writer.h"
 #include "worker/worker.h"
 
@@ -29,6 +30,7 @@ struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
 	enum resp_version version; /* 0 until the first request: RESP2 */
+	struct resp_scan *scan;    /* that waits; NULL: none */
 };
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */

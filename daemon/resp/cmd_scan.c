@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * SCAN: the keys of the node, some at a time.
+ *
+ * Blocks are visited one after the other, and a block in the order of its hashes. So a
+ * cursor is the place where to go on, block and hash, whatever has changed meanwhile: a key
+ * that is there from the first call to the last is returned, and the server keeps nothing
+ * between two calls.
+ */
+#include "resp/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "io/clock.h"
+#include "resp/glob.h"
+#include "resp/options.h"
+
+enum {
+	COUNT_DEFAULT = 10,
+	COUNT_MAX = 4096, /* keys looked at in one call, however many are asked for */
+	STEP_MAX = 64,    /* under one lock */
+	CURSOR_TEXT_MAX = 24,
+};
+
+struct resp_scan {
+	struct exec_cursor cursor;
+	struct exec_entries entries; /* of one step; empty while it waits */
+	struct resp_out keys;        /* those found, as they go into the reply */
+	size_t found, looked_at;
+};
+
+/* What is asked for. */
+struct request {
+	bool has_pattern; /* otherwise all keys are wanted */
+	bool wants_strings;
+	struct bytes pattern;
+	size_t count;
+};
+
+void resp_scan_destroy(struct resp_scan *scan)
+{
+	if (scan == NULL)
+		return;
+	exec_entries_fini(&scan->entries);
+	resp_out_fini(&scan->keys);
+	free(scan);
+}
+
+/* ---- Arguments --------------------------------------------------------------------- */
+
+enum { SCAN_MATCH, SCAN_COUNT, SCAN_TYPE };
+
+static bool accepts_count(struct resp_call *call, struct bytes arg)
+{
+	int64_t count;
+	if (!resp_read_integer(call, arg, &count))
+		return false;
+	if (count < 1)
+		resp_write_error(call->out, "ERR syntax error");
+	return count >= 1;
+}
+
+static const struct resp_option rows[] = {
+    [SCAN_MATCH] = {"MATCH", .has_value = true},
+    [SCAN_COUNT] = {"COUNT", .has_value = true, .accepts = accepts_count},
+    [SCAN_TYPE] = {"TYPE", .has_value = true},
+};
+static const struct resp_option_table table = {rows, DHT_ARRAY_LEN(rows), NULL};
+
+/* Nothing at all is 0, as in Redis. */
+static bool parse_cursor(struct bytes text, uint64_t *number)
+{
+	*number = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned digit = text.data[i] - (unsigned)'0';
+		if (digit > 9 || __builtin_mul_overflow(*number, 10, number) ||
+		    __builtin_add_overflow(*number, digit, number))
+			return false;
+	}
+	return true;
+}
+
+static bool read_cursor(struct resp_call *call, struct exec_cursor *cursor)
+{
+	uint64_t number;
+	bool valid =
+	    parse_cursor(call->args[1], &number) && number >> STORE_HASH_BITS <= UINT32_MAX;
+	if (valid) {
+		*cursor = (struct exec_cursor){
+		    .block = (uint32_t)(number >> STORE_HASH_BITS),
+		    .hash = (uint32_t)number & (STORE_HASH_END - 1),
+		};
+		valid = !exec_scan_is_over(call->worker, cursor);
+	}
+	if (!valid)
+		resp_write_error(call->out, "ERR invalid cursor");
+	return valid;
+}
+
+static bool read_request(struct resp_call *call, struct request *request)
+{
+	struct resp_options options;
+	if (!resp_options_read(call, 2, &table, &options))
+		return false;
+	*request = (struct request){.count = COUNT_DEFAULT, .wants_strings = true};
+	if (resp_has_option(&options, SCAN_COUNT)) {
+		int64_t count = COUNT_DEFAULT;
+		if (!resp_read_integer(call, options.values[SCAN_COUNT], &count))
+			return false;
+		request->count = count < COUNT_MAX ? (size_t)count : COUNT_MAX;
+	}
+	request->pattern = options.values[SCAN_MATCH];
+	request->has_pattern =
+	    resp_has_option(&options, SCAN_MATCH) && !resp_is_word(request->pattern, "*");
+	if (resp_has_option(&options, SCAN_TYPE))
+		request->wants_strings = resp_is_word(options.values[SCAN_TYPE], "STRING");
+	return true;
+}
+
+/* ---- Running ----------------------------------------------------------------------- */
+
+static void reply(struct resp_call *call, const struct resp_scan *scan)
+{
+	char text[CURSOR_TEXT_MAX];
+	uint64_t number = (uint64_t)scan->cursor.block << STORE_HASH_BITS | scan->cursor.hash;
+	if (exec_scan_is_over(call->worker, &scan->cursor))
+		number = 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	resp_write_array(call->out, 2);
+	resp_write_bulk_text(call->out, text);
+	resp_write_array(call->out, scan->found);
+	resp_write_raw(call->out, bytes_of(scan->keys.data, scan->keys.len));
+}
+
+/* Copies the keys that a step has found, and lets their records go. */
+static void take_found(struct resp_scan *scan, const struct request *request)
+{
+	struct exec_entries *entries = &scan->entries;
+	for (size_t i = 0; i < entries->count; i++) {
+		struct bytes key = entries->items[i].key;
+		if (request->has_pattern && !glob_matches(request->pattern, key))
+			continue;
+		resp_write_bulk(&scan->keys, key);
+		scan->found++;
+	}
+	exec_entries_take(entries, entries->count);
+}
+
+/* Looks at some of a block's keys. False: the session waits for the disk. */
+static bool run_step(struct resp_call *call, struct resp_scan *scan, const struct request *request)
+{
+	size_t left = request->count - scan->looked_at;
+	unsigned max = left < STEP_MAX ? (unsigned)left : STEP_MAX;
+	uint32_t block = scan->cursor.block;
+	if (exec_scan(call->worker, call->session, &scan->cursor, glob_prefix(request->pattern),
+		      max, &scan->entries) != 0)
+		return false;
+	/* At the end of a block fewer are left, of which those without the prefix are not
+	 * told; the time is bounded otherwise. */
+	scan->looked_at += scan->cursor.block == block ? max : scan->entries.count;
+	take_found(scan, request);
+	return true;
+}
+
+static bool has_memory(const struct resp_scan *scan)
+{
+	return !scan->entries.no_memory && scan->keys.error == 0;
+}
+
+/* False: the session waits. */
+static bool run_steps(struct resp_call *call, struct resp_scan *scan, const struct request *request)
+{
+	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	do {
+		if (!run_step(call, scan, request))
+			return false;
+	} while (has_memory(scan) && scan->looked_at < request->count &&
+		 scan->keys.len < WORKER_OUT_FLUSH &&
+		 !exec_scan_is_over(call->worker, &scan->cursor) &&
+		 clock_monotonic_ns() < until_ns);
+	return true;
+}
+
+static struct resp_scan *create(const struct exec_cursor *cursor)
+{
+	struct resp_scan *scan = calloc(1, sizeof(*scan));
+	if (scan == NULL)
+		return NULL;
+	scan->cursor = *cursor;
+	resp_out_init(&scan->keys, WORKER_REPLY_MAX);
+	return scan;
+}
+
+/* Values are strings: whoever asks for anything else has all there is at once. */
+static void reply_nothing(struct resp_call *call)
+{
+	resp_write_array(call->out, 2);
+	resp_write_bulk_text(call->out, "0");
+	resp_write_array(call->out, 0);
+}
+
+void resp_run_scan(struct resp_call *call)
+{
+	struct exec_cursor cursor;
+	struct request request;
+	struct resp_scan **scan = &call->state->scan;
+	if (!read_cursor(call, &cursor) || !read_request(call, &request))
+		return;
+	if (!request.wants_strings) {
+		reply_nothing(call);
+		return;
+	}
+	if (*scan == NULL)
+		*scan = create(&cursor);
+	if (*scan == NULL) {
+		resp_reply_status(call, DHT_ENOMEM);
+		return;
+	}
+	if (!run_steps(call, *scan, &request))
+		return;
+	if (has_memory(*scan))
+		reply(call, *scan);
+	else
+		resp_reply_status(call, DHT_ENOMEM);
+	resp_scan_destroy(*scan);
+	*scan = NULL;
+}
