@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "node/change.h"
 #include "ring/slot.h"
 
 int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed,
@@ -170,6 +169,22 @@ void node_run(struct node *node, unsigned appender, const struct op *op, struct 
 		result->location = hit.location;
 	}
 	arena_fini(&arena);
+}
+
+void node_run_series(struct node *node, unsigned appender, struct series *series,
+		     struct op_result *whole)
+{
+	struct store_hit hit;
+	struct record base;
+	struct change change;
+	if (!find_base(node, &series->key, series->fetched, &hit, &base, whole))
+		return;
+	series_apply(series, &base, &change, whole);
+	if (whole->existed)
+		hold_old_value(node, &hit, change.changes, whole);
+	finish(node, appender, &series->key, &hit, &base, &change, whole);
+	if (whole->status == 0)
+		series_written(series, whole);
 }
 
 int node_expire(struct node *node, unsigned appender, const struct store_key *key,

@@ -11,7 +11,7 @@
 #ifndef DHT_NODE_NODE_H
 #define DHT_NODE_NODE_H
 
-#include "node/op.h"
+#include "node/series.h"
 #include "paxos/counter.h"
 
 struct node_block {
@@ -45,6 +45,12 @@ struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t bloc
  * the operation is to be run again after the committer's next commit, which makes a higher
  * ceiling of the counter durable, or room in the log. */
 void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
+
+/* Runs a series of operations as one: one record is written, if any. whole tells of it as a
+ * result of node_run does; its value is the one that was there before, in which values of the
+ * results may lie. Unless whole->status is 0 nothing was done, and there are no results. */
+void node_run_series(struct node *node, unsigned appender, struct series *series,
+		     struct op_result *whole);
 
 /* Removes a key as node_run does that meets it when it has expired: hit, which describes its
  * value, is of the same critical section. *end is set to the position behind that. Returns 0,

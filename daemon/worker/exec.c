@@ -38,25 +38,24 @@ void exec_prefetch_record(const struct worker *w, const struct store_key *key)
 	groups_unlock(&exec->groups, key->block);
 }
 
-int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
+/* Under the group's lock: keeps what the caller will need behind it. */
+static void keep(const struct exec *exec, const struct op_result *result)
 {
-	struct exec *exec = exec_of(w);
-	op->now_ms = clock_expiry_ms();
-	op->fetched = fetch_list(s);
-	*result = (struct op_result){0};
-	groups_lock(&exec->groups, op->key.block);
-	node_run(exec->node, w->index, op, result);
 	if (result->cold != 0)
 		store_pin(exec->store, result->cold);
 	else if (result->location != 0 && !result->is_pinned)
 		store_pin(exec->store, result->location);
-	groups_unlock(&exec->groups, op->key.block);
+}
+
+/* What follows from a result: 0, or DHT_EAGAIN where the session has to wait. */
+static int conclude(struct worker *w, struct session *s, bool deletes,
+		    const struct op_result *result)
+{
 	outbox_rest_on(w, result->end);
-	w->has_written = w->has_written || op->kind != OP_GET;
 	if (result->status == DHT_EDAMAGED)
 		committer_fail(w->shared->committer, DHT_EDAMAGED);
 	/* Deletes go on while the disk is full: what the last ones gave back is on its way. */
-	if (result->status == DHT_ENOSPC && op->kind == OP_DEL &&
+	if (result->status == DHT_ENOSPC && deletes &&
 	    background_may_win_room(w->shared->background)) {
 		outbox_stall(w, s, OUTBOX_LATER);
 		return DHT_EAGAIN;
@@ -65,6 +64,43 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 		return 0;
 	wait_for(w, s, result->cold);
 	return DHT_EAGAIN;
+}
+
+int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
+{
+	struct exec *exec = exec_of(w);
+	op->now_ms = clock_expiry_ms();
+	op->fetched = fetch_list(s);
+	*result = (struct op_result){0};
+	groups_lock(&exec->groups, op->key.block);
+	node_run(exec->node, w->index, op, result);
+	keep(exec, result);
+	groups_unlock(&exec->groups, op->key.block);
+	w->has_written = w->has_written || op->kind != OP_GET;
+	return conclude(w, s, op->kind == OP_DEL, result);
+}
+
+static bool only_deletes(const struct series *series)
+{
+	for (size_t i = 0; i < series->count; i++) {
+		if (series->ops[i].kind != OP_DEL)
+			return false;
+	}
+	return true;
+}
+
+int exec_run_series(struct worker *w, struct session *s, struct series *series,
+		    struct op_result *whole)
+{
+	struct exec *exec = exec_of(w);
+	series->fetched = fetch_list(s);
+	*whole = (struct op_result){0};
+	groups_lock(&exec->groups, series->key.block);
+	node_run_series(exec->node, w->index, series, whole);
+	keep(exec, whole);
+	groups_unlock(&exec->groups, series->key.block);
+	w->has_written = true;
+	return conclude(w, s, only_deletes(series), whole);
 }
 
 void exec_done(struct worker *w, struct session *s, const struct op_result *result)

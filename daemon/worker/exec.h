@@ -50,6 +50,11 @@ int exec_run(struct worker *w, struct session *s, struct op *op,
 	     struct op_result *result) DHT_MUST_CHECK;
 void exec_done(struct worker *w, struct session *s, const struct op_result *result);
 
+/* The same for a series of operations (node/series.h), whose now_ms the caller has read from
+ * the clock: exec_done is for whole, and values of the results last until then. */
+int exec_run_series(struct worker *w, struct session *s, struct series *series,
+		    struct op_result *whole) DHT_MUST_CHECK;
+
 struct fetch;
 
 /* A visited entry, which stays until it is taken. */
