@@ -12,6 +12,7 @@
 #include "worker/exec.h"
 
 struct resp_call;
+struct resp_replay;
 
 typedef void (*resp_run_fn)(struct resp_call *call);
 
@@ -77,14 +78,16 @@ struct resp_call {
 	struct resp_out *out; /* the handler writes exactly one reply, unless the session waits */
 	uint32_t keys_run;    /* by a command on several keys in this turn */
 	bool has_run;         /* the handler was called */
-	bool yields;          /* it lets others have a turn; the request comes again */
+	struct resp_replay *replay; /* the EXEC that it is part of; NULL: none */
+	bool yields;                /* it lets others have a turn; the request comes again */
 };
 
 /* ---- For handlers ---------------------------------------------------------------- */
 
-/* Runs an operation on op->key.key. False: it cannot run yet (the session waits), and the
- * handler returns without a reply; the request comes again. Otherwise what result points to
- * stays valid until resp_op_done. */
+/* Runs an operation on op->key.key, whose other bytes are those of the request, too, and which
+ * depends on no other operation's result (resp/replay.h). False: it cannot run yet (the session
+ * waits), and the handler returns without a reply; the request comes again. Otherwise what result
+ * points to stays valid until resp_op_done. */
 bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result);
 void resp_op_done(struct resp_call *call, const struct op_result *result);
 

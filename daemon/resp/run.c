@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "resp/replay.h"
 #include "resp/table.h"
+#include "resp/transaction.h"
 
 enum {
 	UNKNOWN_SHOWN = 128,  /* bytes of the name, and of the arguments, in an error */
@@ -80,7 +82,12 @@ void resp_reply_arity(struct resp_call *call)
 {
 	char name[RESP_NAME_MAX];
 	resp_table_name(call->command, name);
-	resp_write_errorf(call->out, "ERR wrong number of arguments for '%s' command", name);
+	/* An EXEC ends its transaction, whatever is wrong with it. */
+	bool is_exec = call->command->run == resp_run_exec;
+	resp_write_errorf(call->out, "%s wrong number of arguments for '%s' command",
+			  is_exec ? "EXECABORT Transaction discarded because of:" : "ERR", name);
+	if (is_exec)
+		resp_transaction_drop(call->state);
 }
 
 static bool has_arity(const struct resp_call *call)
@@ -105,18 +112,34 @@ static bool find_subcommand(struct resp_call *call)
 	return true;
 }
 
-void resp_run(struct resp_call *call)
+/* Looks for the handler. False: there is none for such a request; replied. */
+static bool find_handler(struct resp_call *call)
 {
 	if (call->command == NULL) {
 		reply_no_command(call);
-		return;
+		return false;
 	}
 	if (!find_subcommand(call))
-		return;
+		return false;
 	if (call->command->run == NULL || !has_arity(call)) {
 		resp_reply_arity(call);
-		return;
+		return false;
 	}
+	return true;
+}
+
+void resp_run(struct resp_call *call)
+{
+	if (!find_handler(call))
+		resp_transaction_spoil(call->state);
+	else if (resp_transaction_takes(call))
+		resp_transaction_queue(call);
+	else
+		resp_run_handler(call);
+}
+
+void resp_run_handler(struct resp_call *call)
+{
 	call->has_run = true;
 	call->command->run(call);
 }
@@ -155,10 +178,15 @@ void resp_run_help(struct resp_call *call)
 
 bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result)
 {
-	op->key = call->key.key.data == op->key.key.data ? call->key
-							 : exec_key(call->worker, op->key.key);
-	if (exec_run(call->worker, call->session, op, result) != 0)
-		return false;
+	if (call->replay != NULL) {
+		resp_replay_op(call, op, result);
+	} else {
+		op->key = call->key.key.data == op->key.key.data
+			      ? call->key
+			      : exec_key(call->worker, op->key.key);
+		if (exec_run(call->worker, call->session, op, result) != 0)
+			return false;
+	}
 	if (op->kind == OP_GET || op->kind == OP_TTL)
 		resp_stats_looked_up(call->stats, result->status == 0);
 	return true;
@@ -166,7 +194,8 @@ bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result
 
 void resp_op_done(struct resp_call *call, const struct op_result *result)
 {
-	exec_done(call->worker, call->session, result);
+	if (call->replay == NULL)
+		exec_done(call->worker, call->session, result);
 }
 
 static void unpin(void *store, uint64_t location)
@@ -194,6 +223,8 @@ void resp_write_value(struct resp_call *call, struct op_result *result)
 
 bool resp_yields(struct resp_call *call)
 {
+	if (call->replay != NULL)
+		return false;
 	size_t collected = call->out->len + call->worker->out.piece_bytes;
 	if (++call->keys_run % KEYS_IN_A_TURN != 0 && collected < WORKER_OUT_FLUSH)
 		return false;

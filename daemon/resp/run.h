@@ -14,4 +14,7 @@
 /* Runs the request; call->command is the row of args[0], NULL if there is none. */
 void resp_run(struct resp_call *call);
 
+/* Calls the handler of a request that has passed all checks. */
+void resp_run_handler(struct resp_call *call);
+
 #endif

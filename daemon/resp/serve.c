@@ -7,6 +7,7 @@
 #include "io/clock.h"
 #include "resp/run.h"
 #include "resp/table.h"
+#include "resp/transaction.h"
 
 enum {
 	BATCH_REQUESTS = 32, /* looked up before the first of them runs */
@@ -319,6 +320,7 @@ static void resp_closed(struct session *s)
 {
 	struct resp_session *state = (struct resp_session *)(void *)s->state;
 	resp_scan_destroy(state->scan);
+	resp_transaction_drop(state);
 }
 
 void resp_port_init(struct resp_port *port)

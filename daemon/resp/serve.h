@@ -17,6 +17,8 @@
 #include "resp/writer.h"
 #include "worker/worker.h"
 
+struct resp_transaction;
+
 /* How far a command on several keys has come when it has to wait, or lets others have a
  * turn. */
 struct resp_progress {
@@ -29,8 +31,9 @@ struct resp_progress {
 struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
-	enum resp_version version; /* 0 until the first request: RESP2 */
-	struct resp_scan *scan;    /* that waits; NULL: none */
+	enum resp_version version;            /* 0 until the first request: RESP2 */
+	struct resp_transaction *transaction; /* NULL: none, and no key is watched */
+	struct resp_scan *scan;               /* that waits; NULL: none */
 };
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */
