@@ -49,6 +49,14 @@ uint32_t store_keys(const struct store *store, uint32_t block)
 	return atomic_load_explicit(&store_block(store, block)->keys, memory_order_relaxed);
 }
 
+uint32_t store_entry_bytes(const struct store *store, uint32_t block)
+{
+	const struct block *b = store_block(store, block);
+	uint32_t entries = atomic_load_explicit(&b->keys, memory_order_relaxed) +
+			   atomic_load_explicit(&b->tombstones, memory_order_relaxed);
+	return entries == 0 ? 0 : (uint32_t)(index_size_bytes(&b->index) / entries);
+}
+
 uint32_t store_expiring(const struct store *store, uint32_t block)
 {
 	return atomic_load_explicit(&store_block(store, block)->expiring, memory_order_relaxed);

@@ -365,6 +365,9 @@ uint64_t store_expiring_total(const struct store *store);
 /* The number of keys of a block, as counted in `keys`. */
 uint32_t store_keys(const struct store *store, uint32_t block);
 
+/* The share of one entry in the memory that a block's index takes. */
+uint32_t store_entry_bytes(const struct store *store, uint32_t block);
+
 /* The number of keys of a block that have an expiry; 0: none of them can expire. */
 uint32_t store_expiring(const struct store *store, uint32_t block);
 

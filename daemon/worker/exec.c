@@ -111,6 +111,18 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 		fetch_release(w, s);
 }
 
+uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key)
+{
+	struct exec *exec = exec_of(w);
+	struct store_hit hit;
+	uint64_t bytes = 0;
+	groups_lock(&exec->groups, key->block);
+	if (store_find(exec->store, key, fetch_list(s), &hit) == STORE_FOUND)
+		bytes = record_size(&hit.record) + store_entry_bytes(exec->store, key->block);
+	groups_unlock(&exec->groups, key->block);
+	return bytes;
+}
+
 struct scan {
 	struct exec *exec;
 	struct session *session;

@@ -55,6 +55,10 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole) DHT_MUST_CHECK;
 
+/* Returns the bytes that a key takes, its share of the index included, while the result of
+ * an operation on it is there: 0 if it was removed meanwhile. */
+uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key);
+
 struct fetch;
 
 /* A visited entry, which stays until it is taken. */
