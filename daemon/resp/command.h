@@ -113,7 +113,7 @@ bool resp_check_key(struct resp_call *call, struct bytes key);
 /* True if a value of so many bytes can be stored; replies otherwise. */
 bool resp_check_value(struct resp_call *call, uint64_t size);
 
-/* True if the argument is this word, in any case; word is in upper case. */
+/* True if the argument is this word; the case of neither matters. */
 bool resp_is_word(struct bytes arg, const char *word);
 
 /* ---- The handlers ---------------------------------------------------------------- */
