@@ -22,12 +22,17 @@ static inline uint64_t clock_monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* Milliseconds since 1970-01-01 UTC: for logs only. */
-static inline uint64_t clock_wall_ms(void)
+/* Microseconds and milliseconds since 1970-01-01 UTC: to be shown only. */
+static inline uint64_t clock_wall_us(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / NS_PER_MS;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / NS_PER_US;
+}
+
+static inline uint64_t clock_wall_ms(void)
+{
+	return clock_wall_us() / 1000;
 }
 
 /* The same as of the kernel's last tick, 1 to 10 ms ago, for a quarter of the cost (5 ns):

@@ -29,6 +29,15 @@ struct resp_stats_total resp_port_total(const struct resp_port *port)
 	return total;
 }
 
+bool resp_port_times(const struct resp_port *port, const struct resp_command *command,
+		     struct histogram *times)
+{
+	histogram_init(times);
+	for (unsigned i = 0; i < port->node.worker_count; i++)
+		resp_stats_sum_times(resp_port_stats(port, i), command, times);
+	return histogram_count(times) > 0;
+}
+
 void resp_port_sample(struct resp_port *port, uint64_t now_ns)
 {
 	uint64_t elapsed_ns = now_ns - port->sampled_ns;

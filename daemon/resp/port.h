@@ -67,6 +67,10 @@ void resp_port_sample(struct resp_port *port, uint64_t now_ns);
 /* Adds up what the workers have counted. */
 struct resp_stats_total resp_port_total(const struct resp_port *port);
 
+/* Adds up a command's times of all workers. False: it was never called. */
+bool resp_port_times(const struct resp_port *port, const struct resp_command *command,
+		     struct histogram *times);
+
 /* The counters of worker i of port->node.worker_count. */
 const struct resp_stats *resp_port_stats(const struct resp_port *port, unsigned i);
 

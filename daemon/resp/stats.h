@@ -139,14 +139,17 @@ void resp_stats_sum_times(const struct resp_stats *stats, const struct resp_comm
 			  struct histogram *times);
 void resp_stats_sum_total(const struct resp_stats *stats, struct resp_stats_total *total);
 
-/* Adds one worker's counts of errors by their prefix. */
+struct resp_stats_error {
+	char text[RESP_STATS_PREFIX_MAX];
+	uint64_t count;
+};
+
 struct resp_stats_errors {
 	size_t count;
-	struct {
-		char text[RESP_STATS_PREFIX_MAX];
-		uint64_t count;
-	} items[RESP_STATS_PREFIXES];
+	struct resp_stats_error items[RESP_STATS_PREFIXES];
 };
+
+/* Adds one worker's counts of errors by their prefix. */
 void resp_stats_sum_errors(const struct resp_stats *stats, struct resp_stats_errors *errors);
 
 #endif

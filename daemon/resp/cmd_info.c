@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * INFO, and small questions about the node: what it is, how much it holds, what time it has.
+ */
+#include <stdio.h>
+
+#include "io/clock.h"
+#include "node/change.h"
+#include "resp/info.h"
+#include "worker/committer.h"
+
+/* ---- INFO -------------------------------------------------------------------------- */
+
+struct section {
+	const char *name; /* lower case */
+	const char *head;
+	bool is_default;
+	void (*write)(struct resp_info *info);
+};
+
+static const struct section sections[] = {
+#define X(name, head, is_default) {#name, head, is_default, resp_info_##name},
+    RESP_INFO_SECTIONS(X)
+#undef X
+};
+
+enum { SECTION_COUNT = DHT_ARRAY_LEN(sections) };
+_Static_assert(SECTION_COUNT <= 32, "a bit for each section");
+
+static uint32_t sections_of(struct bytes word)
+{
+	uint32_t all = (UINT32_C(1) << SECTION_COUNT) - 1, defaults = 0;
+	for (unsigned i = 0; i < SECTION_COUNT; i++) {
+		if (resp_is_word(word, sections[i].name))
+			return UINT32_C(1) << i;
+		defaults |= (uint32_t)sections[i].is_default << i;
+	}
+	if (resp_is_word(word, "all") || resp_is_word(word, "everything"))
+		return all;
+	return resp_is_word(word, "default") ? defaults : 0;
+}
+
+void resp_run_info(struct resp_call *call)
+{
+	struct resp_text text = RESP_TEXT_EMPTY;
+	struct resp_info info = {
+	    .call = call,
+	    .node = &call->port->node,
+	    .text = &text,
+	    .total = resp_port_total(call->port),
+	};
+	uint32_t wanted = call->argc == 1 ? sections_of(bytes_of("default", 7)) : 0;
+	for (size_t i = 1; i < call->argc; i++)
+		wanted |= sections_of(call->args[i]);
+	store_count(exec_of(call->worker)->store, &info.store);
+	for (unsigned i = 0; i < SECTION_COUNT; i++) {
+		if ((wanted >> i & 1) == 0)
+			continue;
+		resp_text_add(&text, "%s# %s\r\n", text.buffer.len > 0 ? "\r\n" : "",
+			      sections[i].head);
+		sections[i].write(&info);
+	}
+	resp_text_reply(&text, call);
+}
+
+/* ---- Small questions --------------------------------------------------------------- */
+
+/* The keys whose requests come here first: so the nodes' numbers add up. */
+void resp_run_dbsize(struct resp_call *call)
+{
+	const struct store *store = exec_of(call->worker)->store;
+	const struct resp_node *node = &call->port->node;
+	uint64_t keys = 0;
+	for (uint32_t block = 0; block < node->map->blocks; block++) {
+		if (ring_map_first(node->map, block) == node->self)
+			keys += store_keys(store, block);
+	}
+	resp_write_integer(call->out, (int64_t)keys);
+}
+
+void resp_run_time(struct resp_call *call)
+{
+	char text[32];
+	uint64_t now_us = clock_wall_us();
+	resp_write_array(call->out, 2);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(now_us / 1000000));
+	resp_write_bulk_text(call->out, text);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)(now_us % 1000000));
+	resp_write_bulk_text(call->out, text);
+}
+
+void resp_run_role(struct resp_call *call)
+{
+	resp_write_array(call->out, 3);
+	resp_write_bulk_text(call->out, "master");
+	resp_write_integer(call->out, (int64_t)committer_mark(call->worker->shared->committer));
+	resp_write_array(call->out, 0);
+}
+
+/* Nothing is ever saved apart from the log: as in Redis then, it is the time of the start. */
+void resp_run_lastsave(struct resp_call *call)
+{
+	resp_write_integer(call->out, (int64_t)call->port->node.started_unix_s);
+}
+
+/* A write is answered when its replicas have it, so there is nothing to wait for: the reply
+ * is how many others hold every key. */
+void resp_run_wait(struct resp_call *call)
+{
+	const struct ring_map *map = call->port->node.map;
+	uint16_t least = RING_REPLICAS_MAX;
+	int64_t replicas, timeout_ms;
+	if (!change_parse_integer(call->args[1], &replicas)) {
+		resp_write_error(call->out, "ERR value is not an integer or out of range");
+		return;
+	}
+	if (!change_parse_integer(call->args[2], &timeout_ms)) {
+		resp_write_error(call->out, "ERR timeout is not an integer or out of range");
+		return;
+	}
+	if (timeout_ms < 0) {
+		resp_write_error(call->out, "ERR timeout is negative");
+		return;
+	}
+	for (size_t i = 0; i < map->list_count; i++)
+		least = map->lists[i].count < least ? map->lists[i].count : least;
+	resp_write_integer(call->out, least - 1);
+}
