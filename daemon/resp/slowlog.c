@@ -24,7 +24,7 @@ struct entry {
 
 void resp_slowlog_init(struct resp_slowlog *log)
 {
-	*log = (struct resp_slowlog){.after_ns = UINT64_MAX};
+	*log = (struct resp_slowlog){.takes_ns = UINT64_MAX};
 	list_init(&log->entries);
 	pthread_mutex_init(&log->lock, NULL);
 }
@@ -48,11 +48,20 @@ void resp_slowlog_fini(struct resp_slowlog *log)
 void resp_slowlog_set(struct resp_slowlog *log, uint64_t after_ns, uint64_t max)
 {
 	pthread_mutex_lock(&log->lock);
-	atomic_store_explicit(&log->after_ns, max == 0 ? UINT64_MAX : after_ns,
+	log->after_ns = after_ns;
+	log->max = max;
+	atomic_store_explicit(&log->takes_ns, max == 0 ? UINT64_MAX : after_ns,
 			      memory_order_relaxed);
-	atomic_store_explicit(&log->max, max, memory_order_relaxed);
 	drop_beyond(log, max);
 	pthread_mutex_unlock(&log->lock);
+}
+
+uint64_t resp_slowlog_after_us(struct resp_slowlog *log)
+{
+	pthread_mutex_lock(&log->lock);
+	uint64_t after_ns = log->after_ns;
+	pthread_mutex_unlock(&log->lock);
+	return after_ns / NS_PER_US;
 }
 
 /* A password is nobody's business. */
@@ -117,7 +126,7 @@ void resp_slowlog_add(struct resp_slowlog *log, const struct resp_call *call, ui
 	entry->id = log->next_id++;
 	list_push_tail(&log->entries, &entry->link);
 	log->count++;
-	drop_beyond(log, atomic_load_explicit(&log->max, memory_order_relaxed));
+	drop_beyond(log, log->max);
 	pthread_mutex_unlock(&log->lock);
 }
 

@@ -28,9 +28,10 @@ enum {
 };
 
 struct resp_slowlog {
-	_Atomic uint64_t after_ns; /* clients.slow_after */
-	_Atomic uint64_t max;      /* clients.slow_max: entries */
+	_Atomic uint64_t takes_ns; /* requests that took as long are noted */
 	pthread_mutex_t lock;      /* of the rest */
+	uint64_t after_ns;         /* clients.slow_after */
+	uint64_t max;              /* clients.slow_max: entries */
 	struct list entries;       /* oldest first */
 	uint64_t count, next_id;
 };
@@ -42,10 +43,13 @@ void resp_slowlog_fini(struct resp_slowlog *log);
 /* Takes over clients.slow_after and clients.slow_max; drops what is too much. */
 void resp_slowlog_set(struct resp_slowlog *log, uint64_t after_ns, uint64_t max);
 
+/* clients.slow_after in microseconds. */
+uint64_t resp_slowlog_after_us(struct resp_slowlog *log);
+
 /* True for a request that took so long that it is to be noted. */
 static inline bool resp_slowlog_takes(const struct resp_slowlog *log, uint64_t ns)
 {
-	return ns >= atomic_load_explicit(&log->after_ns, memory_order_relaxed);
+	return ns >= atomic_load_explicit(&log->takes_ns, memory_order_relaxed);
 }
 
 /* Notes a request. */
