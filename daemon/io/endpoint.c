@@ -26,6 +26,12 @@ static void format_host(const union address *address, char host[ENDPOINT_HOST_MA
 		inet_ntop(AF_INET6, &address->v6.sin6_addr, host, ENDPOINT_HOST_MAX);
 }
 
+static uint16_t port_of(const union address *address)
+{
+	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
+						       : address->v6.sin6_port);
+}
+
 static void format(const union address *address, char text[ENDPOINT_MAX])
 {
 	char host[ENDPOINT_HOST_MAX];
@@ -35,9 +41,7 @@ static void format(const union address *address, char text[ENDPOINT_MAX])
 		is_v6 = is_v6 || *c == ':';
 	text[0] = '\0';
 	if (host[0] != '\0')
-		snprintf(text, ENDPOINT_MAX, is_v6 ? "[%s]:%u" : "%s:%u", host,
-			 ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
-								 : address->v6.sin6_port));
+		snprintf(text, ENDPOINT_MAX, is_v6 ? "[%s]:%u" : "%s:%u", host, port_of(address));
 }
 
 typedef int (*name_fn)(int fd, struct sockaddr *address, socklen_t *len);
@@ -63,8 +67,9 @@ void endpoint_local(int fd, char text[ENDPOINT_MAX])
 	format(&address, text);
 }
 
-void endpoint_local_host(int fd, char host[ENDPOINT_HOST_MAX])
+uint16_t endpoint_local_host(int fd, char host[ENDPOINT_HOST_MAX])
 {
 	union address address = address_of(fd, getsockname);
 	format_host(&address, host);
+	return host[0] == '\0' ? 0 : port_of(&address);
 }

@@ -19,7 +19,7 @@ enum {
 void endpoint_peer(int fd, char text[ENDPOINT_MAX]);
 void endpoint_local(int fd, char text[ENDPOINT_MAX]);
 
-/* Writes the numeric address of our end alone; as above. */
-void endpoint_local_host(int fd, char host[ENDPOINT_HOST_MAX]);
+/* Writes the numeric address of our end alone, and returns the port; as above, 0 then. */
+uint16_t endpoint_local_host(int fd, char host[ENDPOINT_HOST_MAX]);
 
 #endif

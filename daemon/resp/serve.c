@@ -321,6 +321,7 @@ static void resp_closed(struct session *s)
 	struct resp_session *state = (struct resp_session *)(void *)s->state;
 	resp_scan_destroy(state->scan);
 	resp_transaction_drop(state);
+	resp_slot_scan_destroy(state->slot_scan);
 }
 
 void resp_port_init(struct resp_port *port)

@@ -14,6 +14,7 @@
 #include "resp/parser.h"
 #include "resp/port.h"
 #include "resp/scan.h"
+#include "resp/slot_scan.h"
 #include "resp/writer.h"
 #include "worker/worker.h"
 
@@ -34,6 +35,7 @@ struct resp_session {
 	enum resp_version version;            /* 0 until the first request: RESP2 */
 	struct resp_transaction *transaction; /* NULL: none, and no key is watched */
 	struct resp_scan *scan;               /* that waits; NULL: none */
+	struct resp_slot_scan *slot_scan;     /* that goes on in another turn; NULL: none */
 };
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */

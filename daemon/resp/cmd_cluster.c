@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * CLUSTER: who is in the cluster and which slots are whose, read from the map.
+ *
+ * In the words of Redis every member is a master: of the ranges of slots whose requests go
+ * to it first.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "io/endpoint.h"
+#include "node/change.h"
+#include "resp/slot_scan.h"
+#include "resp/text.h"
+#include "ring/slot.h"
+
+/* What a client is told of a member. */
+struct contact {
+	const char *host;
+	uint16_t port;
+	uint16_t peer_port;
+	char id[RESP_ID_SIZE];
+	char local[ENDPOINT_HOST_MAX]; /* what host points to, if it is this connection's */
+};
+
+/* A host is never empty: clients would wait for a node that they cannot name. This node
+ * gives out the address under which the client has reached it, unless it was told of
+ * another. */
+static void find_contact(const struct resp_call *call, uint16_t member, struct contact *contact)
+{
+	const struct resp_node *node = &call->port->node;
+	const struct ring_member *of = &node->map->members[member];
+	*contact = (struct contact){.host = of->name};
+	snprintf(contact->id, sizeof(contact->id), "%s%08d", of->id, 0);
+	if (of->client_count > 0) {
+		contact->host = of->clients[0].host;
+		contact->port = of->clients[0].port;
+	}
+	if (of->peer_count > 0)
+		contact->peer_port = of->peers[0].port;
+	if (member != node->self || node->is_advertised)
+		return;
+	uint16_t port = endpoint_local_host(call->session->conn.watch.fd, contact->local);
+	if (port == 0)
+		return;
+	contact->host = contact->local;
+	contact->port = port;
+}
+
+/* ---- CLUSTER SLOTS ------------------------------------------------------------------- */
+
+static void write_slots_node(struct resp_call *call, uint16_t member)
+{
+	struct contact contact;
+	find_contact(call, member, &contact);
+	resp_write_array(call->out, 4);
+	resp_write_bulk_text(call->out, contact.host);
+	resp_write_integer(call->out, contact.port);
+	resp_write_bulk_text(call->out, contact.id);
+	resp_write_map(call->out, 0);
+}
+
+void resp_run_cluster_slots(struct resp_call *call)
+{
+	const struct ring_map *map = call->port->node.map;
+	struct ring_range range = {0};
+	size_t count = 0;
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range))
+		count++;
+	resp_write_array(call->out, count);
+	range = (struct ring_range){0};
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		const struct ring_replicas *replicas = &map->lists[range.list];
+		resp_write_array(call->out, 2 + replicas->count);
+		resp_write_integer(call->out, range.first_slot);
+		resp_write_integer(call->out, range.last_slot);
+		for (uint16_t i = 0; i < replicas->count; i++)
+			write_slots_node(call, replicas->members[i]);
+	}
+}
+
+/* ---- CLUSTER SHARDS ------------------------------------------------------------------ */
+
+static void write_shard_node(struct resp_call *call, uint16_t member, bool is_first)
+{
+	const struct resp_node *node = &call->port->node;
+	struct contact contact;
+	find_contact(call, member, &contact);
+	resp_write_map(call->out, 7);
+	resp_write_bulk_text(call->out, "id");
+	resp_write_bulk_text(call->out, contact.id);
+	resp_write_bulk_text(call->out, "port");
+	resp_write_integer(call->out, contact.port);
+	resp_write_bulk_text(call->out, "ip");
+	resp_write_bulk_text(call->out, contact.host);
+	resp_write_bulk_text(call->out, "endpoint");
+	resp_write_bulk_text(call->out, contact.host);
+	resp_write_bulk_text(call->out, "role");
+	resp_write_bulk_text(call->out, is_first ? "master" : "replica");
+	resp_write_bulk_text(call->out, "replication-offset");
+	resp_write_integer(call->out, 0);
+	resp_write_bulk_text(call->out, "health");
+	resp_write_bulk_text(call->out,
+			     node->map->members[member].state == RING_UP ? "online" : "fail");
+}
+
+/* Counts the ranges of a list; with out it writes their bounds. */
+static size_t ranges_of(const struct ring_map *map, uint16_t list, struct resp_out *out)
+{
+	struct ring_range range = {0};
+	size_t count = 0;
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		if (range.list != list)
+			continue;
+		count++;
+		if (out == NULL)
+			continue;
+		resp_write_integer(out, range.first_slot);
+		resp_write_integer(out, range.last_slot);
+	}
+	return count;
+}
+
+/* A shard is what has equal replicas. */
+void resp_run_cluster_shards(struct resp_call *call)
+{
+	const struct ring_map *map = call->port->node.map;
+	size_t shards = 0;
+	for (uint16_t list = 0; list < map->list_count; list++)
+		shards += ranges_of(map, list, NULL) > 0;
+	resp_write_array(call->out, shards);
+	for (uint16_t list = 0; list < map->list_count; list++) {
+		const struct ring_replicas *replicas = &map->lists[list];
+		size_t ranges = ranges_of(map, list, NULL);
+		if (ranges == 0)
+			continue;
+		resp_write_map(call->out, 2);
+		resp_write_bulk_text(call->out, "slots");
+		resp_write_array(call->out, 2 * ranges);
+		ranges_of(map, list, call->out);
+		resp_write_bulk_text(call->out, "nodes");
+		resp_write_array(call->out, replicas->count);
+		for (uint16_t i = 0; i < replicas->count; i++)
+			write_shard_node(call, replicas->members[i], i == 0);
+	}
+}
+
+/* ---- CLUSTER NODES, INFO, MYID ------------------------------------------------------- */
+
+static void add_node(struct resp_call *call, struct resp_text *text, uint16_t member)
+{
+	const struct resp_node *node = &call->port->node;
+	bool is_up = node->map->members[member].state == RING_UP;
+	struct ring_range range = {0};
+	struct contact contact;
+	find_contact(call, member, &contact);
+	resp_text_add(text, "%s %s:%u@%u %s%s - 0 0 %llu %s", contact.id, contact.host,
+		      contact.port, contact.peer_port,
+		      member == node->self ? "myself,master" : "master", is_up ? "" : ",fail",
+		      (unsigned long long)node->map->epoch, is_up ? "connected" : "disconnected");
+	while (ring_map_next_range(node->map, RING_MERGE_FIRST, &range)) {
+		if (node->map->lists[range.list].members[0] != member)
+			continue;
+		if (range.first_slot == range.last_slot)
+			resp_text_add(text, " %u", range.first_slot);
+		else
+			resp_text_add(text, " %u-%u", range.first_slot, range.last_slot);
+	}
+	resp_text_add(text, "\n");
+}
+
+void resp_run_cluster_nodes(struct resp_call *call)
+{
+	struct resp_text text = RESP_TEXT_EMPTY;
+	for (uint16_t i = 0; i < call->port->node.map->member_count; i++)
+		add_node(call, &text, i);
+	resp_text_reply(&text, call);
+}
+
+/* The members whose first choice some block is. */
+static unsigned count_masters(const struct ring_map *map)
+{
+	bool is_master[RING_MEMBERS_MAX] = {false};
+	struct ring_range range = {0};
+	unsigned count = 0;
+	while (ring_map_next_range(map, RING_MERGE_FIRST, &range)) {
+		uint16_t member = map->lists[range.list].members[0];
+		count += !is_master[member];
+		is_master[member] = true;
+	}
+	return count;
+}
+
+/* True while a majority of the replicas is there. */
+static bool has_quorum(const struct ring_map *map, const struct ring_replicas *replicas)
+{
+	unsigned up = 0;
+	for (uint16_t i = 0; i < replicas->count; i++)
+		up += map->members[replicas->members[i]].state == RING_UP;
+	return up * 2 > replicas->count;
+}
+
+/* The state stays ok while any slot is served: clients give up the whole cluster otherwise. */
+void resp_run_cluster_info(struct resp_call *call)
+{
+	const struct ring_map *map = call->port->node.map;
+	struct resp_text text = RESP_TEXT_EMPTY;
+	struct ring_range range = {0};
+	uint32_t slots_ok = 0;
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		if (has_quorum(map, &map->lists[range.list]))
+			slots_ok += range.last_slot - range.first_slot + 1;
+	}
+	resp_text_add(&text,
+		      "cluster_state:%s\r\n"
+		      "cluster_slots_assigned:%d\r\n"
+		      "cluster_slots_ok:%u\r\n"
+		      "cluster_slots_pfail:0\r\n"
+		      "cluster_slots_fail:%u\r\n"
+		      "cluster_known_nodes:%zu\r\n"
+		      "cluster_size:%u\r\n",
+		      slots_ok > 0 ? "ok" : "fail", RING_SLOTS, slots_ok, RING_SLOTS - slots_ok,
+		      map->member_count, count_masters(map));
+	resp_text_add(&text,
+		      "cluster_current_epoch:%llu\r\n"
+		      "cluster_my_epoch:%llu\r\n"
+		      "cluster_stats_messages_sent:0\r\n"
+		      "cluster_stats_messages_received:0\r\n"
+		      "total_cluster_links_buffer_limit_exceeded:0\r\n",
+		      (unsigned long long)map->epoch, (unsigned long long)map->epoch);
+	resp_text_reply(&text, call);
+}
+
+void resp_run_cluster_myid(struct resp_call *call)
+{
+	resp_write_bulk_text(call->out, call->port->node.id);
+}
+
+/* The links of Redis's cluster bus; the nodes here have none. */
+void resp_run_cluster_links(struct resp_call *call)
+{
+	resp_write_array(call->out, 0);
+}
+
+/* ---- Slots and keys ------------------------------------------------------------------ */
+
+void resp_run_cluster_keyslot(struct resp_call *call)
+{
+	resp_write_integer(call->out, ring_slot_of_key(call->args[2]));
+}
+
+static bool read_integer(struct resp_call *call, size_t i, int64_t *number)
+{
+	if (change_parse_integer(call->args[i], number))
+		return true;
+	resp_write_error(call->out, "ERR value is not an integer or out of range");
+	return false;
+}
+
+void resp_run_cluster_countkeysinslot(struct resp_call *call)
+{
+	int64_t slot;
+	if (!read_integer(call, 2, &slot))
+		return;
+	if (slot < 0 || slot >= RING_SLOTS)
+		resp_write_error(call->out, "ERR Invalid slot");
+	else
+		resp_slot_scan_count(call, (uint32_t)slot);
+}
+
+void resp_run_cluster_getkeysinslot(struct resp_call *call)
+{
+	int64_t slot, max;
+	if (!read_integer(call, 2, &slot) || !read_integer(call, 3, &max))
+		return;
+	if (slot < 0 || slot >= RING_SLOTS || max < 0)
+		resp_write_error(call->out, "ERR Invalid slot or number of keys");
+	else if (max == 0)
+		resp_write_array(call->out, 0);
+	else
+		resp_slot_scan_keys(call, (uint32_t)slot, (uint64_t)max);
+}
