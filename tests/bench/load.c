@@ -7,7 +7,9 @@
  *         every reply, and reports the server's CPU time per request: on a shared
  *         machine that is the figure that stays the same from run to run.
  * Thread  The main thread connects, starts one thread per client and takes the
- *         clocks; a barrier before and after each phase keeps them apart.
+ *         clocks. A barrier that all pass at the same steps keeps them apart: a phase is
+ *         there, it is prepared, it begins, it has ended. So the clocks see nothing of
+ *         the preparation.
  */
 #include <err.h>
 #include <netdb.h>
@@ -28,8 +30,8 @@ struct run {
 	struct load_options options;
 	struct load_client *clients[LOAD_THREADS_MAX];
 	pthread_t threads[LOAD_THREADS_MAX];
-	pthread_barrier_t begin, end;
-	const struct load_phase *phase; /* NULL: no more; written between end and begin */
+	pthread_barrier_t step;
+	const struct load_phase *phase; /* NULL: no more; written while no phase runs */
 };
 
 struct thread_args {
@@ -42,11 +44,14 @@ static void *thread_main(void *arg)
 	struct thread_args args = *(struct thread_args *)arg;
 	free(arg);
 	for (;;) {
-		pthread_barrier_wait(&args.run->begin);
+		pthread_barrier_wait(&args.run->step);
 		if (args.run->phase == NULL)
 			return NULL;
-		load_client_run(args.client, args.run->phase);
-		pthread_barrier_wait(&args.run->end);
+		load_client_prepare(args.client, args.run->phase);
+		pthread_barrier_wait(&args.run->step);
+		pthread_barrier_wait(&args.run->step);
+		load_client_run(args.client);
+		pthread_barrier_wait(&args.run->step);
 	}
 }
 
@@ -73,8 +78,7 @@ static void run_start(struct run *run)
 	int error = getaddrinfo(o->host, o->port, &hints, &server);
 	if (error != 0)
 		errx(1, "%s: %s", o->host, gai_strerror(error));
-	if (pthread_barrier_init(&run->begin, NULL, o->threads + 1) != 0 ||
-	    pthread_barrier_init(&run->end, NULL, o->threads + 1) != 0)
+	if (pthread_barrier_init(&run->step, NULL, o->threads + 1) != 0)
 		errx(1, "pthread_barrier_init failed");
 	for (unsigned i = 0; i < o->threads; i++) {
 		run->clients[i] = load_client_create(o, i, server);
@@ -93,11 +97,13 @@ static void run_phase(struct run *run, const struct load_phase *phase, struct lo
 	const struct load_options *o = &run->options;
 	*report = (struct load_report){.options = o};
 	run->phase = phase;
+	pthread_barrier_wait(&run->step); /* there */
+	pthread_barrier_wait(&run->step); /* prepared */
 	uint64_t server_ns = o->server_pid != 0 ? load_cpu_ns(o->server_pid) : 0;
 	uint64_t client_ns = load_cpu_ns(0);
 	uint64_t start_ns = load_clock_ns();
-	pthread_barrier_wait(&run->begin);
-	pthread_barrier_wait(&run->end);
+	pthread_barrier_wait(&run->step); /* begins */
+	pthread_barrier_wait(&run->step); /* has ended */
 	report->wall_ns = load_clock_ns() - start_ns;
 	report->client_cpu_ns = load_cpu_ns(0) - client_ns;
 	report->server_cpu_ns = o->server_pid != 0 ? load_cpu_ns(o->server_pid) - server_ns : 0;
@@ -117,13 +123,12 @@ static void run_preparation(struct run *run, const struct load_phase *phase, con
 static void run_stop(struct run *run)
 {
 	run->phase = NULL;
-	pthread_barrier_wait(&run->begin);
+	pthread_barrier_wait(&run->step);
 	for (unsigned i = 0; i < run->options.threads; i++) {
 		pthread_join(run->threads[i], NULL);
 		load_client_destroy(run->clients[i]);
 	}
-	pthread_barrier_destroy(&run->begin);
-	pthread_barrier_destroy(&run->end);
+	pthread_barrier_destroy(&run->step);
 }
 
 /* How long and how many: an open loop has its number of requests from the start. */

@@ -306,6 +306,34 @@ def test_every_key_is_asked_for_once():
     assert (code, report["requests"], sorted(asked)) == (0, 777, list(range(777)))
 
 
+def test_prepared_requests_are_repeated():
+    asked = []
+
+    def answer(connection, number):
+        asked.append(number)
+        connection.sendall(value(number))
+
+    with FakeServer(answer) as server:
+        code, report, messages = run_load(server.port, *GET, "--requests", "21",
+                                          "--pipeline", "3", "--prepared", "7")
+    assert (code, report["requests"], messages) == (0, 21, "")
+    assert asked == asked[:7] * 3
+    assert len(set(asked)) == 7
+
+
+@pytest.mark.parametrize("protocol, command", [
+    ("resp", "echo"), ("resp", "get"), ("resp", "set"), ("memcached", "get"),
+    ("memcached", "set"),
+])
+@pytest.mark.parametrize("size", [0, 5, 100])
+def test_prepared_requests(redis, memcached, protocol, command, size):
+    port = {"resp": redis, "memcached": memcached}[protocol][0]
+    check_clean(*run_load(port, "--protocol", protocol, "--command", command,
+                          "--connections", "9", "--threads", "2", "--pipeline", "5",
+                          "--prepared", "64", "--warmup", "0.1", "--requests", "5003",
+                          "--keys", "1000", "--fill", "--value-size", str(size)), 5003)
+
+
 def test_trace_has_the_time_of_every_reply(redis, tmp_path):
     trace = tmp_path / "trace"
     before = time.monotonic_ns()
@@ -332,7 +360,8 @@ def test_trace_that_cannot_be_written():
     ("--keys", "99999999999999999999999"), ("--threads", "2"), ("--command", "mget"),
     ("--protocol", "memcached"), ("--duration", "0"), ("--duration", "nan"), ("--port", "0"),
     ("--value-size", "16000000", "--pipeline", "100"), ("--nonsense",), ("stray",),
-    ("--every-key", "--requests", "5"),
+    ("--every-key", "--requests", "5"), ("--every-key", "--prepared", "16"),
+    ("--pipeline", "16", "--prepared", "15"), ("--value-size", "1000000", "--prepared", "1000"),
 ])
 def test_wrong_usage(options):
     code, report, messages = run_load(1, *options)

@@ -22,14 +22,8 @@ enum {
 	INPUT_TYPICAL = 1 << 16, /* more is no use: the kernel hands out as much at once */
 };
 
-/* A request in flight: which key, and the time from which its latency counts. */
-struct slot {
-	uint64_t number;
-	uint64_t start_ns;
-};
-
-/* Requests stand in a ring of `pipeline` slots, of equal size, in the order of their
- * numbers: answered <= (sent) <= queued <= answered + pipeline. */
+/* Requests stand in a ring of load_ring_slots() slots, of equal size, in the order of
+ * their numbers: answered <= (sent) <= queued <= answered + pipeline. */
 struct connection {
 	int fd; /* -1: lost */
 	unsigned index;
@@ -40,7 +34,7 @@ struct connection {
 	uint64_t sent_bytes;
 	uint64_t answered;
 	uint8_t *ring;
-	struct slot *slots;
+	uint64_t *start_ns; /* a slot each: the time from which the latency counts */
 	uint8_t *input;
 	size_t input_len;
 	bool waits_to_send;
@@ -53,6 +47,8 @@ struct load_client {
 	int epoll;
 
 	const struct load_phase *phase;
+	unsigned slots;    /* of each connection's ring */
+	bool are_prepared; /* the requests in the slots stay as they are */
 	struct load_message request;
 	struct load_message right; /* the reply expected */
 	size_t input_size;
@@ -87,6 +83,12 @@ static uint64_t random_next(uint64_t *state)
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
 	return z ^ (z >> 31);
+}
+
+/* The number of a key that is as likely as any other. */
+static uint64_t random_key(const struct load_client *client, struct connection *c)
+{
+	return (uint64_t)((unsigned __int128)random_next(&c->random) * client->options->keys >> 64);
 }
 
 static void connection_open(struct load_client *client, struct connection *c,
@@ -129,10 +131,10 @@ static void phase_fini(struct load_client *client)
 	for (unsigned i = 0; i < client->count; i++) {
 		struct connection *c = &client->connections[i];
 		free(c->ring);
-		free(c->slots);
+		free(c->start_ns);
 		free(c->input);
 		c->ring = c->input = NULL;
-		c->slots = NULL;
+		c->start_ns = NULL;
 	}
 	load_message_fini(&client->request);
 	load_message_fini(&client->right);
@@ -166,19 +168,24 @@ static void connection_prepare(struct load_client *client, struct connection *c)
 		       : all / o->connections + (c->index < all % o->connections ? 1 : 0);
 	c->due = c->queued = c->sent_bytes = c->answered = 0;
 	c->input_len = 0;
-	c->slots = allocate(o->pipeline, sizeof(*c->slots));
-	c->ring = allocate(o->pipeline, client->request.len);
-	for (unsigned i = 0; i < o->pipeline; i++)
-		memcpy(c->ring + i * client->request.len, client->request.data,
-		       client->request.len);
+	c->start_ns = allocate(client->slots, sizeof(*c->start_ns));
+	c->ring = allocate(client->slots, client->request.len);
+	for (unsigned i = 0; i < client->slots; i++) {
+		uint8_t *request = c->ring + i * client->request.len;
+		memcpy(request, client->request.data, client->request.len);
+		if (client->are_prepared)
+			load_message_number(&client->request, request, random_key(client, c));
+	}
 	c->input = allocate(1, client->input_size);
 }
 
-static void phase_init(struct load_client *client, const struct load_phase *phase)
+void load_client_prepare(struct load_client *client, const struct load_phase *phase)
 {
 	const struct load_options *o = client->options;
 	phase_fini(client);
 	client->phase = phase;
+	client->are_prepared = o->prepared != 0 && !phase->in_order;
+	client->slots = client->are_prepared ? load_ring_slots(o) : o->pipeline;
 	memset(&client->result, 0, sizeof(client->result));
 	histogram_init(&client->result.latency);
 	load_message_request(&client->request, o->protocol, phase->command, o->value_size_bytes);
@@ -192,10 +199,6 @@ static void phase_init(struct load_client *client, const struct load_phase *phas
 	client->turn = 0;
 	for (unsigned i = 0; i < client->count; i++)
 		connection_prepare(client, &client->connections[i]);
-
-	client->start_ns = client->heard_ns = load_clock_ns();
-	client->end_ns =
-	    phase->duration_ns == UINT64_MAX ? UINT64_MAX : client->start_ns + phase->duration_ns;
 }
 
 /* ---- Requests ---------------------------------------------------------------- */
@@ -226,7 +229,7 @@ static void connection_wait_to_send(struct load_client *client, struct connectio
 
 static void connection_send(struct load_client *client, struct connection *c)
 {
-	const uint64_t ring_size = client->request.len * client->options->pipeline;
+	const uint64_t ring_size = client->request.len * client->slots;
 	const uint64_t end = c->queued * client->request.len;
 	while (c->sent_bytes < end) {
 		uint64_t at = c->sent_bytes % ring_size, len = end - c->sent_bytes;
@@ -250,14 +253,15 @@ static void connection_send(struct load_client *client, struct connection *c)
 
 static void connection_queue(struct load_client *client, struct connection *c, uint64_t start_ns)
 {
-	const struct load_options *o = client->options;
-	uint64_t place = c->queued % o->pipeline, number;
-	if (client->phase->in_order)
-		number = c->queued * o->connections + c->index;
-	else
-		number = (uint64_t)((unsigned __int128)random_next(&c->random) * o->keys >> 64);
-	c->slots[place] = (struct slot){.number = number, .start_ns = start_ns};
-	load_message_number(&client->request, c->ring + place * client->request.len, number);
+	uint64_t place = c->queued % client->slots;
+	c->start_ns[place] = start_ns;
+	if (!client->are_prepared) {
+		uint64_t number = client->phase->in_order
+				      ? c->queued * client->options->connections + c->index
+				      : random_key(client, c);
+		load_message_number(&client->request, c->ring + place * client->request.len,
+				    number);
+	}
 	c->queued++;
 	client->in_flight++;
 }
@@ -333,10 +337,11 @@ static void note_wrong(struct load_client *client, const uint8_t *data, size_t l
 static size_t connection_take_reply(struct load_client *client, struct connection *c, size_t at,
 				    uint64_t now)
 {
-	const struct slot *slot = &c->slots[c->answered % client->options->pipeline];
+	const uint64_t place = c->answered % client->slots, start_ns = c->start_ns[place];
 	const uint8_t *data = c->input + at;
 	size_t len = c->input_len - at, used = 0;
-	load_message_number(&client->right, client->right.data, slot->number);
+	load_message_answer(&client->request, c->ring + place * client->request.len,
+			    &client->right);
 	switch (load_message_judge(&client->right, client->options->protocol,
 				   client->phase->command, data, len, &used)) {
 	case LOAD_PARTIAL:
@@ -361,10 +366,10 @@ static size_t connection_take_reply(struct load_client *client, struct connectio
 		note_wrong(client, data, len);
 		break;
 	}
-	histogram_record(&client->result.latency, now - slot->start_ns);
+	histogram_record(&client->result.latency, now - start_ns);
 	if (client->phase->trace != NULL) {
 		/* One call: other threads write, too. That it failed is noticed at the end. */
-		struct load_sample sample = {slot->start_ns, now - slot->start_ns};
+		struct load_sample sample = {start_ns, now - start_ns};
 		fwrite(&sample, sizeof(sample), 1, client->phase->trace);
 	}
 	client->result.answered++;
@@ -453,10 +458,12 @@ static uint64_t wait_and_serve(struct load_client *client, uint64_t now)
 	return now;
 }
 
-void load_client_run(struct load_client *client, const struct load_phase *phase)
+void load_client_run(struct load_client *client)
 {
-	phase_init(client, phase);
-	uint64_t now = client->start_ns;
+	const struct load_phase *phase = client->phase;
+	uint64_t now = load_clock_ns();
+	client->start_ns = client->heard_ns = now;
+	client->end_ns = phase->duration_ns == UINT64_MAX ? UINT64_MAX : now + phase->duration_ns;
 	for (unsigned i = 0; i < client->count && phase->rate == 0; i++) {
 		if (client->connections[i].fd >= 0)
 			connection_refill(client, &client->connections[i], now);

@@ -56,8 +56,11 @@ struct load_result {
 struct load_client *load_client_create(const struct load_options *o, unsigned index,
 				       const struct addrinfo *server);
 
-/* Runs one phase to its end. */
-void load_client_run(struct load_client *client, const struct load_phase *phase);
+/* Makes ready for a phase: buffers, and the requests if they are to be prepared. */
+void load_client_prepare(struct load_client *client, const struct load_phase *phase);
+
+/* Runs the phase that was prepared to its end. */
+void load_client_run(struct load_client *client);
 
 /* Returns what happened in the last phase. */
 const struct load_result *load_client_result(const struct load_client *client);

@@ -146,6 +146,17 @@ void load_message_number(const struct load_message *m, uint8_t *copy, uint64_t n
 	}
 }
 
+void load_message_answer(const struct load_message *m, const uint8_t *request,
+			 struct load_message *right)
+{
+	for (unsigned i = 0; i < right->mark_count; i++) {
+		const struct load_mark *to = &right->marks[i];
+		DHT_ASSERT(m->mark_count > 0 && to->width <= m->marks[0].width);
+		const uint8_t *end = request + m->marks[0].at + m->marks[0].width;
+		memcpy(right->data + to->at, end - to->width, to->width);
+	}
+}
+
 static bool begins_with(const uint8_t *data, size_t len, const char *prefix)
 {
 	return len >= strlen(prefix) && memcmp(data, prefix, strlen(prefix)) == 0;

@@ -2,10 +2,11 @@
  *
  * bench/load/message - the requests of the load generator and the replies it expects.
  *
- * Why     A request is prepared once; before it is sent only the number of its key
- *         is written into it. The same holds for the one reply that is right, so
- *         checking a reply is a comparison of bytes, and a reply that belongs to
- *         another key is found out: a value begins with the number of its key.
+ * Why     A request is laid out once; only the number of its key is written into each
+ *         copy. The same holds for the one reply that is right, which takes the digits
+ *         from the request, so checking a reply is a comparison of bytes, and a reply
+ *         that belongs to another key is found out: a value begins with the number of
+ *         its key.
  * Owns    A message owns its bytes.
  * Thread  A message belongs to one thread.
  * Errors  Running out of memory ends the program.
@@ -53,9 +54,13 @@ void load_message_reply(struct load_message *m, enum load_protocol protocol,
 
 void load_message_fini(struct load_message *m);
 
-/* Writes the number of a key into a copy of m at `copy`, m->len bytes, or into m
- * itself when copy is m->data. */
+/* Writes the number of a key into a copy of m at `copy`, m->len bytes. */
 void load_message_number(const struct load_message *m, uint8_t *copy, uint64_t number);
+
+/* Writes the number of the key of a request into the right reply to it. The request is
+ * laid out as m says and lies at `request`. */
+void load_message_answer(const struct load_message *m, const uint8_t *request,
+			 struct load_message *right);
 
 /* Judges the first reply among len bytes of a stream, given the right reply for
  * the request (its number is written). Sets *used to the bytes of the reply, except

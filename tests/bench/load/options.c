@@ -37,6 +37,9 @@ static const char usage[] =
     "  --threads N          threads that generate the load (1)\n"
     "  --keys N             keys to choose from, all equally likely (100000)\n"
     "  --value-size BYTES   (100)\n"
+    "  --prepared N         choose and write N requests for each connection beforehand, and\n"
+    "                       send them again and again; 0: each is written before it is\n"
+    "                       sent (0)\n"
     "  --fill               store every key once before anything else\n"
     "  --warmup SECONDS     run this long before measuring (0.5)\n"
     "  --duration SECONDS   measure for this long (5)\n"
@@ -75,6 +78,11 @@ const char *load_protocol_name(enum load_protocol protocol)
 const char *load_command_name(enum load_command command)
 {
 	return command_names[command];
+}
+
+unsigned load_ring_slots(const struct load_options *o)
+{
+	return o->prepared > o->pipeline ? o->prepared : o->pipeline;
 }
 
 static uint64_t parse_number(const char *option, const char *text, uint64_t min, uint64_t max)
@@ -119,15 +127,21 @@ static void check(const struct load_options *o)
 		wrong_usage("more threads (%u) than connections (%u)", o->threads, o->connections);
 	if (o->every_key && o->requests != 0)
 		wrong_usage("--every-key says how many requests there are");
-	if ((o->value_size_bytes + 128) * o->pipeline > LOAD_RING_MAX)
-		wrong_usage("%u values of %zu bytes are more than a connection may have in flight",
-			    o->pipeline, o->value_size_bytes);
+	if (o->prepared != 0 && o->prepared < o->pipeline)
+		wrong_usage("fewer requests prepared (%u) than in flight (%u)", o->prepared,
+			    o->pipeline);
+	if (o->prepared != 0 && o->every_key)
+		wrong_usage("--every-key makes its requests as it sends them");
+	if ((o->value_size_bytes + 128) * load_ring_slots(o) > LOAD_RING_MAX)
+		wrong_usage("%u values of %zu bytes are more than a connection may hold",
+			    load_ring_slots(o), o->value_size_bytes);
 }
 
 /* One row an option: how it is written, and what reads its argument. */
 #define NUMBERS(X)                                                                                 \
 	X(connections, "connections", 1, LOAD_CONNECTIONS_MAX)                                     \
 	X(pipeline, "pipeline", 1, LOAD_PIPELINE_MAX)                                              \
+	X(prepared, "prepared", 0, LOAD_PREPARED_MAX)                                              \
 	X(threads, "threads", 1, LOAD_THREADS_MAX)                                                 \
 	X(keys, "keys", 1, 999999999999)                                                           \
 	X(value_size_bytes, "value-size", 0, LOAD_VALUE_MAX)                                       \

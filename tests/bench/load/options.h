@@ -19,9 +19,10 @@ enum load_command { LOAD_PING, LOAD_ECHO, LOAD_GET, LOAD_SET };
 enum {
 	LOAD_CONNECTIONS_MAX = 65536,
 	LOAD_PIPELINE_MAX = 4096,
+	LOAD_PREPARED_MAX = 1 << 20,
 	LOAD_THREADS_MAX = 64,
 	LOAD_VALUE_MAX = 16 * 1024 * 1024,
-	/* What one connection may have prepared: its pipeline of requests. */
+	/* Bytes of requests that one connection may hold: in flight, or prepared. */
 	LOAD_RING_MAX = 64 * 1024 * 1024,
 };
 
@@ -32,6 +33,7 @@ struct load_options {
 	const char *port;
 	unsigned connections;
 	unsigned pipeline; /* requests in flight on one connection, at most */
+	unsigned prepared; /* requests a connection has ready and repeats; 0: made as sent */
 	unsigned threads;
 	uint64_t keys;
 	size_t value_size_bytes;
@@ -50,6 +52,9 @@ struct load_options {
 
 /* Reads the command line into *o; --help prints the usage and exits with 0. */
 void load_options_parse(struct load_options *o, int argc, char **argv);
+
+/* Requests that a connection holds at a time: those in flight, or those prepared. */
+unsigned load_ring_slots(const struct load_options *o);
 
 /* The word with which the command line and the report name a protocol or command. */
 const char *load_protocol_name(enum load_protocol protocol);
