@@ -47,6 +47,11 @@ def positive(kind):
     return parse
 
 
+def absolute(text):
+    """For argparse: a path that means the same to a program in another directory."""
+    return pathlib.Path(text).absolute()
+
+
 def build_release(*targets):
     say("building build/ (Release) ...")
     steps = [["cmake", "-S", ROOT, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release"],
@@ -73,8 +78,9 @@ def load_command(server, build=BUILD, **options):
 
     A name stands for the option of bench_load that is written with dashes; True for one
     without an argument."""
+    protocol = server.protocol if isinstance(server, Peer) else "resp"
     command = [build / "tests" / "bench_load", "--json", "--port", str(server.client_port),
-               "--server-pid", str(server.pid)]
+               "--server-pid", str(server.pid), "--protocol", protocol]
     for name, value in options.items():
         command.append(f"--{name.replace('_', '-')}")
         if value is not True:
@@ -82,13 +88,41 @@ def load_command(server, build=BUILD, **options):
     return command
 
 
+def machine_cpu_s():
+    """What all processors have worked since boot, the time that a hypervisor took included."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _idle, _wait, *interrupts_and_steal = map(
+            int, stat.readline().split()[1:9])
+    return sum((user, nice, system, *interrupts_and_steal)) / os.sysconf("SC_CLK_TCK")
+
+
+def process_cpu_s(pid):
+    after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_cpu_s():
+    """Of processes that this one has started and waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def load(server, build=BUILD, **options):
-    """Loads a server to the end of the measurement; returns bench_load's report."""
+    """Loads a server to the end of the measurement; returns bench_load's report.
+
+    It also says in "others_share" what share of the machine neither the server nor the
+    load used: figures of a machine that others keep busy are of little worth."""
+    def others_cpu_s():
+        return machine_cpu_s() - process_cpu_s(server.pid) - children_cpu_s()
+
+    others, start = others_cpu_s(), time.monotonic()
     done = subprocess.run(load_command(server, build, **options), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, timeout=STEP_S)
     if done.returncode != 0:
         sys.exit(f"bench_load exited with {done.returncode}")
-    return json.loads(done.stdout)
+    wall = time.monotonic() - start
+    share = (others_cpu_s() - others) / (wall * os.cpu_count())
+    return {**json.loads(done.stdout), "others_share": min(max(share, 0), 1)}
 
 
 def every_key(server, command, keys, value_size, build=BUILD):
@@ -106,16 +140,37 @@ def resident_bytes(pid):
     return int(re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE).group(1)) * 1024
 
 
-class Redis:
-    """A redis-server with a directory of its own: `with Redis(directory, ...) as server`."""
+def print_columns(table):
+    """Prints rows of as many cells: the first and the last to the left, numbers to the right."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    for row in table:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1])]
+        print(" | ".join([*cells, row[-1]]).rstrip())
+
+
+class Peer:
+    """Somebody else's server, with a directory of its own: `with Redis(directory) as server`.
+
+    A subclass says how it is started and what it answers when it serves."""
+
+    program = protocol = probe = answer = None
 
     def __init__(self, directory, *options):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir()
         self.client_port = harness.free_port()
-        self.command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.client_port),
-                        "--dir", str(self.directory), "--save", "", *options]
+        self.command = [self.program, *self.fixed_options(), *options]
         self.process = None
+
+    @classmethod
+    def version(cls):
+        done = subprocess.run([cls.program, "--version"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True, check=True)
+        return re.search(r"\d+(\.\d+)+", done.stdout).group()
+
+    def fixed_options(self):
+        raise NotImplementedError
 
     @property
     def pid(self):
@@ -123,11 +178,11 @@ class Redis:
 
     def is_up(self):
         if self.process.poll() is not None:
-            sys.exit(f"redis-server ended while starting: {self.directory}/log")
+            sys.exit(f"{self.program} ended while starting: {self.directory}/log")
         try:
             with socket.create_connection(("127.0.0.1", self.client_port), timeout=1) as probe:
-                probe.sendall(b"PING\r\n")
-                return probe.recv(16) == b"+PONG\r\n"
+                probe.sendall(self.probe)
+                return probe.recv(64).startswith(self.answer)
         except OSError:
             return False
 
@@ -136,7 +191,7 @@ class Redis:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
         try:
-            harness.wait_until(self.is_up, "redis-server serves", START_S)
+            harness.wait_until(self.is_up, f"{self.program} serves", START_S)
         except BaseException:
             self.__exit__()
             raise
@@ -145,6 +200,24 @@ class Redis:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+
+class Redis(Peer):
+    program, protocol = "redis-server", "resp"
+    probe, answer = b"PING\r\n", b"+PONG\r\n"
+
+    def fixed_options(self):
+        return ["--bind", "127.0.0.1", "--port", str(self.client_port), "--dir",
+                str(self.directory), "--save", ""]
+
+
+class Memcached(Peer):
+    program, protocol = "memcached", "memcached"
+    probe, answer = b"version\r\n", b"VERSION "
+
+    def fixed_options(self):
+        # A user to become, which it insists on as root. Memory enough to evict nothing.
+        return ["-l", "127.0.0.1", "-p", str(self.client_port), "-u", "nobody", "-m", "1024"]
 
 
 def du_bytes(directory):
