@@ -13,6 +13,9 @@
 enum {
 	UNKNOWN_SHOWN = 128,  /* bytes of the name, and of the arguments, in an error */
 	KEYS_IN_A_TURN = 256, /* of a command on several keys */
+	/* A request that comes again is parsed again. So a turn does more than that for one with
+	 * more keys than this many turns would do. */
+	TURNS = 16,
 	/* Bytes of a value that is sent from where it lies. Shorter ones are cheaper to copy. */
 	ATTACH_MIN = 16 * 1024,
 };
@@ -226,7 +229,8 @@ bool resp_yields(struct resp_call *call)
 	if (call->replay != NULL)
 		return false;
 	size_t collected = call->out->len + call->worker->out.piece_bytes;
-	if (++call->keys_run % KEYS_IN_A_TURN != 0 && collected < WORKER_OUT_FLUSH)
+	size_t share = 1 + call->argc / (KEYS_IN_A_TURN * (size_t)TURNS);
+	if (++call->keys_run < KEYS_IN_A_TURN * share && collected < WORKER_OUT_FLUSH * share)
 		return false;
 	call->yields = true;
 	return true;
