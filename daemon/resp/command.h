@@ -113,6 +113,9 @@ bool resp_check_key(struct resp_call *call, struct bytes key);
 /* True if a value of so many bytes can be stored; replies otherwise. */
 bool resp_check_value(struct resp_call *call, uint64_t size);
 
+/* Names the client of the connection; replies if it cannot be. */
+bool resp_set_client_name(struct resp_call *call, struct bytes name) DHT_MUST_CHECK;
+
 /* True if the argument is this word; the case of neither matters. */
 bool resp_is_word(struct bytes arg, const char *word);
 

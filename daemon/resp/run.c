@@ -124,6 +124,7 @@ static bool find_handler(struct resp_call *call)
 	}
 	if (!find_subcommand(call))
 		return false;
+	resp_client_runs(&call->state->client, call->command);
 	if (call->command->run == NULL || !has_arity(call)) {
 		resp_reply_arity(call);
 		return false;
@@ -210,8 +211,10 @@ void resp_write_value(struct resp_call *call, struct op_result *result)
 {
 	struct worker *w = call->worker;
 	struct resp_out *out = call->out;
-	/* What was fetched from the disk is no segment's: it is copied. */
-	if (result->location == 0 || result->value.len < ATTACH_MIN) {
+	bool is_muted = resp_client_flags(&call->state->client) & RESP_CLIENT_MUTED;
+	/* What was fetched from the disk is no segment's: it is copied, as is a reply that will
+	 * be taken back. */
+	if (result->location == 0 || result->value.len < ATTACH_MIN || is_muted) {
 		resp_write_bulk(out, result->value);
 		return;
 	}

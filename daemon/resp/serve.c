@@ -205,11 +205,15 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 	};
 	size_t reply_at = call.out->len;
 	resp_run(&call);
-	if (s->waits || call.yields) {
+	bool comes_again = s->waits || call.yields;
+	if (!comes_again)
+		count_error(in, &call, reply_at);
+	if (resp_client_flags(&in->state->client) & RESP_CLIENT_MUTED)
+		resp_client_mute(&call, reply_at);
+	if (comes_again) {
 		s->paused = true;
 		return false;
 	}
-	count_error(in, &call, reply_at);
 	if (call.has_run)
 		count_run(in, &call, request, next);
 	in->used += request->size;
@@ -322,6 +326,7 @@ static void resp_closed(struct session *s)
 	resp_scan_destroy(state->scan);
 	resp_transaction_drop(state);
 	resp_slot_scan_destroy(state->slot_scan);
+	resp_client_closed(s);
 }
 
 void resp_port_init(struct resp_port *port)

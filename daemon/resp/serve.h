@@ -11,6 +11,7 @@
 #ifndef DHT_RESP_SERVE_H
 #define DHT_RESP_SERVE_H
 
+#include "resp/client.h"
 #include "resp/parser.h"
 #include "resp/port.h"
 #include "resp/scan.h"
@@ -32,7 +33,8 @@ struct resp_progress {
 struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
-	enum resp_version version;            /* 0 until the first request: RESP2 */
+	struct resp_client client;
+	_Atomic(enum resp_version) version;   /* 0 before HELLO: RESP2; the owner writes */
 	struct resp_transaction *transaction; /* NULL: none, and no key is watched */
 	struct resp_scan *scan;               /* that waits; NULL: none */
 	struct resp_slot_scan *slot_scan;     /* that goes on in another turn; NULL: none */

@@ -29,6 +29,7 @@ int resp_transaction_open(struct resp_session *state)
 		return DHT_ENOMEM;
 	DHT_ASSERT(!transaction->is_open);
 	transaction->is_open = true;
+	resp_client_queues(&state->client, 0);
 	return 0;
 }
 
@@ -59,6 +60,7 @@ void resp_transaction_drop(struct resp_session *state)
 {
 	resp_transaction_destroy(state->transaction);
 	state->transaction = NULL;
+	resp_client_queues(&state->client, -1);
 }
 
 void resp_transaction_spoil(struct resp_session *state)
@@ -119,6 +121,7 @@ static int push_request(const struct resp_call *call)
 	transaction->words += call->argc;
 	transaction->bytes += size;
 	transaction->count++;
+	resp_client_queues(&call->state->client, (int32_t)transaction->count);
 	return 0;
 }
 

@@ -140,11 +140,12 @@ START_TEST(texts_are_there)
 			ck_assert_msg(depth >= 0, "%s", row->name);
 		}
 		ck_assert_msg(depth == 0, "%s", row->name);
-		/* Who takes no argument has no syntax, and the other way round. */
+		/* Who takes no argument has no syntax, and who needs one has. */
 		int words = row->parent < 0 ? 1 : 2;
-		if (row->run != NULL)
-			ck_assert_msg((row->arity == words) == (*row->syntax == '\0'), "%s",
-				      row->name);
+		if (row->arity == words)
+			ck_assert_msg(*row->syntax == '\0', "%s", row->name);
+		else if (row->run != NULL && abs(row->arity) > words)
+			ck_assert_msg(*row->syntax != '\0', "%s", row->name);
 	}
 }
 END_TEST
