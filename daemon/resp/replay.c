@@ -168,6 +168,7 @@ static void finish(struct resp_call *exec, struct resp_replay *replay)
 	struct resp_transaction *transaction = exec->state->transaction;
 	int status = replay->whole.status;
 	exec->state->transaction = NULL;
+	resp_client_queues(&exec->state->client, -1);
 	if (status == DHT_EPRECOND)
 		resp_write_null_array(exec->out);
 	else if (status != 0)

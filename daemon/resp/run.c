@@ -93,12 +93,6 @@ void resp_reply_arity(struct resp_call *call)
 		resp_transaction_drop(call->state);
 }
 
-static bool has_arity(const struct resp_call *call)
-{
-	int arity = call->command->arity;
-	return arity >= 0 ? call->argc == (size_t)arity : call->argc >= (size_t)-arity;
-}
-
 /* ---- Running -------------------------------------------------------------------- */
 
 /* Goes on to the subcommand that the request names. False: there is none; replied. */
@@ -125,7 +119,7 @@ static bool find_handler(struct resp_call *call)
 	if (!find_subcommand(call))
 		return false;
 	resp_client_runs(&call->state->client, call->command);
-	if (call->command->run == NULL || !has_arity(call)) {
+	if (call->command->run == NULL || !resp_table_fits_arity(call->command, call->argc)) {
 		resp_reply_arity(call);
 		return false;
 	}

@@ -42,6 +42,13 @@ size_t resp_table_index(const struct resp_command *command);
 
 enum resp_group resp_table_group(const struct resp_command *command);
 
+/* True if a request of argc words has enough of them, and not too many. */
+static inline bool resp_table_fits_arity(const struct resp_command *command, size_t argc)
+{
+	int arity = command->arity;
+	return arity >= 0 ? argc == (size_t)arity : argc >= (size_t)-arity;
+}
+
 /* Writes the name in lower case as Redis does in errors and statistics, "client|id", with a
  * NUL. */
 enum { RESP_NAME_MAX = 48 };
