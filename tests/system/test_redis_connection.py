@@ -159,6 +159,29 @@ def test_reset(shared_node):
         assert info["flags"] == "N" and info["resp"] == "2" and info["lib-name"] == "lib"
 
 
+def test_reset_gives_up_a_transaction(shared_node):
+    with shared_node.client() as client, shared_node.client() as other:
+        number = client.call("CLIENT", "ID")
+
+        def transaction():
+            fields = clients_of(other, "ID", number)[number]
+            return fields["flags"], fields["multi"]
+
+        assert transaction() == ("N", "-1")
+        assert client.call("MULTI") == "OK"
+        assert transaction() == ("x", "0")
+        assert client.call("SET", "reset", "1") == "QUEUED"
+        assert transaction() == ("x", "1")
+        assert client.call("RESET") == "RESET"
+        assert transaction() == ("N", "-1")
+        assert client.call("GET", "reset") is None
+        for end in ("EXEC", "DISCARD"):
+            client.send_bytes(encode("MULTI") + encode("SET", "reset", "2") + encode(end))
+            assert [client.receive() for _ in range(2)] == ["OK", "QUEUED"]
+            assert client.receive() == {"EXEC": ["OK"], "DISCARD": "OK"}[end]
+            assert transaction() == ("N", "-1")
+
+
 # ---- CLIENT ----------------------------------------------------------------------------
 
 def test_names(shared_node):
