@@ -15,8 +15,8 @@ struct resp_replay {
 	struct op *ops; /* count of them; their bytes are those of the queue */
 	struct op_result *results;
 	size_t count, cap;
-	size_t *first;          /* operation of each request */
-	size_t next;            /* operation, in the second run */
+	size_t *first;          /* operation of each request; one more, behind the last */
+	size_t next, end;       /* operations that are left for the request, in the second run */
 	struct op_result whole; /* pinned as long as there are results */
 };
 
@@ -93,6 +93,7 @@ static int record_all(const struct resp_call *exec, struct resp_replay *replay,
 		resp_out_clear(&discarded);
 	}
 	resp_out_fini(&discarded);
+	replay->first[i] = replay->count;
 	replay->is_recording = false;
 	replay->results = calloc(replay->count + 1, sizeof(*replay->results));
 	return replay->results != NULL ? replay->error : DHT_ENOMEM;
@@ -142,10 +143,14 @@ static int run_series(const struct resp_call *exec, struct resp_replay *replay, 
 
 /* ---- The second run -------------------------------------------------------------- */
 
-/* Values have no pin of their own: `whole` has one for all. */
+/* Values have no pin of their own: `whole` has one for all. A handler that wants more than
+ * in the first run has looked at the clock, and that was set back. */
 static void play(struct resp_replay *replay, struct op *op, struct op_result *result)
 {
-	DHT_ASSERT(replay->next < replay->count);
+	if (replay->next == replay->end) {
+		*result = (struct op_result){.status = DHT_EINVAL};
+		return;
+	}
 	*op = replay->ops[replay->next];
 	*result = replay->results[replay->next++];
 }
@@ -158,6 +163,7 @@ static void reply_all(const struct resp_call *exec, struct resp_replay *replay,
 	LIST_FOREACH_SAFE(link, next, &transaction->queue)
 	{
 		replay->next = replay->first[i++];
+		replay->end = replay->first[i];
 		run_queued(exec, replay, LIST_ENTRY(link, struct resp_queued, link), exec->out);
 	}
 }
