@@ -103,6 +103,7 @@ static bool find_subcommand(struct resp_call *call)
 	const struct resp_command *sub = resp_table_find_sub(call->command, call->args[1]);
 	if (sub == NULL) {
 		reply_no_subcommand(call);
+		call->command = NULL; /* it is not the parent that was asked for */
 		return false;
 	}
 	call->command = sub;
