@@ -75,6 +75,8 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_uint_eq(conf.store_compact_rate_bytes_per_s, 64 * CONF_MIB);
 	ck_assert_uint_eq(conf.clients_max, 100000);
 	ck_assert_uint_eq(conf.clients_output_max_bytes, 64 * CONF_MIB);
+	ck_assert_uint_eq(conf.clients_slow_after_ms, 10);
+	ck_assert_uint_eq(conf.clients_slow_max, 128);
 	ck_assert_int_eq(conf.log_level, LOG_info);
 }
 END_TEST
@@ -107,6 +109,7 @@ START_TEST(reloadable_settings_are_those_of_the_table)
 {
 	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_store_compact_rate,
 						  CONF_clients_max, CONF_clients_output_max,
+						  CONF_clients_slow_after, CONF_clients_slow_max,
 						  CONF_log_level};
 	size_t found = 0;
 	for (size_t i = 0; i < CONF_ITEM_COUNT; i++) {
