@@ -70,6 +70,17 @@ static json_t *worker_json(const Dhtd__Admin__WorkerQueue *worker)
 	return object;
 }
 
+static json_t *command_json(const Dhtd__Admin__CommandCalls *command)
+{
+	json_t *object = cli_json_object();
+	cli_json_set(object, "name", cli_json_text(command->name));
+	cli_json_set(object, "calls", cli_json_u64(command->calls));
+	cli_json_set(object, "failed", cli_json_u64(command->failed));
+	cli_json_set(object, "rejected", cli_json_u64(command->rejected));
+	cli_json_set(object, "time_us", quantiles_json(command->time_us));
+	return object;
+}
+
 static void print_json(const Dhtd__Admin__QueuesResponse *queues)
 {
 	const Dhtd__Admin__DispatcherQueue *dispatcher = dispatcher_of(queues);
@@ -85,6 +96,10 @@ static void print_json(const Dhtd__Admin__QueuesResponse *queues)
 	cli_json_set(object, "waiting", cli_json_u64(dispatcher->waiting));
 	cli_json_set(object, "refused", cli_json_u64(dispatcher->refused));
 	cli_json_set(result, "dispatcher", object);
+	json_t *commands = json_array();
+	for (size_t i = 0; i < queues->n_commands; i++)
+		cli_json_append(commands, command_json(queues->commands[i]));
+	cli_json_set(result, "commands", commands);
 	cli_json_print(result);
 }
 
@@ -206,6 +221,29 @@ static void print_dispatcher(const Dhtd__Admin__QueuesResponse *queues)
 	cli_table_destroy(table);
 }
 
+static void print_commands(const Dhtd__Admin__QueuesResponse *queues)
+{
+	if (queues->n_commands == 0)
+		return;
+	struct cli_table *table = cli_table_create();
+	cli_table_column(table, CLI_LEFT, "COMMAND");
+	cli_table_column(table, CLI_RIGHT, "CALLS");
+	cli_table_column(table, CLI_RIGHT, "FAILED");
+	cli_table_column(table, CLI_RIGHT, "REJECTED");
+	cli_table_column(table, CLI_RIGHT, "TIME us p50/p99/max");
+	for (size_t i = 0; i < queues->n_commands; i++) {
+		const Dhtd__Admin__CommandCalls *command = queues->commands[i];
+		cli_table_cell(table, CLI_NO_COLOUR, "%s", command->name);
+		number_cell(table, command->calls);
+		number_cell(table, command->failed);
+		number_cell(table, command->rejected);
+		quantile_cells(table, command->time_us);
+	}
+	cli_print("\ncommands of the client port\n");
+	cli_table_print(table);
+	cli_table_destroy(table);
+}
+
 int cli_command_queues(const struct cli_options *options)
 {
 	int code = cli_options_expect(options, 0, 0);
@@ -225,6 +263,7 @@ int cli_command_queues(const struct cli_options *options)
 		print_workers(response->queues);
 		print_kinds(response->queues);
 		print_dispatcher(response->queues);
+		print_commands(response->queues);
 	}
 	cli_client_free(response);
 	return CLI_EXIT_OK;

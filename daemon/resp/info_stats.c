@@ -9,22 +9,13 @@
 #include "resp/info.h"
 #include "resp/table.h"
 
-static struct resp_stats_sum sum_of(const struct resp_port *port,
-				    const struct resp_command *command)
-{
-	struct resp_stats_sum sum = {0};
-	for (unsigned i = 0; i < port->node.worker_count; i++)
-		resp_stats_sum_row(resp_port_stats(port, i), command, &sum);
-	return sum;
-}
-
 void resp_info_commandstats(struct resp_info *info)
 {
 	size_t count;
 	const struct resp_command *rows = resp_table_rows(&count);
 	for (size_t i = 0; i < count; i++) {
 		char name[RESP_NAME_MAX];
-		struct resp_stats_sum sum = sum_of(info->call->port, &rows[i]);
+		struct resp_stats_sum sum = resp_port_sum(info->call->port, &rows[i]);
 		uint64_t us = sum.ns / NS_PER_US;
 		if (sum.calls + sum.failed + sum.rejected == 0)
 			continue;

@@ -29,6 +29,15 @@ struct resp_stats_total resp_port_total(const struct resp_port *port)
 	return total;
 }
 
+struct resp_stats_sum resp_port_sum(const struct resp_port *port,
+				    const struct resp_command *command)
+{
+	struct resp_stats_sum sum = {0};
+	for (unsigned i = 0; i < port->node.worker_count; i++)
+		resp_stats_sum_row(resp_port_stats(port, i), command, &sum);
+	return sum;
+}
+
 bool resp_port_times(const struct resp_port *port, const struct resp_command *command,
 		     struct histogram *times)
 {

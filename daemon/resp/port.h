@@ -67,6 +67,10 @@ void resp_port_sample(struct resp_port *port, uint64_t now_ns);
 /* Adds up what the workers have counted. */
 struct resp_stats_total resp_port_total(const struct resp_port *port);
 
+/* The same of one command. */
+struct resp_stats_sum resp_port_sum(const struct resp_port *port,
+				    const struct resp_command *command);
+
 /* Adds up a command's times of all workers. False: it was never called. */
 bool resp_port_times(const struct resp_port *port, const struct resp_command *command,
 		     struct histogram *times);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "io/clock.h"
+#include "resp/table.h"
 
 enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160, REASONS_MAX = 2 };
 
@@ -182,14 +183,45 @@ static void fill_worker(struct admin_worker_queue *out, const struct worker *w)
 	}
 }
 
+/* Fills in the commands that were called or refused, with their names in names. Returns their
+ * number. */
+static size_t fill_commands(const struct resp_port *port, struct admin_command_calls *out,
+			    char (*names)[RESP_NAME_MAX])
+{
+	size_t row_count, count = 0;
+	const struct resp_command *rows = resp_table_rows(&row_count);
+	for (size_t i = 0; i < row_count; i++) {
+		struct histogram times;
+		struct resp_stats_sum sum = resp_port_sum(port, &rows[i]);
+		if (sum.calls + sum.rejected == 0)
+			continue;
+		resp_port_times(port, &rows[i], &times);
+		resp_table_name(&rows[i], names[count]);
+		out[count] = (struct admin_command_calls){
+		    .name = names[count],
+		    .calls = sum.calls,
+		    .failed = sum.failed,
+		    .rejected = sum.rejected,
+		    .time = quantiles(&times),
+		};
+		count++;
+	}
+	return count;
+}
+
 static int view_queues(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
 	const struct dispatcher_stats *stats = &server->dispatcher.stats;
 	const struct acceptor_stats *accepting = &server->dispatcher.acceptor.stats;
-	struct admin_worker_queue *workers = calloc(server->worker_count, sizeof(*workers));
-	if (workers == NULL)
-		return DHT_ENOMEM;
+	size_t row_count;
+	resp_table_rows(&row_count);
+	struct admin_worker_queue *workers = calloc(server->worker_count + 1, sizeof(*workers));
+	struct admin_command_calls *commands = calloc(row_count, sizeof(*commands));
+	char(*names)[RESP_NAME_MAX] = calloc(row_count, sizeof(*names));
+	int rc = DHT_ENOMEM;
+	if (workers == NULL || commands == NULL || names == NULL)
+		goto out;
 	for (unsigned i = 0; i < server->worker_count; i++)
 		fill_worker(&workers[i], &server->workers[i]);
 	struct admin_queues queues = {
@@ -200,9 +232,14 @@ static int view_queues(void *ctx, struct buffer *out, uint64_t call_id)
 	    .accepted = atomic_load_explicit(&accepting->accepted, memory_order_relaxed),
 	    .waiting = atomic_load_explicit(&stats->waiting, memory_order_relaxed),
 	    .refused = atomic_load_explicit(&accepting->refused, memory_order_relaxed),
+	    .commands = commands,
+	    .command_count = fill_commands(&server->port, commands, names),
 	};
-	int rc = wire_admin_queues(out, call_id, &queues);
+	rc = wire_admin_queues(out, call_id, &queues);
+out:
 	free(workers);
+	free(commands);
+	free(names);
 	return rc;
 }
 

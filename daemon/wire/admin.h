@@ -118,10 +118,18 @@ struct admin_worker_queue {
 	size_t kind_count;
 };
 
+struct admin_command_calls {
+	const char *name;
+	uint64_t calls, failed, rejected;
+	struct admin_quantiles time;
+};
+
 struct admin_queues {
 	const struct admin_worker_queue *workers;
 	size_t worker_count;
 	uint64_t parked, dispatched, accepted, waiting, refused;
+	const struct admin_command_calls *commands;
+	size_t command_count;
 };
 
 struct admin_setting {

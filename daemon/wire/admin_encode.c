@@ -185,15 +185,38 @@ static void fill_worker(struct worker_message *m, uint32_t index,
 	m->queue.n_kinds = from->kind_count;
 }
 
+struct calls_message {
+	Dhtd__Admin__CommandCalls calls;
+	Dhtd__Admin__Quantiles time;
+};
+
+static void fill_calls(struct calls_message *m, const struct admin_command_calls *from)
+{
+	dhtd__admin__command_calls__init(&m->calls);
+	m->calls.name = UNCONST(from->name);
+	m->calls.calls = from->calls;
+	m->calls.failed = from->failed;
+	m->calls.rejected = from->rejected;
+	fill_quantiles(&m->time, &from->time);
+	m->calls.time_us = &m->time;
+}
+
 int wire_admin_queues(struct buffer *out, uint64_t call_id, const struct admin_queues *queues)
 {
 	Dhtd__Admin__QueuesResponse m = DHTD__ADMIN__QUEUES_RESPONSE__INIT;
 	Dhtd__Admin__DispatcherQueue dispatcher = DHTD__ADMIN__DISPATCHER_QUEUE__INIT;
 	struct worker_message *workers = calloc(queues->worker_count + 1, sizeof(*workers));
 	Dhtd__Admin__WorkerQueue **list = calloc(queues->worker_count + 1, sizeof(*list));
+	struct calls_message *commands = calloc(queues->command_count + 1, sizeof(*commands));
+	Dhtd__Admin__CommandCalls **command_list =
+	    calloc(queues->command_count + 1, sizeof(*command_list));
 	int rc = DHT_ENOMEM;
-	if (workers == NULL || list == NULL)
+	if (workers == NULL || list == NULL || commands == NULL || command_list == NULL)
 		goto out;
+	for (size_t i = 0; i < queues->command_count; i++) {
+		fill_calls(&commands[i], &queues->commands[i]);
+		command_list[i] = &commands[i].calls;
+	}
 	for (size_t i = 0; i < queues->worker_count; i++) {
 		fill_worker(&workers[i], (uint32_t)i, &queues->workers[i]);
 		list[i] = &workers[i].queue;
@@ -206,10 +229,14 @@ int wire_admin_queues(struct buffer *out, uint64_t call_id, const struct admin_q
 	m.workers = list;
 	m.n_workers = queues->worker_count;
 	m.dispatcher = &dispatcher;
+	m.commands = command_list;
+	m.n_commands = queues->command_count;
 	rc = APPEND(out, call_id, QUEUES, &m);
 out:
 	free(workers);
 	free(list);
+	free(commands);
+	free(command_list);
 	return rc;
 }
 

@@ -227,3 +227,28 @@ def test_the_slow_log_may_be_off(make_node):
     with node.client() as client:
         assert client.call("SET", "k", "v") == "OK"
         assert client.call("SLOWLOG", "GET", -1) == []
+
+
+# ---- The admin socket --------------------------------------------------------------------
+
+def test_dhtctl_shows_commands(make_node):
+    node = make_node("workers.count=2")
+    assert node.queues()["commands"] == []
+    with node.client() as client:
+        for i in range(20):
+            assert client.call("SET", "k", i) == "OK"
+        assert client.call("CONFIG", "GET", "save") == [b"save", b""]
+        assert isinstance(client.call("GET"), RespError)
+        assert isinstance(client.call("CLUSTER", "KEYSLOT"), RespError)
+        assert isinstance(client.call("CLUSTER", "COUNTKEYSINSLOT", "x"), RespError)
+    commands = {row.pop("name"): row for row in node.queues()["commands"]}
+    assert commands.keys() == {"set", "config|get", "get", "cluster|keyslot",
+                               "cluster|countkeysinslot"}
+    times = commands["set"].pop("time_us")
+    assert 0 < times["p50"] <= times["p99"] <= times["max"]
+    assert commands["set"] == {"calls": 20, "failed": 0, "rejected": 0}
+    assert commands["cluster|countkeysinslot"]["failed"] == 1
+    assert commands["get"] == {"calls": 0, "failed": 0, "rejected": 1,
+                               "time_us": {"p50": 0, "p99": 0, "max": 0}}
+    table = node.ctl("queues", check=True).stdout.decode()
+    assert "config|get" in table

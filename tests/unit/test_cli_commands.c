@@ -768,6 +768,8 @@ static void answer_queues(void)
 	Dhtd__Admin__Quantiles wait_us = DHTD__ADMIN__QUANTILES__INIT;
 	Dhtd__Admin__JobKind kinds[2];
 	Dhtd__Admin__JobKind *kind_pointers[] = {&kinds[0], &kinds[1]};
+	Dhtd__Admin__CommandCalls commands[2];
+	Dhtd__Admin__CommandCalls *command_pointers[] = {&commands[0], &commands[1]};
 	expect(REQUEST(QUEUES));
 	for (int i = 0; i < 2; i++) {
 		dhtd__admin__worker_queue__init(&workers[i]);
@@ -795,6 +797,16 @@ static void answer_queues(void)
 	workers[1].n_kinds = 1;
 	workers[1].kinds = kind_pointers + 1;
 	workers[1].busy = NAN;
+	dhtd__admin__command_calls__init(&commands[0]);
+	dhtd__admin__command_calls__init(&commands[1]);
+	commands[0].name = text("get");
+	commands[0].calls = 12;
+	commands[0].failed = 3;
+	commands[0].time_us = &wait_us;
+	commands[1].name = text("config|get");
+	commands[1].rejected = 1;
+	queues.n_commands = 2;
+	queues.commands = command_pointers;
 	dispatcher.parked = 10;
 	dispatcher.dispatched = 20;
 	dispatcher.accepted = 30;
@@ -827,7 +839,12 @@ START_TEST(queues_as_tables)
 	    "\n"
 	    "dispatcher: connections\n"
 	    "PARKED  DISPATCHED  ACCEPTED  WAITING               REFUSED\n"
-	    "    10          20        30       40  18446744073709551615\n",
+	    "    10          20        30       40  18446744073709551615\n"
+	    "\n"
+	    "commands of the client port\n"
+	    "COMMAND     CALLS  FAILED  REJECTED  TIME us p50/p99/max\n"
+	    "get            12       3         0             3/40/500\n"
+	    "config|get      0       0         1                0/0/0\n",
 	    "");
 }
 END_TEST
@@ -848,7 +865,11 @@ START_TEST(queues_as_json)
 	    "\"run_us\":{\"p50\":0,\"p99\":0,\"max\":0},"
 	    "\"kinds\":{\"no-op\":100},\"requests\":0,\"full\":0}],"
 	    "\"dispatcher\":{\"parked\":10,\"dispatched\":20,\"accepted\":30,\"waiting\":40,"
-	    "\"refused\":9223372036854775807}}\n",
+	    "\"refused\":9223372036854775807},\"commands\":["
+	    "{\"name\":\"get\",\"calls\":12,\"failed\":3,\"rejected\":0,"
+	    "\"time_us\":{\"p50\":3,\"p99\":40,\"max\":500}},"
+	    "{\"name\":\"config|get\",\"calls\":0,\"failed\":0,\"rejected\":1,"
+	    "\"time_us\":{\"p50\":0,\"p99\":0,\"max\":0}}]}\n",
 	    "");
 }
 END_TEST
@@ -862,7 +883,8 @@ START_TEST(queues_of_an_empty_answer)
 	helper_cli_answer(&t, &response);
 	helper_cli_assert(&t, CLI_EXIT_OK,
 			  "{\"schema\":1,\"workers\":[],\"dispatcher\":{\"parked\":0,"
-			  "\"dispatched\":0,\"accepted\":0,\"waiting\":0,\"refused\":0}}\n",
+			  "\"dispatched\":0,\"accepted\":0,\"waiting\":0,\"refused\":0},"
+			  "\"commands\":[]}\n",
 			  "");
 }
 END_TEST
