@@ -16,11 +16,11 @@ build_packages=(
 )
 
 # clang and its runtime: fuzzing. redis and memcached: clients to test with, and
-# the measure of the benchmarks, with LMDB.
+# the measure of the benchmarks, with LMDB. nodejs: more clients (npm brings them).
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
 	python3 python3-pytest python3-protobuf protobuf-compiler python3-redis
-	redis-server redis-tools memcached liblmdb-dev
+	redis-server redis-tools memcached liblmdb-dev nodejs npm
 )
 
 # Those of the packages above that would start a server, now and at every boot.
@@ -39,8 +39,10 @@ as_root() {
 	fi
 }
 
+# Builds of nodejs from elsewhere bring npm along, and conflict with Debian's package.
 is_installed() {
-	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ||
+		{ [ "$1" = npm ] && command -v npm >/dev/null; }
 }
 
 wanted=()

@@ -5,7 +5,7 @@
 # below its build directory, and the end of the log is shown when it fails.
 #
 # usage: tests/run.sh [PART]...     all parts, in this order, if none is named
-#   deps       the packages that building and testing need
+#   deps       the packages that building and testing need, and clients from npm
 #   structure  which folder includes what; the purity of the core
 #   unit       unit tests and fuzzing corpora with ASan and UBSan
 #   tsan       unit tests, and system tests marked `threads`, with TSan
@@ -145,6 +145,7 @@ without_aslr_if_needed() {
 
 part_deps() {
 	case_of build/logs/deps.log packaging/deps.sh build test
+	case_of build/logs/clients.log tests/system/clients/install.sh
 }
 
 part_structure() {
@@ -192,10 +193,11 @@ part_valgrind() {
 	run_pytest build valgrind tests/system -m valgrind
 }
 
-# files_of TEST...: what find selects outside of build directories, NUL-terminated
+# files_of TEST...: what find selects outside of what was built or installed,
+# NUL-terminated
 files_of() {
-	find . \( -path './build*' -o -path ./.git -o -path ./dist -o -path ./run \) -prune -o \
-		-type f "$@" -print0
+	find . \( -path './build*' -o -path ./.git -o -path ./dist -o -path ./run \
+		-o -name node_modules \) -prune -o -type f "$@" -print0
 }
 
 is_shell_script() {
