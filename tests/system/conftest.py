@@ -6,8 +6,14 @@ import random
 import pytest
 
 import harness
+from redis_server import RedisServer
 
 SEED = int(os.environ.get("DHT_SEED") or random.randrange(2**32))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--redis", action="store_true",
+                     help="run the tests of clients against Debian's redis-server")
 
 
 def pytest_configure(config):
@@ -15,6 +21,8 @@ def pytest_configure(config):
         "markers", "threads: also run with the ThreadSanitizer build")
     config.addinivalue_line(
         "markers", "valgrind: runs its nodes under valgrind, with the release build")
+    config.addinivalue_line(
+        "markers", "differs: dhtd means to differ from redis here; skipped with --redis")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -55,6 +63,28 @@ def shared_node(request, module_nodes):
     if not module_nodes.nodes:
         module_nodes.make()
     return module_nodes.nodes[0]
+
+
+@pytest.fixture(scope="module")
+def module_server(request, module_nodes, tmp_path_factory):
+    if not request.config.getoption("--redis"):
+        yield module_nodes.make("workers.count=2")
+        return
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(request, module_nodes, module_server):
+    """What a module that tests clients talks to: one node, or with --redis a redis-server.
+
+    As with shared_node, each test uses keys of its own.
+    """
+    if request.config.getoption("--redis") and request.node.get_closest_marker("differs"):
+        pytest.skip("dhtd means to differ from redis here")
+    request.node.node_set = module_nodes
+    return module_server
 
 
 @pytest.fixture
