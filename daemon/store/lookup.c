@@ -15,10 +15,11 @@ void store_prefetch_index(const struct store *store, const struct store_key *key
 
 static void prefetch_location(const struct store *store, uint64_t location)
 {
-	/* The fixed part and a short key may lie across two lines. */
+	/* The fixed part, a short key and a short value may lie across three lines. */
 	const uint8_t *data = segment_at(&store->segs, location);
 	__builtin_prefetch(data);
-	__builtin_prefetch(data + DHT_CACHE_LINE - 1);
+	__builtin_prefetch(data + DHT_CACHE_LINE);
+	__builtin_prefetch(data + 2 * DHT_CACHE_LINE);
 }
 
 void store_prefetch_record(const struct store *store, const struct store_key *key)
