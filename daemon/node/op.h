@@ -37,6 +37,19 @@ enum op_kind {
 #undef X
 };
 
+/* True if the operation may change what is there. */
+static inline bool op_writes(enum op_kind kind)
+{
+	switch (kind) {
+#define X(name, writes)                                                                            \
+	case OP_##name:                                                                            \
+		return writes;
+		OP_KINDS(X)
+#undef X
+	}
+	DHT_UNREACHABLE();
+}
+
 /* What must hold for a PUT, DEL or EXPIRE to be done: all of these. */
 enum op_condition {
 	OP_ALWAYS = 0,

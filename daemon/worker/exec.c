@@ -76,7 +76,7 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 	node_run(exec->node, w->index, op, result);
 	keep(exec, result);
 	groups_unlock(&exec->groups, op->key.block);
-	w->has_written = w->has_written || op->kind != OP_GET;
+	w->has_written = w->has_written || op_writes(op->kind);
 	return conclude(w, s, op->kind == OP_DEL, result);
 }
 
