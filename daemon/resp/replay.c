@@ -37,9 +37,9 @@ static void fini(struct resp_replay *replay)
 	free(replay->first);
 }
 
-/* Calls the handler of a queued request. */
-static void run_queued(const struct resp_call *exec, struct resp_replay *replay,
-		       const struct resp_queued *queued, struct resp_out *out)
+/* A queued request as its handler sees it. */
+static struct resp_call call_of(const struct resp_call *exec, struct resp_replay *replay,
+				const struct resp_queued *queued, struct resp_out *out)
 {
 	struct resp_call call = *exec;
 	call.command = queued->command;
@@ -48,7 +48,7 @@ static void run_queued(const struct resp_call *exec, struct resp_replay *replay,
 	call.key = (struct store_key){0};
 	call.out = out;
 	call.replay = replay;
-	resp_run_handler(&call);
+	return call;
 }
 
 /* ---- The first run --------------------------------------------------------------- */
@@ -88,8 +88,9 @@ static int record_all(const struct resp_call *exec, struct resp_replay *replay,
 	{
 		const struct resp_queued *queued = LIST_ENTRY(link, struct resp_queued, link);
 		replay->first[i++] = replay->count;
+		struct resp_call call = call_of(exec, replay, queued, &discarded);
 		if (queued->command->first_key != 0)
-			run_queued(exec, replay, queued, &discarded);
+			resp_run_handler(&call);
 		resp_out_clear(&discarded);
 	}
 	resp_out_fini(&discarded);
@@ -155,6 +156,16 @@ static void play(struct resp_replay *replay, struct op *op, struct op_result *re
 	*result = replay->results[replay->next++];
 }
 
+/* It counts like one that stands alone; what was done for all of them is EXEC's. */
+static void reply_to(struct resp_call *call)
+{
+	size_t reply_at = call->out->len;
+	uint64_t started_ns = clock_monotonic_ns();
+	resp_run_handler(call);
+	resp_count_error(call, reply_at);
+	resp_stats_ran(call->stats, call->command, 1, clock_monotonic_ns() - started_ns);
+}
+
 static void reply_all(const struct resp_call *exec, struct resp_replay *replay,
 		      const struct resp_transaction *transaction)
 {
@@ -162,9 +173,11 @@ static void reply_all(const struct resp_call *exec, struct resp_replay *replay,
 	resp_write_array(exec->out, transaction->count);
 	LIST_FOREACH_SAFE(link, next, &transaction->queue)
 	{
+		const struct resp_queued *queued = LIST_ENTRY(link, struct resp_queued, link);
+		struct resp_call call = call_of(exec, replay, queued, exec->out);
 		replay->next = replay->first[i++];
 		replay->end = replay->first[i];
-		run_queued(exec, replay, LIST_ENTRY(link, struct resp_queued, link), exec->out);
+		reply_to(&call);
 	}
 }
 
@@ -211,10 +224,12 @@ void resp_replay_exec(struct resp_call *call)
 	fini(&replay);
 }
 
-void resp_replay_op(struct resp_call *call, struct op *op, struct op_result *result)
+bool resp_replay_op(struct resp_call *call, struct op *op, struct op_result *result)
 {
-	if (call->replay->is_recording)
-		record(call->replay, op, result);
+	struct resp_replay *replay = call->replay;
+	if (replay->is_recording)
+		record(replay, op, result);
 	else
-		play(call->replay, op, result);
+		play(replay, op, result);
+	return !replay->is_recording;
 }

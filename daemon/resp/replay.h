@@ -19,7 +19,8 @@
  * where the session has to wait it does neither. */
 void resp_replay_exec(struct resp_call *call);
 
-/* What resp_run_op does while call->replay is set. The results last as long as that. */
-void resp_replay_op(struct resp_call *call, struct op *op, struct op_result *result);
+/* What resp_run_op does while call->replay is set. The results last as long as that. False:
+ * it was only noted, and the result is an empty one. */
+bool resp_replay_op(struct resp_call *call, struct op *op, struct op_result *result);
 
 #endif

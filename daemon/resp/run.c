@@ -143,6 +143,18 @@ void resp_run_handler(struct resp_call *call)
 	call->command->run(call);
 }
 
+void resp_count_error(const struct resp_call *call, size_t reply_at)
+{
+	const struct resp_out *out = call->out;
+	if (out->len <= reply_at || out->data[reply_at] != '-')
+		return;
+	resp_stats_error(call->stats, bytes_of(out->data + reply_at + 1, out->len - reply_at - 1));
+	if (call->has_run)
+		resp_stats_failed(call->stats, call->command);
+	else if (call->command != NULL)
+		resp_stats_rejected(call->stats, call->command);
+}
+
 /* ---- HELP ------------------------------------------------------------------------- */
 
 static void write_help_line(struct resp_out *out, const struct resp_command *sub)
@@ -178,7 +190,8 @@ void resp_run_help(struct resp_call *call)
 bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result)
 {
 	if (call->replay != NULL) {
-		resp_replay_op(call, op, result);
+		if (!resp_replay_op(call, op, result))
+			return true;
 	} else {
 		op->key = call->key.key.data == op->key.key.data
 			      ? call->key

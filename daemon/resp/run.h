@@ -17,4 +17,7 @@ void resp_run(struct resp_call *call);
 /* Calls the handler of a request that has passed all checks. */
 void resp_run_handler(struct resp_call *call);
 
+/* Counts the request's reply, which stands behind reply_at, if it is an error. */
+void resp_count_error(const struct resp_call *call, size_t reply_at);
+
 #endif

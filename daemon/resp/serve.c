@@ -152,20 +152,6 @@ static void count_run(struct input *in, const struct resp_call *call, const stru
 		resp_stats_slow(in->scratch->stats, call, ns);
 }
 
-/* Counts the errors among the replies; this one stands behind reply_at. */
-static void count_error(struct input *in, const struct resp_call *call, size_t reply_at)
-{
-	struct resp_stats *stats = in->scratch->stats;
-	const struct resp_out *out = call->out;
-	if (out->len <= reply_at || out->data[reply_at] != '-')
-		return;
-	resp_stats_error(stats, bytes_of(out->data + reply_at + 1, out->len - reply_at - 1));
-	if (call->has_run)
-		resp_stats_failed(stats, call->command);
-	else if (call->command != NULL)
-		resp_stats_rejected(stats, call->command);
-}
-
 /* ---- Requests ------------------------------------------------------------------------ */
 
 static struct bytes rest_of(const struct input *in)
@@ -207,7 +193,7 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 	resp_run(&call);
 	bool comes_again = s->waits || call.yields;
 	if (!comes_again)
-		count_error(in, &call, reply_at);
+		resp_count_error(&call, reply_at);
 	if (resp_client_flags(&in->state->client) & RESP_CLIENT_MUTED)
 		resp_client_mute(&call, reply_at);
 	if (comes_again) {

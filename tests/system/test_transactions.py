@@ -229,6 +229,22 @@ def test_what_is_left_expires_as_the_last_command_says(shared_node):
         assert client.call("DEL", "ttl") == 1
 
 
+def test_each_command_counts_once(node):
+    with node.client() as client:
+        execute(client, ("SET", "k", "x"), ("INCR", "k"), ("GET", "k"), ("GET", "k"))
+        stats = client.call("INFO", "commandstats", "stats", "errorstats").decode()
+
+        def figures(command):
+            line = next(line for line in stats.split() if line.startswith(f"cmdstat_{command}:"))
+            return dict(figure.split("=") for figure in line.split(":")[1].split(","))
+
+        assert [figures(name)["calls"] for name in ("set", "incr", "get", "exec")] == list("1121")
+        assert figures("incr")["failed_calls"] == "1"
+        assert figures("exec")["failed_calls"] == "0"
+        assert "keyspace_hits:2\r\n" in stats and "keyspace_misses:0\r\n" in stats
+        assert "errorstat_ERR:count=1\r\n" in stats
+
+
 def test_a_watched_key_that_expires(shared_node):
     with shared_node.client() as client:
         client.call("SET", "gone", "1", "PX", "20")
