@@ -182,6 +182,19 @@ def test_a_large_slot_leaves_room_for_others(make_node):
     run_together([change, search, search, leave])
 
 
+def test_no_search_in_a_transaction(shared_node):
+    """It takes several turns, and a transaction has one."""
+    with shared_node.client() as client:
+        for words in (["COUNTKEYSINSLOT", 1], ["GETKEYSINSLOT", 1, 1]):
+            assert client.call("MULTI") == "OK"
+            assert client.call("CLUSTER", *words) == (
+                "ERR Command not allowed inside a transaction")
+            assert client.call("EXEC").startswith("EXECABORT")
+        assert client.call("MULTI") == "OK"
+        assert client.call("CLUSTER", "KEYSLOT", "foo") == "QUEUED"
+        assert client.call("EXEC") == [12182]
+
+
 def test_keys_that_are_not_in_memory(make_node):
     node = make_node("cluster.blocks=64", "store.memory=64MiB", "store.fsync=never",
                      "workers.count=1")

@@ -225,3 +225,21 @@ def test_object_encoding(shared_node, value, encoding):
         assert isinstance(client.call("OBJECT", "IDLETIME", "enc:k"), RespError)
         for what in ("ENCODING", "REFCOUNT", "FREQ", "IDLETIME"):
             assert client.call("OBJECT", what, "enc:no") is None
+
+
+def test_questions_about_a_key_in_a_transaction(make_node):
+    node = make_node()
+    with node.client() as client:
+        assert client.call("MULTI") == "OK"
+        for words in (["SET", "tx", "v" * 1000], ["OBJECT", "ENCODING", "tx"], ["DEL", "tx"],
+                      ["OBJECT", "ENCODING", "tx"], ["DBSIZE"]):
+            assert client.call(*words) == "QUEUED"
+        assert client.call("EXEC") == ["OK", b"raw", 1, None, 0]
+        # Each was looked up once.
+        fields, _ = info(client)
+        assert (fields["keyspace_hits"], fields["keyspace_misses"]) == ("1", "1")
+        # The key's record is that of the transaction's end, whenever it is asked about.
+        assert client.call("MULTI") == "OK"
+        assert client.call("MEMORY", "USAGE", "tx") == (
+            "ERR Command not allowed inside a transaction")
+        assert client.call("DISCARD") == "OK"
