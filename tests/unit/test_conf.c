@@ -108,7 +108,7 @@ END_TEST
 START_TEST(reloadable_settings_are_those_of_the_table)
 {
 	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_store_compact_rate,
-						  CONF_clients_max, CONF_clients_output_max,
+						  CONF_clients_max,        CONF_clients_output_max,
 						  CONF_clients_slow_after, CONF_clients_slow_max,
 						  CONF_log_level};
 	size_t found = 0;
