@@ -5,8 +5,7 @@
 #include "node/change.h"
 #include "resp/command.h"
 
-#define HELLO_SERVER  "redis"
-#define HELLO_VERSION "7.2.4" /* clients derive from it what they may send */
+#define HELLO_SERVER "redis"
 
 void resp_run_ping(struct resp_call *call)
 {
@@ -79,7 +78,7 @@ static void write_hello(struct resp_call *call)
 	resp_write_bulk_text(out, "server");
 	resp_write_bulk_text(out, HELLO_SERVER);
 	resp_write_bulk_text(out, "version");
-	resp_write_bulk_text(out, HELLO_VERSION);
+	resp_write_bulk_text(out, RESP_REDIS_VERSION);
 	resp_write_bulk_text(out, "proto");
 	resp_write_integer(out, out->version);
 	resp_write_bulk_text(out, "id");

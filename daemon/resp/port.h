@@ -13,7 +13,7 @@
 #include "ring/map.h"
 #include "worker/session.h"
 
-/* What programs take a version of Redis for: the commands and replies are that one's. */
+/* What HELLO and INFO say; clients derive from it what they may send. */
 #define RESP_REDIS_VERSION "7.2.4"
 
 enum {
