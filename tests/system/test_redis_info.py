@@ -144,6 +144,15 @@ def test_config_get(make_node):
         assert {s for s in settings if "." in s} <= set(everything)
 
 
+def test_config_get_in_resp3(shared_node):
+    with shared_node.client() as client:
+        client.call("HELLO", 3)
+        assert client.call("CONFIG", "GET", "save", "appendonly") == {
+            b"save": b"", b"appendonly": b"yes"}
+        assert client.call("CONFIG", "GET", "nosuch") == {}
+        assert client.call("MEMORY", "USAGE", "resp3:no") is None
+
+
 def test_config_follows_a_reload(make_node):
     node = make_node()
     with node.client() as client:
