@@ -19,6 +19,7 @@ struct entry {
 	char peer[ENDPOINT_MAX];
 	uint32_t arg_count;
 	uint32_t arg_len[RESP_SLOW_ARGS];
+	uint32_t name_len; /* of the client, behind the arguments */
 	uint8_t texts[];
 };
 
@@ -101,7 +102,9 @@ static uint8_t *note_arg(const struct resp_call *call, size_t i, uint8_t *text)
 static struct entry *make_entry(const struct resp_call *call, uint64_t ns)
 {
 	size_t count = call->argc < RESP_SLOW_ARGS ? call->argc : RESP_SLOW_ARGS;
-	struct entry *entry = malloc(sizeof(*entry) + count * (RESP_SLOW_ARG_BYTES + MORE_MAX));
+	struct bytes name = resp_client_name(call->session, RESP_NAME_CLIENT);
+	struct entry *entry =
+	    malloc(sizeof(*entry) + count * (RESP_SLOW_ARG_BYTES + MORE_MAX) + name.len);
 	if (entry == NULL)
 		return NULL;
 	*entry = (struct entry){
@@ -113,6 +116,10 @@ static struct entry *make_entry(const struct resp_call *call, uint64_t ns)
 		entry->arg_len[i] = (uint32_t)(end - text);
 		text = end;
 	}
+	if (name.len > 0)
+		memcpy(text, name.data, name.len);
+	entry->name_len = (uint32_t)name.len;
+	text += name.len;
 	struct entry *fitting = realloc(entry, sizeof(*entry) + (size_t)(text - entry->texts));
 	return fitting == NULL ? entry : fitting;
 }
@@ -156,7 +163,7 @@ static void write_entry(const struct entry *entry, struct resp_out *out)
 	for (uint32_t i = 0; i < entry->arg_count; text += entry->arg_len[i++])
 		resp_write_bulk(out, bytes_of(text, entry->arg_len[i]));
 	resp_write_bulk_text(out, entry->peer);
-	resp_write_bulk_text(out, "");
+	resp_write_bulk(out, bytes_of(text, entry->name_len));
 }
 
 void resp_slowlog_write(struct resp_slowlog *log, uint64_t max, struct resp_out *out)

@@ -167,6 +167,17 @@ def test_latency_histogram(make_node):
         assert histograms(client, "nosuch") == {}
 
 
+def test_latency_histogram_in_resp3(make_node):
+    node = make_node()
+    with node.client() as client:
+        client.call("HELLO", 3)
+        assert client.call("SET", "k", "v") == "OK"
+        [(name, row)] = client.call("LATENCY", "HISTOGRAM", "set").items()
+        assert name == b"set" and row.keys() == {b"calls", b"histogram_usec"}
+        assert row[b"calls"] == 1 and list(row[b"histogram_usec"].values()) == [1]
+        assert client.call("LATENCY", "HISTOGRAM", "nosuch") == {}
+
+
 def test_latency_events_are_not_watched(shared_node):
     with shared_node.client() as client:
         assert client.call("LATENCY", "LATEST") == []
@@ -196,6 +207,9 @@ def test_slow_requests_are_noted(make_node):
         assert delete[0] == id_ + 1
         assert abs(when - time.time()) < 60 and micros >= 0
         assert address == b"127.0.0.1:%d" % port and name == b""
+        assert client.call("CLIENT", "SETNAME", "n" * 300) == "OK"
+        assert client.call("ECHO", "x") == b"x"
+        assert client.call("SLOWLOG", "GET", 1)[0][5] == b"n" * 300
         for i in range(30):
             client.call("ECHO", i)
         assert len(client.call("SLOWLOG", "GET")) == 10

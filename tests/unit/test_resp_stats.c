@@ -205,7 +205,7 @@ END_TEST
 
 static struct session *no_session(void)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = calloc(1, sizeof(*s) + sizeof(struct resp_session));
 	s->conn.watch.fd = -1;
 	return s;
 }
