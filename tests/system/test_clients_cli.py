@@ -252,7 +252,8 @@ def test_hints_are_those_of_the_server(terminal):
 # ---- redis-benchmark ----------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [
-    [], ["-3"], ["-P", 16], ["--threads", 2], ["-r", 1000, "-d", 1000], ["-k", 0], ["-c", 1],
+    [], ["-3"], ["-P", 16], ["--threads", 2], ["-r", 1000, "-d", 1000], ["-k", 0],
+    ["-c", 1, "-n", 100],
     pytest.param(["--threads", 2, "-P", 16, "-3"], marks=pytest.mark.threads),
 ], ids=lambda options: " ".join(map(str, options)) or "plain")
 def test_benchmark(server, options):

@@ -204,16 +204,18 @@ def test_scan_finds_every_key(client, key):
 
 def test_scan_finds_keys_while_others_come_and_go(client, key):
     names = {f"stay:{number}:{key}".encode() for number in range(500)}
+    pipeline = client.pipeline(transaction=False)
     for name in names:
-        client.set(name, "v")
-    found, cursor, number = set(), None, 0
+        pipeline.set(name, "v")
+    pipeline.execute()
+    found, cursor, others = set(), None, 0
     while cursor != 0:
         cursor, some = client.scan(cursor or 0, match=f"*:{key}", count=50)
         found.update(some)
-        for number in range(number, number + 100):
-            client.set(f"go:{number}:{key}", "v")
-            client.delete(f"go:{number - 50}:{key}")
-        number += 1
+        for number in range(others, others + 100):
+            pipeline.set(f"go:{number}:{key}", "v").delete(f"go:{number - 50}:{key}")
+        pipeline.execute()
+        others += 100
     assert names <= found
 
 
