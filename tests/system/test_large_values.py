@@ -39,6 +39,19 @@ def test_replies_among_others_in_order(make_node, size):
 
 
 @pytest.mark.threads
+def test_muted_replies(make_node):
+    node = make_node(*SETTINGS)
+    value = content(3, MIB)
+    with node.client() as client:
+        assert client.call("SET", "k", value) == "OK"
+        client.send_bytes(b"".join(client.encode(*words) for words in (
+            ("GET", "k"), ("CLIENT", "REPLY", "SKIP"), ("GET", "k"), ("PING",),
+            ("CLIENT", "REPLY", "OFF"), ("GET", "k"), ("MGET", "k", "k"),
+            ("CLIENT", "REPLY", "ON"), ("GET", "k"))))
+        assert [client.receive() for _ in range(4)] == [value, "PONG", "OK", value]
+
+
+@pytest.mark.threads
 def test_a_value_is_sent_as_it_was_when_it_was_read(make_node):
     """The client does not read, and the key's segments are written over many times."""
     node = make_node(*SETTINGS, "workers.park_after=60s")
