@@ -24,7 +24,6 @@ static int init(struct resp_replay *replay, const struct resp_transaction *trans
 {
 	*replay = (struct resp_replay){.is_recording = true};
 	series_init(&replay->series);
-	replay->series.now_ms = clock_expiry_ms();
 	replay->first = calloc(transaction->count + 1, sizeof(*replay->first));
 	return replay->first != NULL ? 0 : DHT_ENOMEM;
 }
@@ -69,7 +68,6 @@ static bool has_room(struct resp_replay *replay)
 static void record(struct resp_replay *replay, struct op *op, struct op_result *result)
 {
 	*result = (struct op_result){0};
-	op->now_ms = replay->series.now_ms;
 	if (has_room(replay))
 		replay->ops[replay->count++] = *op;
 	else
@@ -132,8 +130,12 @@ static int run_series(const struct resp_call *exec, struct resp_replay *replay, 
 	series->ops = replay->ops;
 	series->results = replay->results;
 	series->count = replay->count;
-	for (size_t i = 0; i < replay->count; i++)
+	/* Now, not earlier: a handler that means this very moment must not find it to come. */
+	series->now_ms = clock_expiry_ms();
+	for (size_t i = 0; i < replay->count; i++) {
 		replay->ops[i].key = series->key;
+		replay->ops[i].now_ms = series->now_ms;
+	}
 	LIST_FOREACH_SAFE(link, next, &transaction->watched)
 	{
 		series->is_watched = true;

@@ -68,6 +68,10 @@ SCRIPTS = {
     "discard": [
         ("DISCARD", RespError("ERR DISCARD without MULTI")), ("MULTI", "OK"),
         ("SET a 1", "QUEUED"), ("DISCARD", "OK"), ("GET a", None), ("EXEC", NO_MULTI)],
+    "reset": [
+        ("WATCH a", "OK"), ("SET a 1", "OK"), ("MULTI", "OK"), ("INCR a", "QUEUED"),
+        ("RESET", "RESET"), ("EXEC", NO_MULTI), ("MULTI", "OK"), ("INCR a", "QUEUED"),
+        ("EXEC", [2])],
     "a watched key that changes": [
         ("SET a 1", "OK"), ("WATCH a", "OK"), ("SET a 1", "OK"), ("MULTI", "OK"),
         ("SET a 2", "QUEUED"), ("EXEC", None), ("GET a", b"1"),
@@ -227,6 +231,15 @@ def test_what_is_left_expires_as_the_last_command_says(shared_node):
         assert left_after(("SET", "ttl", "1"), ("EXPIRE", "ttl", "-1")) == -2
         assert left_after(("DEL", "ttl"), ("SET", "ttl", "1")) == -1
         assert client.call("DEL", "ttl") == 1
+
+
+def test_what_expires_now_is_gone(shared_node):
+    """However long it takes to look at all the commands."""
+    with shared_node.client() as client:
+        many = [("GET", "now")] * (WORDS_MAX // 2 - 10)
+        replies = execute(client, ("SET", "now", "1"), *many, ("EXPIRE", "now", "0"),
+                          ("EXISTS", "now"), ("EXPIRE", "now", "50"))
+        assert replies[-3:] == [1, 0, 0]
 
 
 def test_each_command_counts_once(node):
