@@ -161,6 +161,17 @@ static bool is_asked_for(const struct resp_call *call, size_t i)
 	return false;
 }
 
+/* A name that is asked for as such is given back as it was written. */
+static struct bytes shown_name(const struct resp_call *call, size_t i)
+{
+	const char *name = name_of(i);
+	for (size_t arg = 2; arg < call->argc; arg++) {
+		if (resp_is_word(call->args[arg], name))
+			return call->args[arg];
+	}
+	return bytes_of(name, strlen(name));
+}
+
 void resp_run_config_get(struct resp_call *call)
 {
 	bool shows[NAME_COUNT];
@@ -174,7 +185,7 @@ void resp_run_config_get(struct resp_call *call)
 		if (!shows[i])
 			continue;
 		char *value = value_of(call, i);
-		resp_write_bulk_text(call->out, name_of(i));
+		resp_write_bulk(call->out, shown_name(call, i));
 		resp_write_bulk_text(call->out, value != NULL ? value : "");
 		free(value);
 	}

@@ -15,7 +15,10 @@ void resp_run_slowlog_get(struct resp_call *call)
 {
 	int64_t count = SLOWLOG_DEFAULT;
 	if (call->argc > 3) {
-		resp_write_error(call->out, "ERR syntax error");
+		resp_write_errorf(call->out,
+				  "ERR unknown subcommand or wrong number of arguments for "
+				  "'%.*s'. Try SLOWLOG HELP.",
+				  (int)call->args[1].len, (const char *)call->args[1].data);
 		return;
 	}
 	if (call->argc == 3 && (!change_parse_integer(call->args[2], &count) || count < -1)) {

@@ -129,6 +129,7 @@ def test_config_get(make_node):
         assert config(client, "appendfsync") == {"appendfsync": "everysec"}
         assert config(client, "MAXMEMORY*") == {"maxmemory": "0",
                                                 "maxmemory-policy": "noeviction"}
+        assert config(client, "MaxMemory") == {"MaxMemory": "0"}
         assert config(client, "port", "bind", "databases", "timeout") == {
             "port": str(node.client_port), "bind": "127.0.0.1", "databases": "1", "timeout": "0"}
         assert config(client, "slowlog-*") == {"slowlog-log-slower-than": "25000",

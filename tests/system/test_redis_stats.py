@@ -216,6 +216,8 @@ def test_slow_requests_are_noted(make_node):
         assert len(client.call("SLOWLOG", "GET", 3)) == 3
         assert client.call("SLOWLOG", "GET", 0) == []
         assert client.call("SLOWLOG", "LEN") == 20
+        assert client.call("SLOWLOG", "GET", 1, 2) == (
+            "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.")
         for wrong in ("x", "-2"):
             assert client.call("SLOWLOG", "GET", wrong) == (
                 "ERR count should be greater than or equal to -1")
