@@ -215,6 +215,8 @@ static void accept_one(struct acceptor *a, const struct listener *l, int fd, uin
 		return;
 	}
 	count(&a->stats.accepted);
+	if (!is_admin)
+		count(&a->stats.clients);
 }
 
 void acceptor_take(struct acceptor *a, struct listener *l, uint64_t now_ns)

@@ -35,6 +35,7 @@ enum trouble {
 /* Written by the dispatcher, read by anybody. */
 struct acceptor_stats {
 	_Atomic uint64_t accepted;
+	_Atomic uint64_t clients; /* of these: on the client port */
 	_Atomic uint64_t refused; /* for whatever trouble */
 };
 

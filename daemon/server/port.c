@@ -100,7 +100,7 @@ static struct resp_accepted get_accepted(void *ctx)
 	const struct server *server = ctx;
 	const struct acceptor_stats *stats = &server->dispatcher.acceptor.stats;
 	return (struct resp_accepted){
-	    .accepted = atomic_load_explicit(&stats->accepted, memory_order_relaxed),
+	    .accepted = atomic_load_explicit(&stats->clients, memory_order_relaxed),
 	    .refused = atomic_load_explicit(&stats->refused, memory_order_relaxed),
 	};
 }

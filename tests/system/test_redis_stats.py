@@ -76,6 +76,21 @@ def test_calls_and_errors_are_counted(make_node):
         assert stat(client, "total_commands_processed") == 10 + 4 + 1 + 5
 
 
+def test_connections_of_programs_are_counted(make_node):
+    node = make_node("clients.max=3")
+    node.status()  # on the admin socket
+    with node.client() as client, node.client() as second, node.client() as third:
+        for connection in (client, second, third):
+            assert connection.call("PING") == "PONG"
+        with node.client() as fourth:
+            assert fourth.receive() == "ERR max number of clients reached"
+        assert stat(client, "total_connections_received") == 3
+        assert stat(client, "rejected_connections") == 1
+        assert client.call("CONFIG", "RESETSTAT") == "OK"
+        assert stat(client, "total_connections_received") == 0
+        assert stat(client, "rejected_connections") == 0
+
+
 def test_all_workers_are_added_up(make_node):
     node = make_node("workers.count=3", "store.fsync=never")
     each, clients = 400, 12
