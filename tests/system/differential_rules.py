@@ -130,12 +130,13 @@ DIFFERENCES = [
         examples=(Example(encode("WATCH", "e") + encode("SET", "e", "v") + encode("DEL", "e") +
                           encode("MULTI") + encode("GET", "e") + encode("EXEC"),
                           rb"\*-1\r\n$", rb"\*1\r\n\$-1\r\n$"),)),
-    Row("`APPEND` of nothing to a key that is watched", "`EXEC` replies null", "`EXEC` executes",
-        "nothing is written where nothing changes",
-        examples=(Example(encode("SET", "e", "v") + encode("WATCH", "e") +
-                          encode("APPEND", "e", "") + encode("MULTI") + encode("DEL", "e") +
-                          encode("EXEC") + encode("DEL", "e"),
-                          rb"\*-1\r\n:1\r\n$", rb"\*1\r\n:1\r\n:0\r\n$"),)),
+    Row("`APPEND` of nothing to a key that is watched, or the expiry that it has already",
+        "`EXEC` replies null", "`EXEC` executes", "nothing is written where nothing changes",
+        examples=tuple(Example(encode("SET", "e", "v", "EXAT", "4102444800") +
+                               encode("WATCH", "e") + encode(*words) + encode("MULTI") +
+                               encode("DEL", "e") + encode("EXEC") + encode("DEL", "e"),
+                               rb"\*-1\r\n:1\r\n$", rb"\*1\r\n:1\r\n:0\r\n$")
+                       for words in (("APPEND", "e", ""), ("EXPIREAT", "e", "4102444800")))),
     Row("`SCAN` with a cursor such as `+0` or `-1`", "a number", "not valid",
         "a cursor is what `SCAN` has returned",
         examples=(Example(encode("SCAN", "+0"), rb"^\*2", b"^-ERR invalid cursor"),

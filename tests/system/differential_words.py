@@ -146,6 +146,10 @@ class Words:
         kind = self.chance()
         unit = 1000 if is_ms else 1
         if kind < 0.75:
+            if is_absolute and self.only_key is not None:
+                # The expiry that is there already may count as a change for WATCH, or not.
+                self.times += 1
+                return b"%d" % ((self.pick(AT_POOL_S) + self.times) * unit)
             if is_absolute:
                 return b"%d" % (self.pick(AT_POOL_S) * unit + int(self.chance() * 2) * (unit - 1))
             self.times += 1
