@@ -168,6 +168,10 @@ class Comparison:
         for server in self.servers:
             assert server.connections[0].call("DBSIZE") == 0 or self.only, "a server is not empty"
         self.load()
+        self.resume(count)
+
+    def resume(self, count):
+        """Goes on behind `run` until `count` commands were sent."""
         steps = [self.batch] * 60
         steps += [self.transaction] * 60 if self.may("multi") else []
         steps += [self.dbsize] * 5 if self.may("dbsize") else []

@@ -16,7 +16,7 @@ import differential
 from differential_commands import Commands
 from differential_report import shorten
 from differential_rules import DIFFERENCES, TOLERANCES, markdown_table
-from harness import ROOT
+from harness import ROOT, wait_until
 
 FIXED_SEED = 1
 COMMANDS = 200_000
@@ -38,13 +38,14 @@ def two_servers():
         yield a, b
 
 
-def compare(node, seed, commands, many=0):
-    """Compares a node with a redis-server."""
+@contextlib.contextmanager
+def comparing(node, seed, commands, many=0):
+    """A comparison of a redis-server with a node; prints how to repeat it."""
     print(f"tests/system/differential.py --seed {seed} --commands {commands} --many {many}")
     with differential.redis_server() as redis_port:
         comparison = differential.Comparison(redis_port, node.client_port, seed, many=many)
         try:
-            comparison.run(commands)
+            yield comparison
         finally:
             comparison.close()
 
@@ -240,21 +241,26 @@ def test_two_equal_servers_are_equal(two_servers):
 
 
 def test_dhtd_replies_as_redis_does(make_node):
-    compare(make_node("store.fsync=never", "workers.count=1"), FIXED_SEED, COMMANDS)
+    node = make_node("store.fsync=never", "workers.count=1")
+    with comparing(node, FIXED_SEED, COMMANDS) as comparison:
+        comparison.run(COMMANDS)
 
 
 def test_dhtd_replies_so_to_anything(make_node):
     """Other commands in each run; the seed is printed."""
-    compare(make_node("store.fsync=never", "workers.count=2"), random.randrange(2**32),
-            MORE_COMMANDS)
+    node = make_node("store.fsync=never", "workers.count=2")
+    with comparing(node, random.randrange(2**32), MORE_COMMANDS) as comparison:
+        comparison.run(MORE_COMMANDS)
 
 
 def test_values_that_are_read_from_the_disk_make_no_difference(make_node):
     """A command that waits for a record begins again: it must not do anything twice."""
     node = make_node("store.fsync=never", "store.memory=64MiB", "store.segment_size=1MiB",
                      "store.max_value_size=512KiB")
-    compare(node, random.randrange(2**32), COLD_COMMANDS, many=COLD_KEYS)
-    assert node.status()["store"]["cold_segments"] > 8
+    with comparing(node, random.randrange(2**32), COLD_COMMANDS, COLD_KEYS) as comparison:
+        comparison.run(COLD_KEYS)  # they are loaded
+        wait_until(lambda: node.status()["store"]["cold_segments"] > 8, "values are cold")
+        comparison.resume(COLD_COMMANDS)
 
 
 EXAMPLES = [(row, number) for row in DIFFERENCES for number in range(len(row.examples))]
