@@ -35,9 +35,18 @@ static inline bool quorum_is_joint(const struct quorum *q)
 	return q->next != 0;
 }
 
+/* The compiler's own way to count needs a library where the processor has none. */
+static inline unsigned quorum_count(uint16_t seats)
+{
+	unsigned count = 0;
+	for (; seats != 0; seats &= (uint16_t)(seats - 1))
+		count++;
+	return count;
+}
+
 static inline bool quorum_is_majority(uint16_t of, uint16_t seats)
 {
-	return 2 * __builtin_popcount(of & seats) > __builtin_popcount(of);
+	return 2 * quorum_count(of & seats) > quorum_count(of);
 }
 
 static inline bool quorum_is_met(const struct quorum *q, uint16_t seats)
