@@ -223,7 +223,10 @@ static void collect(struct input *in)
 			break;
 		rest = bytes_of(rest.data + request->size, rest.len - request->size);
 		args += request->argc;
-		request->command = resp_table_find(request->args[0]);
+		/* What stands in one batch is often one command. */
+		bool is_same = n > 0 && bytes_equal(request->args[0], request[-1].args[0]);
+		request->command =
+		    is_same ? request[-1].command : resp_table_find(request->args[0]);
 		request->key = (struct store_key){0};
 		size_t first = request->command != NULL ? (size_t)request->command->first_key : 0;
 		if (first == 0 || first >= request->argc)
