@@ -63,6 +63,8 @@ def test_keys_that_stay_are_returned_while_others_come_and_go(node, chance):
 
         def change():
             nonlocal added
+            if added >= 20000:
+                return  # a slow scan has as many replies as there are blocks
             fill(other, [b"more:%d" % (added + i) for i in range(500)])
             other.call("DEL", *[b"more:%d" % chance.randrange(added + 500) for _ in range(200)])
             other.call("MSET", *[word for key in chance.sample(stay, 100)
