@@ -114,6 +114,13 @@ static uint16_t seat_bit(const struct round *r, unsigned seat)
 	return (uint16_t)(1u << seat) & quorum_all(&r->quorum);
 }
 
+/* A nack may overtake an answer that was given before it: the answer stands. */
+static void agree_seat(struct round *r, uint16_t bit)
+{
+	r->agreed |= bit;
+	r->refused &= (uint16_t)~bit;
+}
+
 /* ---- READ -------------------------------------------------------------------------- */
 
 static bool is_vote(const struct round *r, const struct paxos_record *record)
@@ -235,7 +242,7 @@ enum round_step round_on_promise(struct round *r, unsigned seat, uint64_t tag, s
 	if (!is_of_round(r, ROUND_PREPARING, tag) || bit == 0 || !ballot_equal(b, r->b) ||
 	    (r->agreed & bit) != 0)
 		return ROUND_WAITS;
-	r->agreed |= bit;
+	agree_seat(r, bit);
 	if (!paxos_record_is_there(record))
 		r->absent_bound = ballot_max(r->absent_bound, absent_bound);
 	else if (ballot_compare(record->acc, r->base.acc) > 0)
@@ -251,7 +258,7 @@ enum round_step round_on_ok(struct round *r, unsigned seat, uint64_t tag, struct
 	uint16_t bit = seat_bit(r, seat);
 	if (!is_of_round(r, ROUND_ACCEPTING, tag) || bit == 0 || !ballot_equal(b, r->b))
 		return ROUND_WAITS;
-	r->agreed |= bit;
+	agree_seat(r, bit);
 	if (ballot_equal(promised, r->next))
 		r->reserved |= bit;
 	return quorum_is_met(&r->quorum, r->agreed) ? conclude(r, ROUND_DECIDED) : ROUND_WAITS;

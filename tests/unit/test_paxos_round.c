@@ -700,6 +700,23 @@ START_TEST(a_nack_takes_back_no_answer)
 }
 END_TEST
 
+START_TEST(a_nack_that_overtook_an_answer_takes_back_none)
+{
+	given_accept(&stable);
+	ck_assert_int_eq(round_on_nack(&r, 0, tag), ROUND_WAITS);
+	ck_assert_int_eq(on_ok(0, 21), ROUND_WAITS);
+	ck_assert_int_eq(round_on_nack(&r, 1, tag), ROUND_WAITS);
+	ck_assert_int_eq(on_ok(2, 21), ROUND_DECIDED);
+	ck_assert(!is_hot(20, 21));
+
+	given_prepare(&stable, now(20));
+	ck_assert_int_eq(round_on_nack(&r, 0, tag), ROUND_WAITS);
+	ck_assert_int_eq(on_promise(0, absent, now(1)), ROUND_WAITS);
+	ck_assert_int_eq(round_on_nack(&r, 1, tag), ROUND_WAITS);
+	ck_assert_int_eq(on_promise(2, absent, now(1)), ROUND_CHANGE);
+}
+END_TEST
+
 START_TEST(decided_makes_hot_what_a_quorum_has_reserved)
 {
 	given_accept(&stable);
@@ -892,6 +909,7 @@ UNIT_MAIN("paxos_round", 10, read_of_equal_votes_of_a_quorum_is_decided,
 	  what_was_unchanged_is_no_attempt, accept_by_a_quorum_is_decided,
 	  accept_in_a_joint_phase_needs_both_majorities, accept_ignores_what_is_not_of_its_round,
 	  nacks_that_make_a_quorum_impossible_end_the_round, a_nack_takes_back_no_answer,
+	  a_nack_that_overtook_an_answer_takes_back_none,
 	  decided_makes_hot_what_a_quorum_has_reserved,
 	  decided_makes_hot_what_is_here_and_reserved_here,
 	  decided_in_a_joint_phase_makes_hot_what_both_have_reserved,
