@@ -190,6 +190,7 @@ enum round_step round_on_value(struct round *r, unsigned seat, uint64_t tag,
 	if ((counts && quorum_is_met(&r->quorum, seats_of(r, seat))) ||
 	    (r->agreed == all && is_shared_by_all(r))) {
 		r->base = *record;
+		r->base.is_tombstone |= !paxos_record_is_there(record);
 		return conclude(r, ROUND_READ_DONE);
 	}
 	return r->agreed == all ? retry(r) : ROUND_WAITS;
@@ -288,7 +289,7 @@ bool round_makes_hot(const struct round *r, const struct paxos_record *local,
 
 enum round_step round_on_timeout(struct round *r)
 {
-	return r->is_over ? ROUND_WAITS : retry(r);
+	return r->is_over || r->phase == ROUND_IDLE ? ROUND_WAITS : retry(r);
 }
 
 enum round_phase round_move(struct round *r, const struct quorum *quorum, uint32_t version,

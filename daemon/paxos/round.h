@@ -16,12 +16,13 @@
  *                                                quorum_all(&r->quorum)
  *     round_on_*                                 tell it of an answer of this tag
  *         ROUND_WAITS      nothing yet
- *         ROUND_READ_DONE  answer from r->base if no change is needed, else prepare
+ *         ROUND_READ_DONE  answer from r->base, which is a tombstone if the key is absent,
+ *                          if no change is needed, else prepare
  *         ROUND_CHANGE     r->base is what the change starts from: round_propose
  *         ROUND_TOOK       attempt r->took did take effect: round_propose_again, and answer
  *                          its result when that is decided
  *         ROUND_DECIDED    the proposal is decided: answer
- *         ROUND_RETRY      back off at random, then prepare
+ *         ROUND_RETRY      prepare: after a READ at once, else after a random back-off
  *         ROUND_NOT_DONE   give up: nothing was done, and nothing will be
  *         ROUND_UNKNOWN    give up: the outcome is unknown
  *     round_on_timeout                           too long without a decision

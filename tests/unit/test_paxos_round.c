@@ -108,7 +108,7 @@ START_TEST(read_of_an_absent_key_is_decided)
 	given_read(&stable);
 	ck_assert_int_eq(on_value(0, absent), ROUND_WAITS);
 	ck_assert_int_eq(on_value(1, absent), ROUND_READ_DONE);
-	ck_assert(!paxos_record_is_there(&r.base));
+	ck_assert(!paxos_record_is_there(&r.base) && r.base.is_tombstone);
 }
 END_TEST
 
@@ -806,6 +806,18 @@ START_TEST(rounds_run_out_with_an_unknown_outcome)
 }
 END_TEST
 
+START_TEST(nothing_takes_too_long_that_has_not_begun)
+{
+	struct paxos_record local = value_at(now(9));
+	round_init(&r, &stable, NOW, START);
+	ck_assert_int_eq(round_on_timeout(&r), ROUND_WAITS);
+	round_hot(&r, &local, now(10));
+	ck_assert_int_eq(round_on_timeout(&r), ROUND_WAITS);
+	propose(true);
+	ck_assert_int_eq(round_on_timeout(&r), ROUND_RETRY);
+}
+END_TEST
+
 START_TEST(the_last_round_may_still_decide)
 {
 	round_init(&r, &stable, NOW, START);
@@ -914,7 +926,8 @@ UNIT_MAIN("paxos_round", 10, read_of_equal_votes_of_a_quorum_is_decided,
 	  decided_makes_hot_what_is_here_and_reserved_here,
 	  decided_in_a_joint_phase_makes_hot_what_both_have_reserved,
 	  a_nack_before_or_after_the_decision_leaves_the_key_cold, rounds_run_out_with_nothing_done,
-	  rounds_run_out_with_an_unknown_outcome, the_last_round_may_still_decide,
-	  a_read_stays_a_read_in_a_new_version, a_read_judges_votes_by_the_new_start,
+	  rounds_run_out_with_an_unknown_outcome, nothing_takes_too_long_that_has_not_begun,
+	  the_last_round_may_still_decide, a_read_stays_a_read_in_a_new_version,
+	  a_read_judges_votes_by_the_new_start,
 	  anything_else_prepares_in_a_new_version_and_keeps_its_attempts,
 	  a_hot_write_prepares_in_a_new_version)
