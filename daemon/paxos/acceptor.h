@@ -32,11 +32,12 @@ struct acceptor_key {
 	struct paxos_record record;
 };
 
-/* What is to be written down. */
+/* What is to be written down. An answer also waits for what earlier steps have stored: that
+ * of a duplicate writes nothing, and rests on the record all the same. */
 enum acceptor_effect {
 	ACCEPTOR_NOTHING,
 	ACCEPTOR_STORE, /* key->record, which is durable before anything rests on it */
-	ACCEPTOR_DROP,  /* the key's entry; the block's floor is durable before */
+	ACCEPTOR_DROP,  /* the key's entry, in one step with the floor, which outlives no restart */
 };
 
 struct acceptor_answer {
