@@ -1,9 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/text.h"
 
-#include <stdbool.h>
-
 #include "base/assert.h"
+
+enum { INTEGER_DIGITS_MAX = 19 }; /* of INT64_MAX; as many fit into a uint64_t */
+
+bool text_parse_integer(struct bytes text, int64_t *number)
+{
+	size_t i = 0;
+	bool negative = text.len > 0 && text.data[0] == '-';
+	if (negative)
+		i = 1;
+	if (i == text.len || text.len - i > INTEGER_DIGITS_MAX)
+		return false;
+	if (text.data[i] == '0') {
+		*number = 0;
+		return text.len == 1;
+	}
+	uint64_t value = 0;
+	for (; i < text.len; i++) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text.data[i] - '0');
+	}
+	if (value > (uint64_t)INT64_MAX + negative)
+		return false;
+	*number = negative ? (int64_t)(0 - value) : (int64_t)value;
+	return true;
+}
 
 static size_t smaller(size_t a, size_t b)
 {

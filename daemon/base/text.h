@@ -7,6 +7,7 @@
 #ifndef DHT_BASE_TEXT_H
 #define DHT_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,10 @@ static inline int text_hex_value(uint8_t c)
 		return c - 'A' + 10;
 	return -1;
 }
+
+/* Reads a decimal int64_t as Redis does: no spaces, no plus sign, no leading zeros, no "-0".
+ * False if the bytes are none; number is undefined then. */
+bool text_parse_integer(struct bytes text, int64_t *number);
 
 /* Counts the characters to insert, delete, replace or swap with their neighbour to turn
  * a into b (optimal string alignment: Damerau's distance without edited swaps). Both

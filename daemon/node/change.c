@@ -8,30 +8,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-
-bool change_parse_integer(struct bytes text, int64_t *number)
-{
-	size_t i = 0;
-	bool negative = text.len > 0 && text.data[0] == '-';
-	if (negative)
-		i = 1;
-	if (i == text.len || text.len - i > 19)
-		return false;
-	if (text.data[i] == '0') {
-		*number = 0;
-		return text.len == 1;
-	}
-	uint64_t value = 0; /* 19 digits fit */
-	for (; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
-		value = value * 10 + (uint64_t)(text.data[i] - '0');
-	}
-	if (value > (uint64_t)INT64_MAX + negative)
-		return false;
-	*number = negative ? (int64_t)(0 - value) : (int64_t)value;
-	return true;
-}
+#include "base/text.h"
 
 enum {
 	/* Redis's bound: the longest finite number, with 17 digits behind the point, fits. */
@@ -240,7 +217,7 @@ static int apply_incr(const struct op *op, const struct record *base, struct are
 {
 	char digits[OP_NUMBER_MAX];
 	int64_t current = 0, sum;
-	if (base != NULL && !change_parse_integer(base->value, &current))
+	if (base != NULL && !text_parse_integer(base->value, &current))
 		return DHT_ETYPE;
 	if (__builtin_add_overflow(current, op->delta, &sum))
 		return DHT_EOVERFLOW;

@@ -52,10 +52,6 @@ static inline bool change_is_expired(const struct record *record, uint64_t now_m
 /* The change that a record makes of itself once it has expired. */
 void change_expire(struct change *change);
 
-/* Parses a decimal int64_t as Redis does: no spaces, no plus sign, no leading zeros.
- * False if the bytes are none. */
-bool change_parse_integer(struct bytes text, int64_t *number);
-
 /* Parses a number as Redis's INCRBYFLOAT does: all that strtold takes, in the "C" locale, but
  * for spaces, NaN, and what is too large or too close to 0. Infinity is a number. */
 bool change_parse_float(struct bytes text, long double *number);

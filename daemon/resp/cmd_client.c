@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "io/clock.h"
-#include "node/change.h"
 #include "resp/command.h"
 
 /* ---- Names ----------------------------------------------------------------------- */
@@ -225,7 +225,7 @@ static void list_ids(struct resp_call *call, size_t first)
 	}
 	for (size_t i = 0; i < count; i++) {
 		int64_t id;
-		if (!change_parse_integer(call->args[first + i], &id)) {
+		if (!text_parse_integer(call->args[first + i], &id)) {
 			resp_write_error(call->out, "ERR Invalid client ID");
 			free(ids);
 			return;
@@ -321,7 +321,7 @@ static void kill_client(void *ctx, struct session *s)
 static bool take_id(struct killing *killing, struct resp_call *call, struct bytes word)
 {
 	int64_t id;
-	if (!change_parse_integer(word, &id) || id < 1) {
+	if (!text_parse_integer(word, &id) || id < 1) {
 		resp_write_error(call->out, "ERR client-id should be greater than 0");
 		return false;
 	}

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "io/endpoint.h"
-#include "node/change.h"
 #include "resp/slot_scan.h"
 #include "resp/text.h"
 #include "ring/slot.h"
@@ -251,7 +251,7 @@ void resp_run_cluster_keyslot(struct resp_call *call)
 
 static bool read_integer(struct resp_call *call, size_t i, int64_t *number)
 {
-	if (change_parse_integer(call->args[i], number))
+	if (text_parse_integer(call->args[i], number))
 		return true;
 	resp_write_error(call->out, "ERR value is not an integer or out of range");
 	return false;

@@ -2,8 +2,8 @@
  *
  * Commands about the connection itself.
  */
-#include "node/change.h"
-#include "resp/command.h"
+#include "base/text.h"
+#include "resp/options.h"
 
 #define HELLO_SERVER "redis"
 
@@ -94,7 +94,7 @@ static void write_hello(struct resp_call *call)
 void resp_run_hello(struct resp_call *call)
 {
 	int64_t version = 0;
-	if (call->argc >= 2 && !change_parse_integer(call->args[1], &version)) {
+	if (call->argc >= 2 && !text_parse_integer(call->args[1], &version)) {
 		resp_write_error(call->out,
 				 "ERR Protocol version is not an integer or out of range");
 		return;
@@ -130,7 +130,7 @@ void resp_run_reset(struct resp_call *call)
 void resp_run_select(struct resp_call *call)
 {
 	int64_t index;
-	if (!change_parse_integer(call->args[1], &index))
+	if (!text_parse_integer(call->args[1], &index))
 		resp_write_error(call->out, "ERR value is not an integer or out of range");
 	else if (index < INT32_MIN || index > INT32_MAX)
 		resp_write_errorf(call->out,

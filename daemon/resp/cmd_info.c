@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
+#include "base/text.h"
 #include "io/clock.h"
-#include "node/change.h"
 #include "resp/info.h"
 #include "worker/committer.h"
 
@@ -110,11 +110,11 @@ void resp_run_wait(struct resp_call *call)
 	const struct ring_map *map = call->port->node.map;
 	uint16_t least = RING_REPLICAS_MAX;
 	int64_t replicas, timeout_ms;
-	if (!change_parse_integer(call->args[1], &replicas)) {
+	if (!text_parse_integer(call->args[1], &replicas)) {
 		resp_write_error(call->out, "ERR value is not an integer or out of range");
 		return;
 	}
-	if (!change_parse_integer(call->args[2], &timeout_ms)) {
+	if (!text_parse_integer(call->args[2], &timeout_ms)) {
 		resp_write_error(call->out, "ERR timeout is not an integer or out of range");
 		return;
 	}

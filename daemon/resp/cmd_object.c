@@ -3,7 +3,7 @@
  * MEMORY and OBJECT: what a key takes, and what kind of value it has.
  */
 #include "base/error.h"
-#include "node/change.h"
+#include "base/text.h"
 #include "resp/command.h"
 
 /* How long a value is at most that Redis keeps beside its header. */
@@ -34,7 +34,7 @@ static bool read_samples(struct resp_call *call)
 			resp_write_error(call->out, "ERR syntax error");
 			return false;
 		}
-		if (!change_parse_integer(call->args[i + 1], &samples)) {
+		if (!text_parse_integer(call->args[i + 1], &samples)) {
 			resp_write_error(call->out, "ERR value is not an integer or out of range");
 			return false;
 		}
@@ -61,7 +61,7 @@ void resp_run_memory_usage(struct resp_call *call)
 static const char *encoding_of(struct bytes value)
 {
 	int64_t number;
-	if (change_parse_integer(value, &number))
+	if (text_parse_integer(value, &number))
 		return "int";
 	return value.len <= EMBEDDED_MAX ? "embstr" : "raw";
 }

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "node/change.h"
+#include "base/text.h"
 #include "resp/table.h"
 
 /* ---- SLOWLOG ----------------------------------------------------------------------- */
@@ -21,7 +21,7 @@ void resp_run_slowlog_get(struct resp_call *call)
 				  (int)call->args[1].len, (const char *)call->args[1].data);
 		return;
 	}
-	if (call->argc == 3 && (!change_parse_integer(call->args[2], &count) || count < -1)) {
+	if (call->argc == 3 && (!text_parse_integer(call->args[2], &count) || count < -1)) {
 		resp_write_error(call->out, "ERR count should be greater than or equal to -1");
 		return;
 	}

@@ -2,8 +2,8 @@
 #include "resp/expiry.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "io/clock.h"
-#include "node/change.h"
 #include "resp/table.h"
 
 int resp_time_convert(enum resp_time kind, int64_t amount, int64_t *at_ms)
@@ -19,7 +19,7 @@ int resp_time_convert(enum resp_time kind, int64_t amount, int64_t *at_ms)
 int resp_time_parse(enum resp_time kind, struct bytes arg, int64_t *at_ms)
 {
 	int64_t amount;
-	if (!change_parse_integer(arg, &amount))
+	if (!text_parse_integer(arg, &amount))
 		return DHT_ETYPE;
 	return amount > 0 ? resp_time_convert(kind, amount, at_ms) : DHT_EINVAL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/options.h"
 
-#include "node/change.h"
+#include "base/text.h"
 
 static const struct resp_option *find(const struct resp_option_table *table, struct bytes word)
 {
@@ -46,7 +46,7 @@ bool resp_options_read(struct resp_call *call, size_t from, const struct resp_op
 
 bool resp_read_integer(struct resp_call *call, struct bytes arg, int64_t *number)
 {
-	if (change_parse_integer(arg, number))
+	if (text_parse_integer(arg, number))
 		return true;
 	resp_write_error(call->out, "ERR value is not an integer or out of range");
 	return false;

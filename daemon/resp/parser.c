@@ -11,12 +11,10 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "resp/inline.h"
 
-enum {
-	WALK_DIGITS_MAX = 9,   /* enough for every valid length, too few to overflow */
-	NUMBER_DIGITS_MAX = 19 /* of INT64_MAX */
-};
+enum { WALK_DIGITS_MAX = 9 }; /* enough for every valid length, too few to overflow */
 
 _Static_assert(sizeof(struct resp_parser) <= 32, "tens of thousands of these are parked");
 _Static_assert(RESP_REQUEST_MAX <= 999999999, "resp_parser_walk reads every valid length");
@@ -147,32 +145,6 @@ static int find_line(struct resp_parser *parser, struct bytes input, const struc
 	return 0;
 }
 
-/* Reads all of text as a number the way Redis does: no sign but '-', no leading zero,
- * no space, no "-0", 64 bits. */
-static bool parse_number(struct bytes text, int64_t *value)
-{
-	const uint8_t *p = text.data, *end = p + text.len;
-	bool negative = p < end && *p == '-';
-	if (negative)
-		p++;
-	if (p == end || end - p > NUMBER_DIGITS_MAX)
-		return false;
-	if (*p == '0') {
-		*value = 0;
-		return text.len == 1;
-	}
-	uint64_t number = 0; /* 19 digits fit */
-	for (; p < end; p++) {
-		if (*p < '0' || *p > '9')
-			return false;
-		number = number * 10 + (uint64_t)(*p - '0');
-	}
-	if (number > (uint64_t)INT64_MAX + (negative ? 1 : 0))
-		return false;
-	*value = (int64_t)(negative ? -number : number);
-	return true;
-}
-
 /* Reads the first line, "*COUNT": how many arguments follow; none for an empty request. */
 static int scan_count(struct resp_parser *parser, struct bytes input,
 		      const struct resp_limits *limits, struct resp_request *request)
@@ -182,7 +154,8 @@ static int scan_count(struct resp_parser *parser, struct bytes input,
 	if (rc != 0)
 		return rc;
 	int64_t count;
-	if (!parse_number(bytes_of(input.data + 1, cr - 1), &count) || count > limits->args_max)
+	if (!text_parse_integer(bytes_of(input.data + 1, cr - 1), &count) ||
+	    count > limits->args_max)
 		return resp_request_fail(request, "invalid multibulk length");
 	parser->args_left = count > 0 ? (uint32_t)count : 0;
 	parser->offset = cr + 2;
@@ -201,7 +174,7 @@ static int scan_argument(struct resp_parser *parser, struct bytes input,
 	if (line[0] != '$')
 		return fail_expected_dollar(request, line[0]);
 	int64_t len;
-	if (!parse_number(bytes_of(line + 1, cr - parser->offset - 1), &len) || len < 0 ||
+	if (!text_parse_integer(bytes_of(line + 1, cr - parser->offset - 1), &len) || len < 0 ||
 	    len > limits->arg_bytes_max)
 		return resp_request_fail(request, "invalid bulk length");
 	uint64_t behind = (uint64_t)cr + 2 + (uint64_t)len + 2;
