@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "io/clock.h"
-#include "resp/command.h"
+#include "resp/options.h"
 
 /* ---- Names ----------------------------------------------------------------------- */
 
@@ -20,7 +20,7 @@ static bool set_name(struct resp_call *call, enum resp_name which, struct bytes 
 		return false;
 	}
 	if (resp_client_set_name(call->session, which, name) != 0) {
-		resp_write_error(call->out, "ERR out of memory");
+		resp_reply_status(call, DHT_ENOMEM);
 		return false;
 	}
 	return true;
@@ -80,7 +80,7 @@ static void switch_flag(struct resp_call *call, uint8_t flag)
 	struct resp_client *client = &call->state->client;
 	bool on = resp_is_word(call->args[2], "ON");
 	if (!on && !resp_is_word(call->args[2], "OFF")) {
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 		return;
 	}
 	resp_client_set(client, on ? flag : 0, on ? 0 : flag);
@@ -110,7 +110,7 @@ void resp_run_client_reply(struct resp_call *call)
 		if (!(resp_client_flags(client) & RESP_CLIENT_REPLY_OFF))
 			resp_client_set(client, RESP_CLIENT_SKIP_NEXT, 0);
 	} else {
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 	}
 }
 
@@ -127,7 +127,7 @@ static bool parse_type(struct resp_call *call, struct bytes word, enum client_ty
 		*type = TYPE_NORMAL;
 		return true;
 	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+	for (size_t i = 0; i < DHT_ARRAY_LEN(others); i++) {
 		if (resp_is_word(word, others[i]))
 			return true;
 	}
@@ -220,7 +220,7 @@ static void list_ids(struct resp_call *call, size_t first)
 	size_t count = call->argc - first;
 	uint64_t *ids = malloc(count * sizeof(*ids));
 	if (ids == NULL) {
-		resp_write_error(call->out, "ERR out of memory");
+		resp_reply_status(call, DHT_ENOMEM);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -247,7 +247,7 @@ void resp_run_client_list(struct resp_call *call)
 		list_ids(call, 3);
 		return;
 	} else if (call->argc != 2) {
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 		return;
 	}
 	if (type == TYPE_OTHER)
@@ -357,7 +357,7 @@ static bool take_filter(struct killing *killing, struct resp_call *call, struct 
 		killing->spares_itself = resp_is_word(value, "YES");
 		return true;
 	}
-	resp_write_error(call->out, "ERR syntax error");
+	resp_reply_syntax(call);
 	return false;
 }
 
@@ -365,7 +365,7 @@ static bool take_filters(struct killing *killing, struct resp_call *call)
 {
 	for (size_t i = 2; i < call->argc; i += 2) {
 		if (i + 1 == call->argc) {
-			resp_write_error(call->out, "ERR syntax error");
+			resp_reply_syntax(call);
 			return false;
 		}
 		if (!take_filter(killing, call, call->args[i], call->args[i + 1]))

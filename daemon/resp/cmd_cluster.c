@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "io/endpoint.h"
+#include "resp/options.h"
 #include "resp/slot_scan.h"
 #include "resp/text.h"
 #include "ring/slot.h"
@@ -249,18 +249,10 @@ void resp_run_cluster_keyslot(struct resp_call *call)
 	resp_write_integer(call->out, ring_slot_of_key(call->args[2]));
 }
 
-static bool read_integer(struct resp_call *call, size_t i, int64_t *number)
-{
-	if (text_parse_integer(call->args[i], number))
-		return true;
-	resp_write_error(call->out, "ERR value is not an integer or out of range");
-	return false;
-}
-
 void resp_run_cluster_countkeysinslot(struct resp_call *call)
 {
 	int64_t slot;
-	if (!read_integer(call, 2, &slot))
+	if (!resp_read_integer(call, call->args[2], &slot))
 		return;
 	if (slot < 0 || slot >= RING_SLOTS)
 		resp_write_error(call->out, "ERR Invalid slot");
@@ -271,7 +263,8 @@ void resp_run_cluster_countkeysinslot(struct resp_call *call)
 void resp_run_cluster_getkeysinslot(struct resp_call *call)
 {
 	int64_t slot, max;
-	if (!read_integer(call, 2, &slot) || !read_integer(call, 3, &max))
+	if (!resp_read_integer(call, call->args[2], &slot) ||
+	    !resp_read_integer(call, call->args[3], &max))
 		return;
 	if (slot < 0 || slot >= RING_SLOTS || max < 0)
 		resp_write_error(call->out, "ERR Invalid slot or number of keys");

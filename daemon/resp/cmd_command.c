@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resp/command.h"
+#include "base/error.h"
 #include "resp/describe.h"
 #include "resp/glob.h"
+#include "resp/options.h"
 #include "resp/table.h"
 
 static void write_all(struct resp_call *call, bool (*write)(struct resp_out *out))
 {
 	if (!write(call->out))
-		resp_write_error(call->out, "ERR out of memory");
+		resp_reply_status(call, DHT_ENOMEM);
 }
 
 void resp_run_command(struct resp_call *call)
@@ -135,7 +136,7 @@ static filter_fn find_filter(struct bytes name)
 		filter_fn filter;
 	} filters[] = {
 	    {"MODULE", is_of_module}, {"ACLCAT", is_of_category}, {"PATTERN", matches_pattern}};
-	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+	for (size_t i = 0; i < DHT_ARRAY_LEN(filters); i++) {
 		if (resp_is_word(name, filters[i].name))
 			return filters[i].filter;
 	}
@@ -152,12 +153,12 @@ void resp_run_command_list(struct resp_call *call)
 	if (call->argc == 5 && resp_is_word(call->args[2], "FILTERBY"))
 		filter = find_filter(call->args[3]);
 	if (filter == NULL) {
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 		return;
 	}
 	struct bytes wanted = copy_lower(call->args[4]);
 	if (wanted.data == NULL) {
-		resp_write_error(call->out, "ERR out of memory");
+		resp_reply_status(call, DHT_ENOMEM);
 		return;
 	}
 	list_names(call, filter, wanted);

@@ -10,7 +10,7 @@
 void resp_run_ping(struct resp_call *call)
 {
 	if (call->argc > 2)
-		resp_write_error(call->out, "ERR wrong number of arguments for 'ping' command");
+		resp_reply_arity(call);
 	else if (call->argc == 2)
 		resp_write_bulk(call->out, call->args[1]);
 	else
@@ -36,7 +36,7 @@ static bool authenticates(struct resp_call *call, struct bytes user)
 void resp_run_auth(struct resp_call *call)
 {
 	if (call->argc > 3)
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 	else if (call->argc == 2)
 		resp_write_error(call->out,
 				 "ERR AUTH <password> called without any password configured for "
@@ -130,9 +130,9 @@ void resp_run_reset(struct resp_call *call)
 void resp_run_select(struct resp_call *call)
 {
 	int64_t index;
-	if (!text_parse_integer(call->args[1], &index))
-		resp_write_error(call->out, "ERR value is not an integer or out of range");
-	else if (index < INT32_MIN || index > INT32_MAX)
+	if (!resp_read_integer(call, call->args[1], &index))
+		return;
+	if (index < INT32_MIN || index > INT32_MAX)
 		resp_write_errorf(call->out,
 				  "ERR value is out of range, value must between %d and %d",
 				  INT32_MIN, INT32_MAX);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "io/clock.h"
 #include "resp/info.h"
+#include "resp/options.h"
 #include "worker/committer.h"
 
 /* ---- INFO -------------------------------------------------------------------------- */
@@ -110,10 +111,8 @@ void resp_run_wait(struct resp_call *call)
 	const struct ring_map *map = call->port->node.map;
 	uint16_t least = RING_REPLICAS_MAX;
 	int64_t replicas, timeout_ms;
-	if (!text_parse_integer(call->args[1], &replicas)) {
-		resp_write_error(call->out, "ERR value is not an integer or out of range");
+	if (!resp_read_integer(call, call->args[1], &replicas))
 		return;
-	}
 	if (!text_parse_integer(call->args[2], &timeout_ms)) {
 		resp_write_error(call->out, "ERR timeout is not an integer or out of range");
 		return;

@@ -4,7 +4,7 @@
  */
 #include "base/error.h"
 #include "base/text.h"
-#include "resp/command.h"
+#include "resp/options.h"
 
 /* How long a value is at most that Redis keeps beside its header. */
 enum { EMBEDDED_MAX = 44 };
@@ -26,30 +26,24 @@ static bool find(struct resp_call *call, struct bytes key, struct op_result *res
 	return false;
 }
 
-static bool read_samples(struct resp_call *call)
+/* All of a value is counted, however many samples of it are asked for. */
+static bool accepts_samples(struct resp_call *call, struct bytes arg)
 {
 	int64_t samples;
-	for (size_t i = 3; i < call->argc; i += 2) {
-		if (!resp_is_word(call->args[i], "SAMPLES") || i + 1 == call->argc) {
-			resp_write_error(call->out, "ERR syntax error");
-			return false;
-		}
-		if (!text_parse_integer(call->args[i + 1], &samples)) {
-			resp_write_error(call->out, "ERR value is not an integer or out of range");
-			return false;
-		}
-		if (samples < 0) {
-			resp_write_error(call->out, "ERR syntax error");
-			return false;
-		}
-	}
-	return true;
+	return resp_read_integer_from(call, arg, 0, &samples);
 }
+
+static const struct resp_option usage_rows[] = {
+    {"SAMPLES", .has_value = true, .accepts = accepts_samples},
+};
+static const struct resp_option_table usage_options = {usage_rows, DHT_ARRAY_LEN(usage_rows), NULL};
 
 void resp_run_memory_usage(struct resp_call *call)
 {
 	struct op_result result;
-	if (!read_samples(call) || !find(call, call->args[2], &result))
+	struct resp_options options;
+	if (!resp_options_read(call, 3, &usage_options, &options) ||
+	    !find(call, call->args[2], &result))
 		return;
 	struct store_key key = exec_key(call->worker, call->args[2]);
 	resp_write_integer(call->out,

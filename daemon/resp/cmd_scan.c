@@ -55,11 +55,7 @@ enum { SCAN_MATCH, SCAN_COUNT, SCAN_TYPE };
 static bool accepts_count(struct resp_call *call, struct bytes arg)
 {
 	int64_t count;
-	if (!resp_read_integer(call, arg, &count))
-		return false;
-	if (count < 1)
-		resp_write_error(call->out, "ERR syntax error");
-	return count >= 1;
+	return resp_read_integer_from(call, arg, 1, &count);
 }
 
 static const struct resp_option rows[] = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/options.h"
 
+#include "base/error.h"
 #include "base/text.h"
 
 static const struct resp_option *find(const struct resp_option_table *table, struct bytes word)
@@ -14,11 +15,10 @@ static const struct resp_option *find(const struct resp_option_table *table, str
 
 static bool refuse(struct resp_call *call, const struct resp_option_table *table, struct bytes word)
 {
-	size_t shown = word.len < RESP_TEXT_MAX ? word.len : RESP_TEXT_MAX;
 	if (table->unknown == NULL)
-		resp_write_error(call->out, "ERR syntax error");
+		resp_reply_syntax(call);
 	else
-		resp_write_errorf(call->out, "ERR %s %.*s", table->unknown, (int)shown,
+		resp_write_errorf(call->out, "ERR %s %.*s", table->unknown, (int)word.len,
 				  (const char *)word.data);
 	return false;
 }
@@ -48,6 +48,20 @@ bool resp_read_integer(struct resp_call *call, struct bytes arg, int64_t *number
 {
 	if (text_parse_integer(arg, number))
 		return true;
-	resp_write_error(call->out, "ERR value is not an integer or out of range");
+	resp_reply_status(call, DHT_ETYPE);
 	return false;
+}
+
+bool resp_read_integer_from(struct resp_call *call, struct bytes arg, int64_t min, int64_t *number)
+{
+	if (!resp_read_integer(call, arg, number))
+		return false;
+	if (*number < min)
+		resp_reply_syntax(call);
+	return *number >= min;
+}
+
+void resp_reply_syntax(struct resp_call *call)
+{
+	resp_write_error(call->out, "ERR syntax error");
 }

@@ -52,4 +52,11 @@ bool resp_options_read(struct resp_call *call, size_t from, const struct resp_op
 /* Reads an argument that is an integer. False: it has replied. */
 bool resp_read_integer(struct resp_call *call, struct bytes arg, int64_t *number) DHT_MUST_CHECK;
 
+/* The same; an integer below min is a syntax error. */
+bool resp_read_integer_from(struct resp_call *call, struct bytes arg, int64_t min,
+			    int64_t *number) DHT_MUST_CHECK;
+
+/* Answers words that do not make a request of the command. */
+void resp_reply_syntax(struct resp_call *call);
+
 #endif
