@@ -31,6 +31,11 @@ static inline struct bytes bytes_of(const void *data, size_t len)
 	return (struct bytes){.data = data, .len = len};
 }
 
+static inline struct bytes bytes_of_text(const char *text)
+{
+	return bytes_of(text, strlen(text));
+}
+
 static inline void put_u16(uint8_t *p, uint16_t v)
 {
 	memcpy(p, &v, sizeof(v));

@@ -27,6 +27,25 @@ static inline int text_hex_value(uint8_t c)
 	return -1;
 }
 
+/* Returns a letter of ASCII as a small one, any other byte as it is. */
+static inline uint8_t text_lower(uint8_t c)
+{
+	return (uint8_t)(c - 'A') < 26 ? c + ('a' - 'A') : c;
+}
+
+/* True if the texts are the same but for the case of letters. */
+static inline bool text_is_alike(struct bytes a, struct bytes b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		/* Mostly it is the same case, too. */
+		if (a.data[i] != b.data[i] && text_lower(a.data[i]) != text_lower(b.data[i]))
+			return false;
+	}
+	return true;
+}
+
 /* Reads a decimal int64_t as Redis does: no spaces, no plus sign, no leading zeros, no "-0".
  * False if the bytes are none; number is undefined then. */
 bool text_parse_integer(struct bytes text, int64_t *number);

@@ -286,7 +286,7 @@ struct killing {
 
 static bool is_text(struct bytes wanted, const char *text)
 {
-	return wanted.data == NULL || bytes_equal(wanted, bytes_of(text, strlen(text)));
+	return wanted.data == NULL || bytes_equal(wanted, bytes_of_text(text));
 }
 
 /* Asks the kernel for addresses last: it is asked under the lock. */
@@ -346,7 +346,7 @@ static bool take_filter(struct killing *killing, struct resp_call *call, struct 
 		return true;
 	}
 	if (resp_is_word(option, "USER")) {
-		if (bytes_equal(value, bytes_of("default", 7)))
+		if (bytes_equal(value, bytes_of_text("default")))
 			return true;
 		resp_write_errorf(call->out, "ERR No such user '%.*s'", (int)value.len,
 				  (const char *)value.data);

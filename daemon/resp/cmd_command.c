@@ -3,7 +3,6 @@
  * COMMAND: the table of commands, told to clients.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "resp/describe.h"
@@ -87,8 +86,7 @@ static bool is_of_category(const struct resp_command *command, const char *name,
 	const char *categories[RESP_CATEGORIES_MAX];
 	size_t count = resp_describe_categories(command, categories);
 	for (size_t i = 0; i < count; i++) {
-		const char *category = categories[i] + 1; /* without the @ */
-		if (bytes_equal(wanted, bytes_of(category, strlen(category))))
+		if (bytes_equal(wanted, bytes_of_text(categories[i] + 1))) /* without the @ */
 			return true;
 	}
 	return false;
@@ -97,17 +95,15 @@ static bool is_of_category(const struct resp_command *command, const char *name,
 static bool matches_pattern(const struct resp_command *command, const char *name,
 			    struct bytes wanted)
 {
-	return glob_matches(wanted, bytes_of(name, strlen(name)));
+	return glob_matches(wanted, bytes_of_text(name));
 }
 
 /* Returns a copy in small letters; data NULL: no memory. */
 static struct bytes copy_lower(struct bytes text)
 {
 	uint8_t *copy = malloc(text.len + 1);
-	for (size_t i = 0; copy != NULL && i < text.len; i++) {
-		uint8_t c = text.data[i];
-		copy[i] = c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-	}
+	for (size_t i = 0; copy != NULL && i < text.len; i++)
+		copy[i] = text_lower(text.data[i]);
 	return bytes_of(copy, text.len);
 }
 

@@ -145,11 +145,9 @@ static bool matches(struct bytes pattern, const char *name)
 	char lower[PATTERN_MAX];
 	if (pattern.len > sizeof(lower))
 		return false;
-	for (size_t i = 0; i < pattern.len; i++) {
-		uint8_t c = pattern.data[i];
-		lower[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-	}
-	return glob_matches(bytes_of(lower, pattern.len), bytes_of(name, strlen(name)));
+	for (size_t i = 0; i < pattern.len; i++)
+		lower[i] = (char)text_lower(pattern.data[i]);
+	return glob_matches(bytes_of(lower, pattern.len), bytes_of_text(name));
 }
 
 static bool is_asked_for(const struct resp_call *call, size_t i)
@@ -169,7 +167,7 @@ static struct bytes shown_name(const struct resp_call *call, size_t i)
 		if (resp_is_word(call->args[arg], name))
 			return call->args[arg];
 	}
-	return bytes_of(name, strlen(name));
+	return bytes_of_text(name);
 }
 
 void resp_run_config_get(struct resp_call *call)

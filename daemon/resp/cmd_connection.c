@@ -26,7 +26,7 @@ void resp_run_echo(struct resp_call *call)
 
 static bool authenticates(struct resp_call *call, struct bytes user)
 {
-	if (bytes_equal(user, bytes_of("default", 7)))
+	if (bytes_equal(user, bytes_of_text("default")))
 		return true;
 	resp_write_error(call->out,
 			 "WRONGPASS invalid username-password pair or user is disabled.");

@@ -50,7 +50,7 @@ void resp_run_info(struct resp_call *call)
 	    .text = &text,
 	    .total = resp_port_total(call->port),
 	};
-	uint32_t wanted = call->argc == 1 ? sections_of(bytes_of("default", 7)) : 0;
+	uint32_t wanted = call->argc == 1 ? sections_of(bytes_of_text("default")) : 0;
 	for (size_t i = 1; i < call->argc; i++)
 		wanted |= sections_of(call->args[i]);
 	store_count(exec_of(call->worker)->store, &info.store);

@@ -7,7 +7,7 @@
 #ifndef DHT_RESP_COMMAND_H
 #define DHT_RESP_COMMAND_H
 
-#include "base/bytes.h"
+#include "base/text.h"
 #include "resp/serve.h"
 #include "worker/exec.h"
 
@@ -117,7 +117,10 @@ bool resp_check_value(struct resp_call *call, uint64_t size);
 bool resp_set_client_name(struct resp_call *call, struct bytes name) DHT_MUST_CHECK;
 
 /* True if the argument is this word; the case of neither matters. */
-bool resp_is_word(struct bytes arg, const char *word);
+static inline bool resp_is_word(struct bytes arg, const char *word)
+{
+	return text_is_alike(arg, bytes_of_text(word));
+}
 
 /* ---- The handlers ---------------------------------------------------------------- */
 

@@ -208,7 +208,7 @@ void resp_describe_info(struct resp_out *out, const struct resp_command *command
 static bool is_one_of(struct bytes word, const char *const words[])
 {
 	for (; *words != NULL; words++) {
-		if (bytes_equal(word, bytes_of(*words, strlen(*words))))
+		if (bytes_equal(word, bytes_of_text(*words)))
 			return true;
 	}
 	return false;
@@ -252,10 +252,8 @@ enum { NAME_ROOM = 64 }; /* for the name of an argument: of those below it, cut 
 
 static void add_lower(char *name, size_t *len, struct bytes word)
 {
-	for (size_t i = 0; i < word.len && *len < NAME_ROOM - 1; i++) {
-		char c = (char)word.data[i];
-		name[(*len)++] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-	}
+	for (size_t i = 0; i < word.len && *len < NAME_ROOM - 1; i++)
+		name[(*len)++] = (char)text_lower(word.data[i]);
 }
 
 /* A group is called what its members are. */

@@ -283,17 +283,3 @@ bool resp_check_value(struct resp_call *call, uint64_t size)
 	resp_reply_status(call, DHT_ETOOBIG);
 	return false;
 }
-
-static uint8_t upper_of(uint8_t c)
-{
-	return (uint8_t)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-}
-
-bool resp_is_word(struct bytes arg, const char *word)
-{
-	for (size_t i = 0; i < arg.len; i++) {
-		if (word[i] == '\0' || upper_of(arg.data[i]) != upper_of((uint8_t)word[i]))
-			return false;
-	}
-	return word[arg.len] == '\0';
-}

@@ -148,17 +148,12 @@ static struct bytes prefix_of(struct bytes text)
 			     : bytes_of(text.data, (size_t)(space - text.data));
 }
 
-static bool is_text(const char *text, struct bytes bytes)
-{
-	return strlen(text) == bytes.len && memcmp(text, bytes.data, bytes.len) == 0;
-}
-
 void resp_stats_error(struct resp_stats *stats, struct bytes text)
 {
 	struct bytes prefix = prefix_of(text);
 	uint32_t count = atomic_load_explicit(&stats->prefix_count, memory_order_relaxed), i = 0;
 	resp_stats_add(&stats->errors, 1);
-	while (i < count && !is_text(stats->prefixes[i].text, prefix))
+	while (i < count && !bytes_equal(prefix, bytes_of_text(stats->prefixes[i].text)))
 		i++;
 	if (i == RESP_STATS_PREFIXES)
 		return;

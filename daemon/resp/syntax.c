@@ -45,7 +45,7 @@ static struct bytes take_word(struct parse *parse)
 
 static bool is_dots(struct bytes word)
 {
-	return bytes_equal(word, bytes_of("...", 3));
+	return bytes_equal(word, bytes_of_text("..."));
 }
 
 static bool is_token(struct bytes word)

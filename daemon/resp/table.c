@@ -74,11 +74,6 @@ _Static_assert(ROW_COUNT < BUCKETS / 2, "the hash table gets too full");
 /* Open addressing over the commands, filled before threads start. */
 static uint16_t buckets[BUCKETS];
 
-static inline uint8_t upper_of(uint8_t c)
-{
-	return (uint8_t)(c - 'a') < 26 ? c - 'a' + 'A' : c;
-}
-
 /* The same for both cases of a letter. */
 static inline unsigned bucket_of(const uint8_t *name, size_t len)
 {
@@ -102,13 +97,7 @@ __attribute__((constructor)) static void fill_buckets(void)
 
 static inline bool has_name(const struct resp_command *row, struct bytes name)
 {
-	if (row->name_len != name.len)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		if (upper_of(name.data[i]) != (uint8_t)row->name[i])
-			return false;
-	}
-	return true;
+	return text_is_alike(name, bytes_of(row->name, row->name_len));
 }
 
 const struct resp_command *resp_table_find(struct bytes name)
@@ -168,10 +157,8 @@ const struct resp_command *resp_table_find_full(struct bytes name)
 static bool is_among(const char *names, struct bytes name)
 {
 	while (*names != '\0') {
-		size_t len = strcspn(names, "|"), i = 0;
-		while (i < len && i < name.len && upper_of(name.data[i]) == (uint8_t)names[i])
-			i++;
-		if (i == len && i == name.len)
+		size_t len = strcspn(names, "|");
+		if (text_is_alike(name, bytes_of(names, len)))
 			return true;
 		names += len + (names[len] == '|');
 	}
@@ -208,7 +195,7 @@ void resp_table_name(const struct resp_command *command, char name[RESP_NAME_MAX
 	const char *parent = command->parent < 0 ? "" : rows[command->parent].name;
 	snprintf(name, RESP_NAME_MAX, "%s%s%s", parent, *parent != '\0' ? "|" : "", command->name);
 	for (char *c = name; *c != '\0'; c++)
-		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+		*c = (char)text_lower((uint8_t)*c);
 }
 
 void resp_table_keys(const struct resp_command *command, size_t argc, size_t *first, size_t *last)

@@ -215,7 +215,7 @@ void resp_write_bulk_length(struct resp_out *out, size_t len)
 
 void resp_write_bulk_text(struct resp_out *out, const char *text)
 {
-	resp_write_bulk(out, bytes_of(text, strlen(text)));
+	resp_write_bulk(out, bytes_of_text(text));
 }
 
 void resp_write_null(struct resp_out *out)
