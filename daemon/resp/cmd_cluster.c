@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "io/endpoint.h"
-#include "resp/options.h"
-#include "resp/slot_scan.h"
 #include "resp/text.h"
 #include "ring/slot.h"
 
@@ -240,36 +238,4 @@ void resp_run_cluster_myid(struct resp_call *call)
 void resp_run_cluster_links(struct resp_call *call)
 {
 	resp_write_array(call->out, 0);
-}
-
-/* ---- Slots and keys ------------------------------------------------------------------ */
-
-void resp_run_cluster_keyslot(struct resp_call *call)
-{
-	resp_write_integer(call->out, ring_slot_of_key(call->args[2]));
-}
-
-void resp_run_cluster_countkeysinslot(struct resp_call *call)
-{
-	int64_t slot;
-	if (!resp_read_integer(call, call->args[2], &slot))
-		return;
-	if (slot < 0 || slot >= RING_SLOTS)
-		resp_write_error(call->out, "ERR Invalid slot");
-	else
-		resp_slot_scan_count(call, (uint32_t)slot);
-}
-
-void resp_run_cluster_getkeysinslot(struct resp_call *call)
-{
-	int64_t slot, max;
-	if (!resp_read_integer(call, call->args[2], &slot) ||
-	    !resp_read_integer(call, call->args[3], &max))
-		return;
-	if (slot < 0 || slot >= RING_SLOTS || max < 0)
-		resp_write_error(call->out, "ERR Invalid slot or number of keys");
-	else if (max == 0)
-		resp_write_array(call->out, 0);
-	else
-		resp_slot_scan_keys(call, (uint32_t)slot, (uint64_t)max);
 }

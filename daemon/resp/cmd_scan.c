@@ -7,28 +7,18 @@
  * that is there from the first call to the last is returned, and the server keeps nothing
  * between two calls.
  */
-#include "resp/scan.h"
-
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/error.h"
 #include "io/clock.h"
 #include "resp/glob.h"
 #include "resp/options.h"
+#include "resp/search.h"
 
 enum {
 	COUNT_DEFAULT = 10,
 	COUNT_MAX = 4096, /* keys looked at in one call, however many are asked for */
 	STEP_MAX = 64,    /* under one lock */
 	CURSOR_TEXT_MAX = 24,
-};
-
-struct resp_scan {
-	struct exec_cursor cursor;
-	struct exec_entries entries; /* of one step; empty while it waits */
-	struct resp_out keys;        /* those found, as they go into the reply */
-	size_t found, looked_at;
 };
 
 /* What is asked for. */
@@ -38,15 +28,6 @@ struct request {
 	struct bytes pattern;
 	size_t count;
 };
-
-void resp_scan_destroy(struct resp_scan *scan)
-{
-	if (scan == NULL)
-		return;
-	exec_entries_fini(&scan->entries);
-	resp_out_fini(&scan->keys);
-	free(scan);
-}
 
 /* ---- Arguments --------------------------------------------------------------------- */
 
@@ -117,76 +98,45 @@ static bool read_request(struct resp_call *call, struct request *request)
 
 /* ---- Running ----------------------------------------------------------------------- */
 
-static void reply(struct resp_call *call, const struct resp_scan *scan)
+static bool is_wanted(const void *ctx, struct bytes key)
 {
-	char text[CURSOR_TEXT_MAX];
-	uint64_t number = (uint64_t)scan->cursor.block << STORE_HASH_BITS | scan->cursor.hash;
-	if (exec_scan_is_over(call->worker, &scan->cursor))
-		number = 0;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
-	resp_write_array(call->out, 2);
-	resp_write_bulk_text(call->out, text);
-	resp_write_array(call->out, scan->found);
-	resp_write_raw(call->out, bytes_of(scan->keys.data, scan->keys.len));
-}
-
-/* Copies the keys that a step has found, and lets their records go. */
-static void take_found(struct resp_scan *scan, const struct request *request)
-{
-	struct exec_entries *entries = &scan->entries;
-	for (size_t i = 0; i < entries->count; i++) {
-		struct bytes key = entries->items[i].key;
-		if (request->has_pattern && !glob_matches(request->pattern, key))
-			continue;
-		resp_write_bulk(&scan->keys, key);
-		scan->found++;
-	}
-	exec_entries_take(entries, entries->count);
-}
-
-/* Looks at some of a block's keys. False: the session waits for the disk. */
-static bool run_step(struct resp_call *call, struct resp_scan *scan, const struct request *request)
-{
-	size_t left = request->count - scan->looked_at;
-	unsigned max = left < STEP_MAX ? (unsigned)left : STEP_MAX;
-	uint32_t block = scan->cursor.block;
-	if (exec_scan(call->worker, call->session, &scan->cursor, glob_prefix(request->pattern),
-		      max, &scan->entries) != 0)
-		return false;
-	/* At the end of a block fewer are left, of which those without the prefix are not
-	 * told; the time is bounded otherwise. */
-	scan->looked_at += scan->cursor.block == block ? max : scan->entries.count;
-	take_found(scan, request);
-	return true;
-}
-
-static bool has_memory(const struct resp_scan *scan)
-{
-	return !scan->entries.no_memory && scan->keys.error == 0;
+	const struct request *request = ctx;
+	return !request->has_pattern || glob_matches(request->pattern, key);
 }
 
 /* False: the session waits. */
-static bool run_steps(struct resp_call *call, struct resp_scan *scan, const struct request *request)
+static bool run_steps(struct resp_call *call, struct resp_search *search,
+		      const struct request *request)
 {
+	const struct resp_search_for what = {
+	    .prefix = glob_prefix(request->pattern),
+	    .wants = is_wanted,
+	    .ctx = request,
+	    .found_max = UINT64_MAX,
+	};
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
 	do {
-		if (!run_step(call, scan, request))
+		uint64_t left = request->count - search->looked_at;
+		unsigned max = left < STEP_MAX ? (unsigned)left : STEP_MAX;
+		if (!resp_search_step(call, search, &what, max))
 			return false;
-	} while (has_memory(scan) && scan->looked_at < request->count &&
-		 scan->keys.len < WORKER_OUT_FLUSH &&
-		 !exec_scan_is_over(call->worker, &scan->cursor) &&
+	} while (search->keys.error == 0 && search->looked_at < request->count &&
+		 search->keys.len < WORKER_OUT_FLUSH &&
+		 !exec_scan_is_over(call->worker, &search->cursor) &&
 		 clock_monotonic_ns() < until_ns);
 	return true;
 }
 
-static struct resp_scan *create(const struct exec_cursor *cursor)
+static void reply(struct resp_call *call, const struct resp_search *search)
 {
-	struct resp_scan *scan = calloc(1, sizeof(*scan));
-	if (scan == NULL)
-		return NULL;
-	scan->cursor = *cursor;
-	resp_out_init(&scan->keys, WORKER_REPLY_MAX);
-	return scan;
+	char text[CURSOR_TEXT_MAX];
+	uint64_t number = (uint64_t)search->cursor.block << STORE_HASH_BITS | search->cursor.hash;
+	if (exec_scan_is_over(call->worker, &search->cursor))
+		number = 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	resp_write_array(call->out, 2);
+	resp_write_bulk_text(call->out, text);
+	resp_search_write_keys(call, search);
 }
 
 /* Values are strings: whoever asks for anything else has all there is at once. */
@@ -201,25 +151,18 @@ void resp_run_scan(struct resp_call *call)
 {
 	struct exec_cursor cursor;
 	struct request request;
-	struct resp_scan **scan = &call->state->scan;
 	if (!read_cursor(call, &cursor) || !read_request(call, &request))
 		return;
 	if (!request.wants_strings) {
 		reply_nothing(call);
 		return;
 	}
-	if (*scan == NULL)
-		*scan = create(&cursor);
-	if (*scan == NULL) {
-		resp_reply_status(call, DHT_ENOMEM);
+	struct resp_search *search = resp_search_begin(call, &cursor);
+	if (search == NULL || !run_steps(call, search, &request))
 		return;
-	}
-	if (!run_steps(call, *scan, &request))
-		return;
-	if (has_memory(*scan))
-		reply(call, *scan);
+	if (search->keys.error == 0)
+		reply(call, search);
 	else
-		resp_reply_status(call, DHT_ENOMEM);
-	resp_scan_destroy(*scan);
-	*scan = NULL;
+		resp_reply_status(call, search->keys.error);
+	resp_search_end(call->state);
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "resp/run.h"
+#include "resp/search.h"
 #include "resp/table.h"
 #include "resp/transaction.h"
 
@@ -312,9 +313,8 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 static void resp_closed(struct session *s)
 {
 	struct resp_session *state = (struct resp_session *)(void *)s->state;
-	resp_scan_destroy(state->scan);
+	resp_search_end(state);
 	resp_transaction_drop(state);
-	resp_slot_scan_destroy(state->slot_scan);
 	resp_client_closed(s);
 }
 

@@ -14,11 +14,10 @@
 #include "resp/client.h"
 #include "resp/parser.h"
 #include "resp/port.h"
-#include "resp/scan.h"
-#include "resp/slot_scan.h"
 #include "resp/writer.h"
 #include "worker/worker.h"
 
+struct resp_search;
 struct resp_transaction;
 
 /* How far a command on several keys has come when it has to wait, or lets others have a
@@ -36,8 +35,7 @@ struct resp_session {
 	struct resp_client client;
 	_Atomic(enum resp_version) version;   /* 0 before HELLO: RESP2; the owner writes */
 	struct resp_transaction *transaction; /* NULL: none, and no key is watched */
-	struct resp_scan *scan;               /* that waits; NULL: none */
-	struct resp_slot_scan *slot_scan;     /* that goes on in another turn; NULL: none */
+	struct resp_search *search;           /* that goes on in another turn; NULL: none */
 };
 
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */

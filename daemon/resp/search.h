@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resp/search - a search for keys that a request may need several turns for.
+ *
+ * Why     Records that are not in memory come a few at a time, and a block may have very
+ *         many keys. So what a search has found so far stays with its session, and the
+ *         request goes on there when it comes again: from the start it might never get
+ *         further.
+ * Owns    Copies of the keys found; no segment of the store is pinned between two steps.
+ * Thread  the worker that owns the session.
+ * Errors  sticky: keys.error, to be looked at before the reply.
+ */
+#ifndef DHT_RESP_SEARCH_H
+#define DHT_RESP_SEARCH_H
+
+#include "resp/command.h"
+
+struct resp_search {
+	struct exec_cursor cursor;
+	struct exec_entries entries; /* of one step */
+	struct resp_out keys;        /* those found, as they go into the reply */
+	uint64_t found;
+	uint64_t looked_at; /* about as many keys */
+};
+
+/* What a search looks for. */
+struct resp_search_for {
+	struct bytes prefix; /* of all wanted keys */
+	bool (*wants)(const void *ctx, struct bytes key);
+	const void *ctx;
+	uint64_t found_max;
+	bool only_counts; /* the keys are not kept */
+};
+
+/* Returns the search that the session has begun, or a new one that starts at a cursor. NULL:
+ * no memory; replied. */
+struct resp_search *resp_search_begin(struct resp_call *call, const struct exec_cursor *start);
+
+/* Looks at about max keys of one block. False: the session waits for the disk, and the request
+ * comes again. */
+bool resp_search_step(struct resp_call *call, struct resp_search *search,
+		      const struct resp_search_for *what, unsigned max) DHT_MUST_CHECK;
+
+/* Appends an array of the keys found. */
+void resp_search_write_keys(struct resp_call *call, const struct resp_search *search);
+
+/* Ends the session's search, if there is one. */
+void resp_search_end(struct resp_session *state);
+
+#endif
