@@ -51,20 +51,29 @@ int buffer_append(struct buffer *b, const void *data, size_t len, size_t max)
 	return 0;
 }
 
-int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...)
+/* Formats once where the room that there is suffices. */
+int buffer_vprintf(struct buffer *b, size_t max, const char *fmt, va_list args)
 {
-	va_list args, again;
-	va_start(args, fmt);
+	va_list again;
 	va_copy(again, args);
-	int n = vsnprintf(NULL, 0, fmt, args);
-	va_end(args);
+	size_t room = buffer_room(b);
+	int n = vsnprintf(room > 0 ? (char *)buffer_tail(b) : NULL, room, fmt, args);
 	DHT_ASSERT(n >= 0);
 	int rc = buffer_reserve(b, (size_t)n + 1, max);
-	if (rc == 0) {
+	if (rc == 0 && (size_t)n >= room)
 		vsnprintf((char *)buffer_tail(b), (size_t)n + 1, fmt, again);
+	if (rc == 0)
 		b->len += (size_t)n;
-	}
 	va_end(again);
+	return rc;
+}
+
+int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	int rc = buffer_vprintf(b, max, fmt, args);
+	va_end(args);
 	return rc;
 }
 

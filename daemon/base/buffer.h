@@ -10,6 +10,7 @@
 #ifndef DHT_BASE_BUFFER_H
 #define DHT_BASE_BUFFER_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,8 @@ int buffer_append(struct buffer *b, const void *data, size_t len, size_t max) DH
 /* Appends formatted text under the same bound. */
 int buffer_printf(struct buffer *b, size_t max, const char *fmt, ...)
     DHT_PRINTF(3, 4) DHT_MUST_CHECK;
+int buffer_vprintf(struct buffer *b, size_t max, const char *fmt, va_list args)
+    DHT_PRINTF(3, 0) DHT_MUST_CHECK;
 
 /* Takes len bytes from the head; the memory stays. */
 void buffer_consume(struct buffer *b, size_t len);

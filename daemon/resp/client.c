@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "io/clock.h"
 #include "resp/serve.h"
 #include "resp/table.h"
+#include "resp/text.h"
 #include "resp/transaction.h"
 
 /* Constant, so that a view needs the lock for its share alone. The bytes of the names stand
@@ -173,10 +173,7 @@ void resp_client_view_close(struct resp_client_view *view)
 	view->names = NULL;
 }
 
-enum {
-	FLAGS_MAX = 5,
-	LINE_BYTES = 1024, /* of a line without its names; rounded up */
-};
+enum { FLAGS_MAX = 5 };
 
 /* The letters of Redis; N: none. */
 static void print_flags(uint8_t flags, bool in_transaction, char text[FLAGS_MAX])
@@ -197,7 +194,7 @@ static void print_flags(uint8_t flags, bool in_transaction, char text[FLAGS_MAX]
 
 /* What there is nothing of here (subscriptions, buffers of Redis) is what Redis writes where
  * it has nothing of it. */
-int resp_client_view_print(const struct resp_client_view *view, struct buffer *text, size_t max)
+void resp_client_view_print(const struct resp_client_view *view, struct resp_text *text)
 {
 	struct bytes name = name_of(view->names, RESP_NAME_CLIENT);
 	struct bytes lib = name_of(view->names, RESP_NAME_LIB);
@@ -206,12 +203,8 @@ int resp_client_view_print(const struct resp_client_view *view, struct buffer *t
 	if (view->latest != NULL)
 		resp_table_name(view->latest, latest);
 	print_flags(view->flags, view->queued > 0, flags);
-	size_t room = LINE_BYTES + name.len + lib.len + lib_version.len;
-	int rc = buffer_reserve(text, room, max);
-	if (rc != 0)
-		return rc;
-	int len = snprintf(
-	    (char *)buffer_tail(text), room,
+	resp_text_add(
+	    text,
 	    "id=%llu addr=%s laddr=%s fd=%d name=%.*s age=%llu idle=%llu flags=%s db=0 sub=0 "
 	    "psub=0 ssub=0 multi=%d qbuf=%u qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
 	    "oll=0 omem=%u tot-mem=%llu events=r cmd=%s user=default redir=-1 resp=%d "
@@ -223,7 +216,4 @@ int resp_client_view_print(const struct resp_client_view *view, struct buffer *t
 	    (unsigned long long)view->state_bytes + view->in_bytes + view->out_bytes, latest,
 	    (int)view->version, (int)lib.len, (const char *)lib.data, (int)lib_version.len,
 	    (const char *)lib_version.data);
-	DHT_ASSERT(len > 0 && (size_t)len < room);
-	text->len += (size_t)len;
-	return 0;
 }

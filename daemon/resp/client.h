@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
 #include "io/endpoint.h"
 #include "resp/writer.h"
 #include "worker/session.h"
@@ -26,6 +25,7 @@
 struct resp_call;
 struct resp_command;
 struct resp_names;
+struct resp_text;
 
 enum resp_name {
 	RESP_NAME_CLIENT,      /* CLIENT SETNAME */
@@ -116,7 +116,6 @@ void resp_client_view_open(struct resp_client_view *view, struct session *s, uin
 void resp_client_view_close(struct resp_client_view *view);
 
 /* Appends the line that CLIENT LIST has of the client, with its end. */
-int resp_client_view_print(const struct resp_client_view *view, struct buffer *text,
-			   size_t max) DHT_MUST_CHECK;
+void resp_client_view_print(const struct resp_client_view *view, struct resp_text *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "io/clock.h"
 #include "resp/options.h"
+#include "resp/text.h"
 
 /* ---- Names ----------------------------------------------------------------------- */
 
@@ -173,32 +174,19 @@ static void note_client(void *ctx, struct session *s)
 	resp_client_view_open(&listing->views[listing->count++], s, listing->now_ns);
 }
 
-static int print_piece(struct listing *listing, struct buffer *text)
+static void print_piece(struct listing *listing, struct resp_text *text)
 {
-	int rc = 0;
 	for (size_t i = 0; i < listing->count; i++) {
-		if (rc == 0)
-			rc = resp_client_view_print(&listing->views[i], text, WORKER_REPLY_MAX);
+		resp_client_view_print(&listing->views[i], text);
 		resp_client_view_close(&listing->views[i]);
 	}
 	listing->count = 0;
-	return rc;
-}
-
-static void write_text(struct resp_call *call, int rc, struct buffer *text)
-{
-	if (rc == 0)
-		resp_write_verbatim(call->out, "txt", bytes_of(buffer_head(text), text->len));
-	else
-		resp_write_errorf(call->out, "ERR %s", dht_error_text(rc));
-	buffer_reset(text);
 }
 
 /* Lists the clients with these ids, or all. */
 static void list_clients(struct resp_call *call, const uint64_t *ids, size_t id_count)
 {
-	int rc = 0;
-	struct buffer text = BUFFER_EMPTY;
+	struct resp_text text = RESP_TEXT_EMPTY;
 	struct sessions_walk walk;
 	struct listing listing;
 	listing.call = call;
@@ -207,11 +195,9 @@ static void list_clients(struct resp_call *call, const uint64_t *ids, size_t id_
 	listing.now_ns = clock_monotonic_ns();
 	listing.count = 0;
 	sessions_walk_begin(&walk, call->session->sessions);
-	while (sessions_walk_on(&walk, note_client, &listing)) {
-		int printed = print_piece(&listing, &text);
-		rc = rc == 0 ? printed : rc;
-	}
-	write_text(call, rc, &text);
+	while (sessions_walk_on(&walk, note_client, &listing))
+		print_piece(&listing, &text);
+	resp_text_reply(&text, call);
 }
 
 /* Lists the clients with the ids from the first argument on: each once, the oldest first. */
@@ -258,12 +244,12 @@ void resp_run_client_list(struct resp_call *call)
 
 void resp_run_client_info(struct resp_call *call)
 {
-	struct buffer text = BUFFER_EMPTY;
+	struct resp_text text = RESP_TEXT_EMPTY;
 	struct resp_client_view view;
 	resp_client_view_open(&view, call->session, clock_monotonic_ns());
-	int rc = resp_client_view_print(&view, &text, WORKER_REPLY_MAX);
+	resp_client_view_print(&view, &text);
 	resp_client_view_close(&view);
-	write_text(call, rc, &text);
+	resp_text_reply(&text, call);
 }
 
 void resp_run_client_id(struct resp_call *call)

@@ -2,24 +2,15 @@
 #include "resp/text.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
-#include "base/error.h"
+_Static_assert((int)RESP_REPLY_TEXT_MAX < (int)WORKER_REPLY_MAX, "it fits into a reply");
 
 void resp_text_add(struct resp_text *text, const char *fmt, ...)
 {
-	va_list args, again;
+	va_list args;
 	va_start(args, fmt);
-	va_copy(again, args);
-	int len = vsnprintf(NULL, 0, fmt, args);
-	size_t size = (size_t)len + 1; /* with a NUL, which is not kept */
 	if (text->error == 0)
-		text->error = buffer_reserve(&text->buffer, size, RESP_REPLY_TEXT_MAX);
-	if (text->error == 0) {
-		vsnprintf((char *)buffer_tail(&text->buffer), size, fmt, again);
-		text->buffer.len += (size_t)len;
-	}
-	va_end(again);
+		text->error = buffer_vprintf(&text->buffer, RESP_REPLY_TEXT_MAX, fmt, args);
 	va_end(args);
 }
 

@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 #include "resp/command.h"
 
-enum { RESP_REPLY_TEXT_MAX = 16 * 1024 * 1024 };
+enum { RESP_REPLY_TEXT_MAX = 64 * 1024 * 1024 };
 
 struct resp_text {
 	struct buffer buffer;

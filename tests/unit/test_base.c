@@ -71,7 +71,25 @@ START_TEST(buffer_refuses_more_than_its_bound_and_stays_as_it_was)
 	ck_assert_int_eq(memcmp(buffer_head(&b), "0123456789", 10), 0);
 	ck_assert_int_eq(buffer_printf(&b, 64, "%s-%d", "x", 7), 0);
 	ck_assert_int_eq(memcmp(buffer_head(&b), "0123456789x-7", 13), 0);
+	ck_assert_int_eq(buffer_printf(&b, 16, "%d", 123), DHT_EFULL);
+	ck_assert_uint_eq(b.len, 13);
 	buffer_reset(&b);
+}
+END_TEST
+
+/* Texts of all lengths around the room that is left, which has to take a NUL, too. */
+START_TEST(buffer_formats_whether_there_is_room_or_not)
+{
+	for (int len = 0; len < 2048; len++) {
+		struct buffer b = BUFFER_EMPTY;
+		ck_assert_int_eq(buffer_append(&b, "begin", 5, 4096), 0);
+		ck_assert_int_eq(buffer_printf(&b, 4096, "%*d", len, 7), 0);
+		ck_assert_int_eq(buffer_printf(&b, 4096, "end"), 0);
+		size_t width = len > 1 ? (size_t)len : 1;
+		ck_assert_uint_eq(b.len, 5 + width + 3);
+		ck_assert_int_eq(memcmp(buffer_head(&b) + 5 + width - 1, "7end", 4), 0);
+		buffer_reset(&b);
+	}
 }
 END_TEST
 
@@ -243,6 +261,7 @@ END_TEST
 UNIT_MAIN("base", 4, errors_have_distinct_numbers_and_texts,
 	  buffer_keeps_content_while_it_grows_and_is_taken,
 	  buffer_refuses_more_than_its_bound_and_stays_as_it_was,
-	  buffer_reuses_its_front_without_growing, buffer_gives_back_what_it_does_not_need,
-	  list_keeps_order_through_moves_and_splices, histogram_quantiles_are_within_a_cell,
-	  histogram_counts_many_and_is_emptied, log_filters_by_level_and_keeps_a_line_a_line)
+	  buffer_formats_whether_there_is_room_or_not, buffer_reuses_its_front_without_growing,
+	  buffer_gives_back_what_it_does_not_need, list_keeps_order_through_moves_and_splices,
+	  histogram_quantiles_are_within_a_cell, histogram_counts_many_and_is_emptied,
+	  log_filters_by_level_and_keeps_a_line_a_line)
