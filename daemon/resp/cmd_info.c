@@ -2,8 +2,6 @@
  *
  * INFO, and small questions about the node: what it is, how much it holds, what time it has.
  */
-#include <stdio.h>
-
 #include "base/text.h"
 #include "io/clock.h"
 #include "resp/info.h"
@@ -81,13 +79,10 @@ void resp_run_dbsize(struct resp_call *call)
 
 void resp_run_time(struct resp_call *call)
 {
-	char text[32];
 	uint64_t now_us = clock_wall_us();
 	resp_write_array(call->out, 2);
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)(now_us / 1000000));
-	resp_write_bulk_text(call->out, text);
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)(now_us % 1000000));
-	resp_write_bulk_text(call->out, text);
+	resp_write_bulk_number(call->out, now_us / 1000000);
+	resp_write_bulk_number(call->out, now_us % 1000000);
 }
 
 void resp_run_role(struct resp_call *call)

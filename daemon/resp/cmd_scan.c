@@ -7,8 +7,6 @@
  * that is there from the first call to the last is returned, and the server keeps nothing
  * between two calls.
  */
-#include <stdio.h>
-
 #include "io/clock.h"
 #include "resp/glob.h"
 #include "resp/options.h"
@@ -18,7 +16,6 @@ enum {
 	COUNT_DEFAULT = 10,
 	COUNT_MAX = 4096, /* keys looked at in one call, however many are asked for */
 	STEP_MAX = 64,    /* under one lock */
-	CURSOR_TEXT_MAX = 24,
 };
 
 /* What is asked for. */
@@ -129,13 +126,11 @@ static bool run_steps(struct resp_call *call, struct resp_search *search,
 
 static void reply(struct resp_call *call, const struct resp_search *search)
 {
-	char text[CURSOR_TEXT_MAX];
 	uint64_t number = (uint64_t)search->cursor.block << STORE_HASH_BITS | search->cursor.hash;
 	if (exec_scan_is_over(call->worker, &search->cursor))
 		number = 0;
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
 	resp_write_array(call->out, 2);
-	resp_write_bulk_text(call->out, text);
+	resp_write_bulk_number(call->out, number);
 	resp_search_write_keys(call, search);
 }
 

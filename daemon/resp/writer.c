@@ -10,6 +10,7 @@
 
 enum {
 	OUT_MIN = 4096,
+	DIGITS_MAX = 20, /* of UINT64_MAX */
 	HEADER_MAX = 32, /* type, sign, 20 digits, CR LF; rounded up */
 	DOUBLE_MAX = 32, /* sign, 17 digits, point, "e-308", NUL; rounded up */
 	FORMAT_LEN = 3,
@@ -94,7 +95,7 @@ static inline uint8_t *put_decimal(uint8_t *p, uint64_t value)
 		memcpy(p, digit_pairs + 2 * value, 2);
 		return p + 2;
 	}
-	char digits[20];
+	char digits[DIGITS_MAX];
 	size_t at = sizeof(digits);
 	for (; value >= 100; value /= 100) {
 		at -= 2;
@@ -216,6 +217,13 @@ void resp_write_bulk_length(struct resp_out *out, size_t len)
 void resp_write_bulk_text(struct resp_out *out, const char *text)
 {
 	resp_write_bulk(out, bytes_of_text(text));
+}
+
+void resp_write_bulk_number(struct resp_out *out, uint64_t number)
+{
+	uint8_t digits[DIGITS_MAX];
+	const uint8_t *end = put_decimal(digits, number);
+	resp_write_bulk(out, bytes_of(digits, (size_t)(end - digits)));
 }
 
 void resp_write_null(struct resp_out *out)

@@ -73,6 +73,9 @@ void resp_write_bulk(struct resp_out *out, struct bytes value);
 void resp_write_bulk_length(struct resp_out *out, size_t len);
 void resp_write_bulk_text(struct resp_out *out, const char *text);
 
+/* Appends a bulk string of a number's decimal digits. */
+void resp_write_bulk_number(struct resp_out *out, uint64_t number);
+
 /* Appends the absence of a value, and of an array: one and the same in RESP3. */
 void resp_write_null(struct resp_out *out);
 void resp_write_null_array(struct resp_out *out);

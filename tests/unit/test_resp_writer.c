@@ -119,6 +119,9 @@ START_TEST(bulk_strings)
 	EXPECT_BOTH(resp_write_bulk(&out, bytes_of("a\r\n\0b", 5)), "$5\r\na\r\n\0b\r\n");
 	EXPECT_BOTH(resp_write_bulk(&out, bytes_of(NULL, 0)), "$0\r\n\r\n");
 	EXPECT_BOTH(resp_write_bulk_text(&out, "0123456789"), "$10\r\n0123456789\r\n");
+	EXPECT_BOTH(resp_write_bulk_number(&out, 0), "$1\r\n0\r\n");
+	EXPECT_BOTH(resp_write_bulk_number(&out, 4096), "$4\r\n4096\r\n");
+	EXPECT_BOTH(resp_write_bulk_number(&out, UINT64_MAX), "$20\r\n18446744073709551615\r\n");
 	uint8_t value[1200];
 	memset(value, 'v', sizeof(value));
 	for (size_t len = 0; len <= sizeof(value); len++) {
