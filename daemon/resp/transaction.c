@@ -7,7 +7,8 @@
 #include "base/error.h"
 
 /* What acts on the transaction, or on the connection it belongs to. */
-static const char *const at_once[] = {"EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"};
+static const resp_run_fn at_once[] = {resp_run_exec,  resp_run_discard, resp_run_multi,
+				      resp_run_watch, resp_run_quit,    resp_run_reset};
 
 /* The session's, made on first use. NULL: out of memory. */
 static struct resp_transaction *reserve(struct resp_session *state)
@@ -76,7 +77,7 @@ bool resp_transaction_takes(const struct resp_call *call)
 	if (!resp_transaction_is_open(call->state))
 		return false;
 	for (size_t i = 0; i < DHT_ARRAY_LEN(at_once); i++) {
-		if (resp_is_word(call->args[0], at_once[i]))
+		if (call->command->run == at_once[i])
 			return false;
 	}
 	return true;
