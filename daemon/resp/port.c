@@ -6,6 +6,12 @@
 #include "io/clock.h"
 #include "resp/serve.h"
 
+void resp_port_init(struct resp_port *port)
+{
+	*port = (struct resp_port){.protocol = resp_serve_protocol};
+	resp_stats_shared_init(&port->stats);
+}
+
 void resp_port_fini(struct resp_port *port)
 {
 	resp_stats_shared_fini(&port->stats);

@@ -318,19 +318,12 @@ static void resp_closed(struct session *s)
 	resp_client_closed(s);
 }
 
-void resp_port_init(struct resp_port *port)
-{
-	*port = (struct resp_port){
-	    .protocol =
-		{
-		    .name = "client",
-		    .handed_kind = JOB_client,
-		    .hot_kind = JOB_hot_client,
-		    .state_size = sizeof(struct resp_session),
-		    .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
-		    .input = resp_input,
-		    .closed = resp_closed,
-		},
-	};
-	resp_stats_shared_init(&port->stats);
-}
+const struct protocol resp_serve_protocol = {
+    .name = "client",
+    .handed_kind = JOB_client,
+    .hot_kind = JOB_hot_client,
+    .state_size = sizeof(struct resp_session),
+    .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
+    .input = resp_input,
+    .closed = resp_closed,
+};

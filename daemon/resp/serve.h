@@ -38,6 +38,9 @@ struct resp_session {
 	struct resp_search *search;           /* that goes on in another turn; NULL: none */
 };
 
+/* The protocol of client connections; struct resp_port has it first. */
+extern const struct protocol resp_serve_protocol;
+
 /* A worker's scratch for this protocol: worker->resp. NULL: out of memory. */
 void *resp_scratch_create(struct resp_port *port);
 void resp_scratch_destroy(void *scratch);
