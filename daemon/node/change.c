@@ -297,10 +297,7 @@ void change_apply(const struct op *op, const struct record *base, struct arena *
 	bool expired = change_is_expired(base, op->now_ms);
 	bool exists = base->kind == RECORD_VALUE && !expired;
 	*change = (struct change){0};
-	result->existed = exists;
-	result->version = exists ? base->ver : BALLOT_ABSENT;
-	result->expires_ms = exists ? base->expires_ms : 0;
-	result->size = exists ? base->value.len : 0;
+	change_tell_base(exists ? base : NULL, result);
 	result->value = change_shows_old_value(op, result) ? base->value : bytes_of(NULL, 0);
 	result->status = apply(op, exists ? base : NULL, arena, change, result);
 	if (expired && !change->changes)

@@ -36,6 +36,15 @@ void change_apply(const struct op *op, const struct record *base, struct arena *
 /* Says in result that change was written, at this ballot. */
 void change_written(const struct change *change, struct ballot at, struct op_result *result);
 
+/* Says in result what is there: base, or NULL if nothing is. Its value is the caller's to add. */
+static inline void change_tell_base(const struct record *base, struct op_result *result)
+{
+	result->existed = base != NULL;
+	result->version = base != NULL ? base->ver : BALLOT_ABSENT;
+	result->expires_ms = base != NULL ? base->expires_ms : 0;
+	result->size = base != NULL ? base->value.len : 0;
+}
+
 /* True if op's result has the value that was there before. */
 static inline bool change_shows_old_value(const struct op *op, const struct op_result *result)
 {

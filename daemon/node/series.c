@@ -18,17 +18,6 @@ void series_fini(struct series *series)
 	arena_fini(&series->derived);
 }
 
-static void tell_base(const struct record *base, uint64_t now_ms, struct op_result *whole)
-{
-	bool exists = base->kind == RECORD_VALUE && !change_is_expired(base, now_ms);
-	whole->status = 0;
-	whole->existed = exists;
-	whole->version = exists ? base->ver : BALLOT_ABSENT;
-	whole->expires_ms = exists ? base->expires_ms : 0;
-	whole->size = exists ? base->value.len : 0;
-	whole->value = exists ? base->value : bytes_of(NULL, 0);
-}
-
 /* Applies one operation to *now, and makes that what it would write. True if it changes
  * something. */
 static bool apply_next(struct series *series, size_t i, struct record *now)
@@ -57,7 +46,10 @@ void series_apply(struct series *series, const struct record *base, struct chang
 	bool changes = false;
 	*change = (struct change){0};
 	arena_fini(&series->derived);
-	tell_base(base, series->now_ms, whole);
+	bool exists = base->kind == RECORD_VALUE && !change_is_expired(base, series->now_ms);
+	whole->status = 0;
+	change_tell_base(exists ? base : NULL, whole);
+	whole->value = exists ? base->value : bytes_of(NULL, 0);
 	if (series->is_watched && !ballot_equal(whole->version, series->watched)) {
 		whole->status = DHT_EPRECOND;
 		return;
