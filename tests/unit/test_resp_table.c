@@ -188,6 +188,54 @@ START_TEST(other_names_are_not_found)
 }
 END_TEST
 
+START_TEST(details_are_of_rows)
+{
+	static const char *const names[] = {
+#define RESP_DETAIL(name, keys, tips) name,
+#include "resp/commands.def"
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(names); i++) {
+		ck_assert_msg(resp_table_find_full(text_of(names[i])) != NULL, "%s", names[i]);
+		for (size_t k = 0; k < i; k++)
+			ck_assert_str_ne(names[i], names[k]);
+	}
+}
+END_TEST
+
+static void check_refused(struct bytes name)
+{
+	char text[RESP_NAME_MAX];
+	ck_assert_uint_gt(name.len, 0);
+	ck_assert_uint_lt(name.len, sizeof(text));
+	memcpy(text, name.data, name.len);
+	text[name.len] = '\0';
+	char *space = strchr(text, ' ');
+	if (space != NULL)
+		*space = '|';
+	ck_assert_msg(resp_table_find_full(text_of(text)) == NULL, "%s", text);
+	ck_assert_ptr_nonnull(resp_table_refusal(name));
+}
+
+START_TEST(what_is_refused_is_no_row)
+{
+	static const char *const lists[] = {
+#define RESP_REFUSED(names, why) names,
+#include "resp/commands.def"
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(lists); i++) {
+		for (const char *name = lists[i]; *name != '\0';) {
+			size_t len = strcspn(name, "|");
+			check_refused(bytes_of(name, len));
+			name += len + (name[len] == '|');
+		}
+	}
+	ck_assert_ptr_null(resp_table_refusal(text_of("NOSUCH")));
+	ck_assert_ptr_null(resp_table_refusal(text_of("")));
+	ck_assert_ptr_nonnull(resp_table_refusal(text_of("eval")));
+	ck_assert_ptr_null(resp_table_refusal(text_of("EVA")));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("resp_table");
@@ -201,6 +249,8 @@ int main(void)
 	tcase_add_test(tests, texts_are_there);
 	tcase_add_test(tests, names_are_found_in_any_case);
 	tcase_add_test(tests, other_names_are_not_found);
+	tcase_add_test(tests, details_are_of_rows);
+	tcase_add_test(tests, what_is_refused_is_no_row);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
