@@ -178,6 +178,10 @@ static bool should_pause(struct input *in)
 static bool run(struct input *in, const struct batched *request, const struct batched *next)
 {
 	struct session *s = in->session;
+	if (should_pause(in)) {
+		s->paused = true;
+		return false;
+	}
 	struct resp_call call = {
 	    .worker = in->worker,
 	    .session = s,
@@ -246,10 +250,6 @@ static bool run_batch(struct input *in)
 			exec_prefetch_record(in->worker, &scratch->batch[i].key);
 	}
 	for (size_t i = 0; i < scratch->batch_len; i++) {
-		if (should_pause(in)) {
-			in->session->paused = true;
-			return false;
-		}
 		const struct batched *request = &scratch->batch[i];
 		if (!run(in, request, i + 1 < scratch->batch_len ? request + 1 : NULL))
 			return false;
