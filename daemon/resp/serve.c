@@ -16,6 +16,9 @@ enum {
 	SHORT_MAX = 4096,    /* bytes of a request that is not measured on its own */
 };
 
+/* Of one turn: requests that take long each have the rest of the input wait for the others. */
+#define TURN_NS (5 * WORKER_SLICE_NS)
+
 static const struct resp_limits limits = {
     .args_max = RESP_ARGS_MAX,
     .arg_bytes_max = RESP_REQUEST_MAX,
@@ -49,6 +52,7 @@ struct input {
 	const uint8_t *data;
 	size_t len, used;
 	uint64_t requests;
+	uint64_t began_ns;                          /* when the turn began */
 	uint64_t clock_ns;                          /* up to here time was accounted for */
 	uint32_t counted;                           /* requests since then, all of one command */
 	const struct resp_command *counted_command; /* that one, which may be a subcommand */
@@ -160,9 +164,12 @@ static struct bytes rest_of(const struct input *in)
 	return bytes_of(in->data + in->used, in->len - in->used);
 }
 
-/* Sends when much was collected. True: the client does not take it, or is broken. */
+/* Sends when much was collected. True: the client does not take it, or is broken, or it is
+ * the turn of others. */
 static bool should_pause(struct input *in)
 {
+	if (in->clock_ns - in->began_ns >= TURN_NS)
+		return true;
 	if (in->scratch->out.len + in->worker->out.piece_bytes < WORKER_OUT_FLUSH)
 		return false;
 	stop_clock(in);
@@ -293,7 +300,7 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	    .len = len,
 	};
 	bool goes_on = true;
-	in.clock_ns = clock_monotonic_ns();
+	in.began_ns = in.clock_ns = clock_monotonic_ns();
 	resp_stats_begin(in.scratch->stats);
 	open_out(&in);
 	while (goes_on && in.used < len) {

@@ -1,8 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one connection asks for, and how long the others wait for it: one worker serves all."""
+import threading
+
+import pytest
 
 MIB = 1 << 20
 SETTINGS = ("store.fsync=never", "workers.count=1", "store.segment_size=20MiB")
+TURN_BYTES = 8 * 1024  # of input: at most half of what is read at once
+
+
+class Reader:
+    """Reads replies in a thread of its own, and counts them."""
+
+    def __init__(self, client, replies):
+        self.client = client
+        self.left = replies
+        self.begun = threading.Event()
+        self.failure = None
+        self.thread = threading.Thread(target=self.read)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.thread.join()
+        assert self.failure is None and self.left == 0, self.failure
+
+    def read(self):
+        try:
+            while self.left > 0:
+                self.client.receive()
+                self.left -= 1
+                self.begun.set()
+        except (OSError, AssertionError) as failure:
+            self.failure = failure
+        self.begun.set()
+
+
+def left_when_another_is_served(node, request):
+    """Sends many of an inline request that are read at once; returns the share of them that
+    were not answered yet when another connection was."""
+    count = TURN_BYTES // len(request)
+    with node.client() as busy, node.client() as other:
+        assert other.call("PING") == "PONG"
+        with Reader(busy, count) as reader:
+            busy.send_bytes(request * count)
+            reader.begun.wait()
+            assert other.call("PING") == "PONG"
+            return reader.left / count
+
+
+@pytest.mark.parametrize("request_line", [
+    b"INFO all\r\n", b"SCAN 0 COUNT 4000 MATCH no*\r\n"])
+def test_costly_requests_in_a_row(make_node, request_line):
+    assert left_when_another_is_served(make_node(*SETTINGS), request_line) > 0.25
 
 
 def test_large_values_for_inline_requests(make_node):
