@@ -152,6 +152,8 @@ void resp_run_command_list(struct resp_call *call)
 		resp_reply_syntax(call);
 		return;
 	}
+	if (!resp_check_pattern(call, call->args[4]))
+		return;
 	struct bytes wanted = copy_lower(call->args[4]);
 	if (wanted.data == NULL) {
 		resp_reply_status(call, DHT_ENOMEM);

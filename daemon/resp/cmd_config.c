@@ -12,7 +12,7 @@
 
 enum {
 	NUMBER_MAX = 24,
-	PATTERN_MAX = 256, /* bytes; longer ones match nothing */
+	PATTERN_MAX = 64, /* bytes; longer ones match nothing */
 };
 
 /* Returns a value for the caller to free; NULL: no memory. */

@@ -88,6 +88,8 @@ static bool read_request(struct resp_call *call, struct request *request)
 	request->pattern = options.values[SCAN_MATCH];
 	request->has_pattern =
 	    resp_has_option(&options, SCAN_MATCH) && !resp_is_word(request->pattern, "*");
+	if (request->has_pattern && !resp_check_pattern(call, request->pattern))
+		return false;
 	if (resp_has_option(&options, SCAN_TYPE))
 		request->wants_strings = resp_is_word(options.values[SCAN_TYPE], "STRING");
 	return true;
@@ -101,7 +103,7 @@ static bool is_wanted(const void *ctx, struct bytes key)
 	return !request->has_pattern || glob_matches(request->pattern, key);
 }
 
-/* False: the session waits. */
+/* False: it goes on later. */
 static bool run_steps(struct resp_call *call, struct resp_search *search,
 		      const struct request *request)
 {
@@ -109,6 +111,7 @@ static bool run_steps(struct resp_call *call, struct resp_search *search,
 	    .prefix = glob_prefix(request->pattern),
 	    .wants = is_wanted,
 	    .ctx = request,
+	    .wants_cost = request->has_pattern ? request->pattern.len : 0,
 	    .found_max = UINT64_MAX,
 	};
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;

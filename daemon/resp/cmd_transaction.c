@@ -43,6 +43,11 @@ void resp_run_discard(struct resp_call *call)
 	resp_write_ok(call->out);
 }
 
+static void refuse_more(struct resp_call *call)
+{
+	resp_write_errorf(call->out, "ERR at most %d keys can be watched", RESP_WATCHED_MAX);
+}
+
 /* Notes the version of one key. False: the session waits, or replied. */
 static bool watch(struct resp_call *call, struct bytes key)
 {
@@ -57,8 +62,7 @@ static bool watch(struct resp_call *call, struct bytes key)
 	if (rc == 0)
 		return true;
 	if (rc == DHT_EFULL)
-		resp_write_errorf(call->out, "ERR at most %d keys can be watched",
-				  RESP_WATCHED_MAX);
+		refuse_more(call);
 	else
 		resp_reply_status(call, rc);
 	call->state->progress = (struct resp_progress){0};
@@ -70,6 +74,11 @@ void resp_run_watch(struct resp_call *call)
 	struct resp_progress *progress = &call->state->progress;
 	if (resp_transaction_is_open(call->state)) {
 		resp_write_error(call->out, "ERR WATCH inside MULTI is not allowed");
+		return;
+	}
+	/* So many may be watched already, too: each of these is looked for among them. */
+	if (call->argc - 1 > RESP_WATCHED_MAX) {
+		refuse_more(call);
 		return;
 	}
 	for (size_t i = 1; i < call->argc; i++) {

@@ -110,6 +110,9 @@ void resp_reply_arity(struct resp_call *call);
 /* True if these bytes can be a key; replies otherwise. */
 bool resp_check_key(struct resp_call *call, struct bytes key);
 
+/* True if a pattern may be as long as that; replies otherwise. */
+bool resp_check_pattern(struct resp_call *call, struct bytes pattern) DHT_MUST_CHECK;
+
 /* True if a value of so many bytes can be stored; replies otherwise. */
 bool resp_check_value(struct resp_call *call, uint64_t size);
 

@@ -12,6 +12,8 @@
 
 enum {
 	UNKNOWN_SHOWN = 128,  /* bytes of the name, and of the arguments, in an error */
+	WORDS_MAX = 1024,     /* of a request that runs in one piece, whatever its words are */
+	PATTERN_MAX = 1024,   /* bytes; what a match takes is a product of both lengths */
 	KEYS_IN_A_TURN = 256, /* of a command on several keys */
 	/* A request that comes again is parsed again. So a turn does more than that for one with
 	 * more keys than this many turns would do. */
@@ -110,6 +112,19 @@ static bool find_subcommand(struct resp_call *call)
 	return true;
 }
 
+/* Others wait while a request runs, unless it is for as many keys as there are words: then it
+ * lets them have a turn (resp_yields). False: there are too many words; replied. */
+static bool has_few_words(struct resp_call *call)
+{
+	char name[RESP_NAME_MAX];
+	if (call->argc <= WORDS_MAX || call->command->last_key < 0)
+		return true;
+	resp_table_name(call->command, name);
+	resp_write_errorf(call->out, "ERR too many arguments for '%s' command: at most %d words",
+			  name, WORDS_MAX);
+	return false;
+}
+
 /* Looks for the handler. False: there is none for such a request; replied. */
 static bool find_handler(struct resp_call *call)
 {
@@ -124,7 +139,7 @@ static bool find_handler(struct resp_call *call)
 		resp_reply_arity(call);
 		return false;
 	}
-	return true;
+	return has_few_words(call);
 }
 
 void resp_run(struct resp_call *call)
@@ -273,6 +288,14 @@ bool resp_check_key(struct resp_call *call, struct bytes key)
 	if (key.len <= RECORD_KEY_MAX)
 		return true;
 	resp_write_errorf(call->out, "ERR a key has at most %d bytes", RECORD_KEY_MAX);
+	return false;
+}
+
+bool resp_check_pattern(struct resp_call *call, struct bytes pattern)
+{
+	if (pattern.len <= PATTERN_MAX)
+		return true;
+	resp_write_errorf(call->out, "ERR a pattern has at most %d bytes", PATTERN_MAX);
 	return false;
 }
 

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 
+enum { COST_MAX = 256 * 1024 }; /* of a turn, see wants_cost */
+
 struct resp_search *resp_search_begin(struct resp_call *call, const struct exec_cursor *start)
 {
 	struct resp_search *search = call->state->search;
@@ -21,19 +23,29 @@ struct resp_search *resp_search_begin(struct resp_call *call, const struct exec_
 	return search;
 }
 
-/* Copies the wanted keys of a step, and lets their records go. */
-static void take_found(struct resp_search *search, const struct resp_search_for *what)
+/* Copies the wanted keys of a step, and lets their records go. False: to look at them takes
+ * long, and the rest is for another turn. */
+static bool take_found(struct resp_call *call, struct resp_search *search,
+		       const struct resp_search_for *what)
 {
 	struct exec_entries *entries = &search->entries;
-	for (size_t i = 0; i < entries->count && search->found < what->found_max; i++) {
-		struct bytes key = entries->items[i].key;
-		if (!what->wants(what->ctx, key))
-			continue;
-		if (!what->only_counts)
-			resp_write_bulk(&search->keys, key);
-		search->found++;
+	size_t cost = 0;
+	while (entries->count > 0 && search->found < what->found_max) {
+		struct bytes key = entries->items[entries->taken].key;
+		if (cost >= COST_MAX) {
+			call->yields = true;
+			return false;
+		}
+		cost += what->wants_cost * key.len;
+		if (what->wants(what->ctx, key)) {
+			if (!what->only_counts)
+				resp_write_bulk(&search->keys, key);
+			search->found++;
+		}
+		exec_entries_take(entries, 1);
 	}
-	exec_entries_take(entries, entries->count);
+	exec_entries_take(entries, entries->count - entries->taken);
+	return true;
 }
 
 bool resp_search_step(struct resp_call *call, struct resp_search *search,
@@ -41,15 +53,16 @@ bool resp_search_step(struct resp_call *call, struct resp_search *search,
 {
 	struct exec_entries *entries = &search->entries;
 	uint32_t block = search->cursor.block;
+	if (entries->count > 0)
+		return take_found(call, search, what);
 	if (exec_scan(call->worker, call->session, &search->cursor, what->prefix, max, entries) !=
 	    0)
 		return false;
 	/* At the end of a block fewer are left, of which those without the prefix are not told. */
 	search->looked_at += search->cursor.block == block ? max : entries->count;
-	take_found(search, what);
 	if (entries->no_memory)
 		search->keys.error = DHT_ENOMEM;
-	return true;
+	return take_found(call, search, what);
 }
 
 void resp_search_write_keys(struct resp_call *call, const struct resp_search *search)

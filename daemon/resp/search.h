@@ -6,7 +6,8 @@
  *         many keys. So what a search has found so far stays with its session, and the
  *         request goes on there when it comes again: from the start it might never get
  *         further.
- * Owns    Copies of the keys found; no segment of the store is pinned between two steps.
+ * Owns    Copies of the keys found. No segment of the store is pinned while it waits for the
+ *         disk; between two turns of one step those of the keys that are to be looked at yet.
  * Thread  the worker that owns the session.
  * Errors  sticky: keys.error, to be looked at before the reply.
  */
@@ -28,6 +29,7 @@ struct resp_search_for {
 	struct bytes prefix; /* of all wanted keys */
 	bool (*wants)(const void *ctx, struct bytes key);
 	const void *ctx;
+	size_t wants_cost; /* of wants, a byte of the key: a pattern's length */
 	uint64_t found_max;
 	bool only_counts; /* the keys are not kept */
 };
@@ -36,8 +38,8 @@ struct resp_search_for {
  * no memory; replied. */
 struct resp_search *resp_search_begin(struct resp_call *call, const struct exec_cursor *start);
 
-/* Looks at about max keys of one block. False: the session waits for the disk, and the request
- * comes again. */
+/* Looks at about max keys of one block, or at what is left of them. False: the session waits
+ * for the disk, or lets others have a turn, and the request comes again. */
 bool resp_search_step(struct resp_call *call, struct resp_search *search,
 		      const struct resp_search_for *what, unsigned max) DHT_MUST_CHECK;
 

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from harness import RespError
+
 MIB = 1 << 20
 SETTINGS = ("store.fsync=never", "workers.count=1", "store.segment_size=20MiB")
 TURN_BYTES = 8 * 1024  # of input: at most half of what is read at once
@@ -67,3 +69,62 @@ def test_large_values_for_inline_requests(make_node):
         for _ in range(20):
             assert client.receive() == value
         assert client.receive() == "PONG"
+
+
+# ---- Requests whose time grows with what they hold ------------------------------------
+
+WORDS_MAX = 1024
+PATTERN_MAX = 1024
+
+
+@pytest.mark.parametrize("words", [
+    ("CONFIG", "GET"), ("COMMAND", "INFO"), ("COMMAND", "DOCS"), ("LATENCY", "HISTOGRAM"),
+    ("CLIENT", "LIST", "ID"), ("INFO",), ("COMMAND", "GETKEYSANDFLAGS", "DEL")])
+def test_too_many_words(shared_node, words):
+    with shared_node.client() as client:
+        most = (*words, *["1"] * (WORDS_MAX - len(words)))
+        assert not isinstance(client.call(*most), RespError)
+        reply = client.call(*most, "1")
+        assert isinstance(reply, RespError) and "too many arguments" in reply
+        assert client.call("EXISTS", *most, "1") == 0
+
+
+def test_too_many_watched_keys(shared_node):
+    with shared_node.client() as client:
+        assert client.call("WATCH", *["k"] * 1024) == "OK"
+        assert client.call("WATCH", *["k"] * 1025) == "ERR at most 1024 keys can be watched"
+
+
+@pytest.mark.parametrize("words", [
+    ("SCAN", "0", "MATCH"), ("COMMAND", "LIST", "FILTERBY", "PATTERN")])
+def test_patterns_that_are_too_long(shared_node, words):
+    with shared_node.client() as client:
+        assert not isinstance(client.call(*words, "x" * PATTERN_MAX), RespError)
+        assert client.call(*words, "x" * (PATTERN_MAX + 1)) == "ERR a pattern has at most 1024 bytes"
+
+
+def find_first(client):
+    """The first key that SCAN returns, and the cursor behind it."""
+    cursor = b"0"
+    while True:
+        cursor, keys = client.call("SCAN", cursor, "COUNT", "1")
+        if keys:
+            return keys[0], cursor
+
+
+def test_a_pattern_that_takes_long_to_match(make_node):
+    node = make_node(*SETTINGS)
+    keys = {b"{one block}%d" % i + b"a" * 2000 for i in range(60)}
+    with node.client() as busy, node.client() as other:
+        for key in keys:
+            assert busy.call("SET", key, "x") == "OK"
+        first, cursor = find_first(busy)  # the others are near, and come in one step
+        with Reader(busy, 1) as reader:
+            busy.send("SCAN", cursor, "COUNT", "1000", "MATCH", "*" + "a" * 200 + "b")
+            pings = 0
+            while reader.left > 0:
+                assert other.call("PING") == "PONG"
+                pings += 1
+        assert pings > 10
+        _, found = busy.call("SCAN", cursor, "COUNT", "1000", "MATCH", "*" + "a" * 200)
+        assert sorted(found) == sorted(keys - {first})
