@@ -175,6 +175,8 @@ static void reply_all(const struct resp_call *exec, struct resp_replay *replay,
 	resp_write_array(exec->out, transaction->count);
 	LIST_FOREACH_SAFE(link, next, &transaction->queue)
 	{
+		if (exec->out->error != 0)
+			return; /* no reply reaches the client any more */
 		const struct resp_queued *queued = LIST_ENTRY(link, struct resp_queued, link);
 		struct resp_call call = call_of(exec, replay, queued, exec->out);
 		replay->next = replay->first[i++];

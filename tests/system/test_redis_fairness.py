@@ -128,3 +128,16 @@ def test_a_pattern_that_takes_long_to_match(make_node):
         assert pings > 10
         _, found = busy.call("SCAN", cursor, "COUNT", "1000", "MATCH", "*" + "a" * 200)
         assert sorted(found) == sorted(keys - {first})
+
+
+def test_a_transaction_with_too_much_to_reply_ends_there(make_node):
+    node = make_node(*SETTINGS)
+    with node.client() as client, node.client() as other:
+        assert client.call("SET", "k", bytes(8 * MIB)) == "OK"
+        client.send_bytes(b"".join(client.encode(*words) for words in (
+            ("MULTI",), *[("GET", "k")] * 12, *[("ECHO", "x")] * 1000)))
+        for reply in ("OK", *["QUEUED"] * 1012):
+            assert client.receive() == reply
+        client.send("EXEC")
+        assert client.is_closed()
+        assert b"cmdstat_echo" not in other.call("INFO", "commandstats")
