@@ -106,8 +106,9 @@ def test_times_that_are_too_late(shared_node):
     ("ZADD a 1 b", "IFEQ"), ("ZUNIONSTORE", "IFEQ"), ("GEOADD a", "IFEQ"),
     ("XADD a * b c", "broker"), ("EVAL 1 0", "IFEQ"), ("EVALSHA a 0", "IFEQ"),
     ("FCALL a 0", "IFEQ"), ("SCRIPT LOAD a", "IFEQ"), ("SUBSCRIBE a", "broker"),
-    ("PSUBSCRIBE a", "broker"), ("PUBLISH a b", "broker"), ("REPLICAOF NO ONE", "dhtctl"),
-    ("SAVE", "dhtctl dump"), ("BGSAVE", "dhtctl dump"), ("SETRANGE a 0 b", "APPEND")])
+    ("PSUBSCRIBE a", "broker"), ("PUBLISH a b", "broker"), ("REPLICAOF NO ONE", "none follows"),
+    ("SAVE", "dhtctl dump"), ("BGSAVE", "dhtctl dump"), ("SETRANGE a 0 b", "APPEND"),
+    ("WAITAOF 1 0 0", "WAIT ")])
 def test_refused_commands_say_what_to_use(shared_node, words, instead):
     with shared_node.client() as client:
         reply = client.call(*words.split())

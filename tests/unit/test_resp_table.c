@@ -236,6 +236,39 @@ START_TEST(what_is_refused_is_no_row)
 }
 END_TEST
 
+/* A text that sends the user to a command of dhtctl names one that there is. */
+static void check_hints(const char *text)
+{
+	static const char *const commands[] = {
+#define ADMIN_COMMAND(id, ID, name, ...) name,
+#define LOCAL_COMMAND(id, name, ...)     name,
+#include "proto/commands.def"
+	};
+	static const char tool[] = "dhtctl ";
+	for (const char *at = strstr(text, tool); at != NULL; at = strstr(at, tool)) {
+		at += sizeof(tool) - 1;
+		size_t len = strcspn(at, " ;,."), i = 0,
+		       count = sizeof(commands) / sizeof(*commands);
+		while (i < count &&
+		       (strlen(commands[i]) != len || memcmp(commands[i], at, len) != 0))
+			i++;
+		ck_assert_msg(i < count, "there is no such command of dhtctl: %s", text);
+	}
+}
+
+START_TEST(hints_name_commands_that_there_are)
+{
+	static const char *const refusals[] = {
+#define RESP_REFUSED(names, why) why,
+#include "resp/commands.def"
+	};
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		check_hints(refusals[i]);
+	for (size_t i = 0; i < row_count; i++)
+		check_hints(rows[i].summary);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("resp_table");
@@ -247,6 +280,7 @@ int main(void)
 	tcase_add_test(tests, keys_fit_the_arity);
 	tcase_add_test(tests, flags_agree);
 	tcase_add_test(tests, texts_are_there);
+	tcase_add_test(tests, hints_name_commands_that_there_are);
 	tcase_add_test(tests, names_are_found_in_any_case);
 	tcase_add_test(tests, other_names_are_not_found);
 	tcase_add_test(tests, details_are_of_rows);
