@@ -4,50 +4,16 @@
  * the source tree that hold copies of it agree with what is made.
  */
 #include <check.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "conf/conf.h"
-
-#define MARKER_BEGIN "<!-- settings -->\n"
-#define MARKER_END   "<!-- /settings -->\n"
-
-/* Returns what print writes, for the caller to free. */
-static char *printed(void (*print)(FILE *out))
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-	ck_assert_ptr_nonnull(out);
-	print(out);
-	ck_assert_int_eq(fclose(out), 0);
-	return text;
-}
-
-/* Returns the content of a file of the source tree, which this file is two folders deep in. */
-static char *read_source_file(const char *name)
-{
-	enum { SIZE_MAX_BYTES = 4 * 1024 * 1024 };
-	char path[PATH_MAX];
-	const char *slash = strrchr(__FILE__, '/');
-	int folder = slash != NULL ? (int)(slash + 1 - __FILE__) : 0;
-	snprintf(path, sizeof(path), "%.*s../../%s", folder, __FILE__, name);
-	FILE *file = fopen(path, "re");
-	ck_assert_msg(file != NULL, "%s cannot be opened", path);
-	char *text = malloc(SIZE_MAX_BYTES);
-	ck_assert_ptr_nonnull(text);
-	size_t len = fread(text, 1, SIZE_MAX_BYTES, file);
-	ck_assert_msg(!ferror(file) && len < SIZE_MAX_BYTES, "%s cannot be read", path);
-	ck_assert_int_eq(fclose(file), 0);
-	text[len] = '\0';
-	return text;
-}
+#include "helper_document.h"
 
 START_TEST(printed_defaults_give_the_defaults)
 {
-	char *text = printed(conf_print_defaults);
+	char *text = helper_document_printed(conf_print_defaults);
 	struct conf defaults, conf;
 	struct conf_problems problems = CONF_PROBLEMS_NONE;
 	ck_assert_int_eq(conf_init_defaults(&defaults, "host"), 0);
@@ -74,7 +40,7 @@ END_TEST
 
 START_TEST(printed_defaults_fit_a_terminal)
 {
-	char *text = printed(conf_print_defaults);
+	char *text = helper_document_printed(conf_print_defaults);
 	size_t lines = 0;
 	for (const char *line = text; *line != '\0'; lines++) {
 		size_t length = strcspn(line, "\n");
@@ -90,8 +56,8 @@ END_TEST
 
 START_TEST(packaged_file_is_the_printed_defaults)
 {
-	char *expected = printed(conf_print_defaults);
-	char *text = read_source_file("etc/dhtd.yaml");
+	char *expected = helper_document_printed(conf_print_defaults);
+	char *text = helper_document_read("etc/dhtd.yaml");
 	ck_assert_msg(strcmp(text, expected) == 0,
 		      "etc/dhtd.yaml differs from the schema: write it with dhtd --print-defaults");
 	free(text);
@@ -101,7 +67,7 @@ END_TEST
 
 START_TEST(markdown_table_has_a_row_for_each_setting)
 {
-	char *table = printed(conf_print_markdown_table);
+	char *table = helper_document_printed(conf_print_markdown_table);
 	size_t lines = 0;
 	for (const char *line = table; *line != '\0'; lines++) {
 		size_t length = strcspn(line, "\n");
@@ -125,20 +91,7 @@ END_TEST
 
 START_TEST(readme_holds_the_markdown_table)
 {
-	char *table = printed(conf_print_markdown_table);
-	char *readme = read_source_file("README.md");
-	char *begin = strstr(readme, MARKER_BEGIN);
-	ck_assert_msg(begin != NULL, "README.md has no line <!-- settings -->");
-	begin += strlen(MARKER_BEGIN);
-	char *end = strstr(begin, MARKER_END);
-	ck_assert_msg(end != NULL, "README.md has no line <!-- /settings --> behind the other one");
-	ck_assert_ptr_null(strstr(end, MARKER_BEGIN));
-	*end = '\0';
-	ck_assert_msg(strcmp(begin, table) == 0,
-		      "README.md differs from the schema; its table of settings should be:\n%s",
-		      table);
-	free(readme);
-	free(table);
+	helper_document_check("README.md", "settings", conf_print_markdown_table);
 }
 END_TEST
 
