@@ -214,6 +214,8 @@ start() {
 	show "$dhtctl" -s "$socket" get greeting
 	[ -t 1 ] || echo # get writes the value's bytes alone unless to a terminal
 	show "$dhtctl" -s "$socket" status
+	local redis_package=
+	command -v redis-cli >/dev/null || redis_package="; apt install redis-tools"
 	cat <<-EOF
 
 		The node runs. Try next:
@@ -223,7 +225,8 @@ start() {
 		  $(quote "$dhtctl") get color
 		  $(quote "$dhtctl") status
 		  $(quote "$dhtctl") help
-		  redis-cli -p $client_port PING        # any Redis client
+		  redis-cli -p $client_port                                # any Redis client$redis_package
+		  redis-benchmark -p $client_port -t ping,set,get,incr -q
 		  tail -f $(quote "$log")
 		  $(quote "$root/packaging/quickstart.sh") stop
 	EOF

@@ -3,8 +3,8 @@
 
 Blocks marked `console` hold commands behind `$ ` and what a terminal shows of them, with
 `...` for anything; those marked `python` and `javascript` are programs that succeed and
-print nothing. The blocks of a document run in their order against one node, whose port
-stands in for 7401.
+print nothing. The blocks run in their order against one node, whose port stands in for
+7401; so does the block of the README that is marked `sh`.
 """
 import os
 import re
@@ -16,11 +16,12 @@ from harness import BUILD, DEADLINE_S, ROOT
 
 CLIENTS = ROOT / "tests/system/clients"
 DOCUMENT = ROOT / "docs/redis.md"
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TOOLS = {
     # What it prints at a terminal, though it writes to a pipe.
     "redis-cli": "exec /usr/bin/redis-cli --no-raw \"$@\"",
-    "dhtctl": f"exec {(ROOT / BUILD).resolve()}/dhtctl \"$@\"",
+    "dhtctl": f"exec {BUILD}/dhtctl \"$@\"",
 }
 
 
@@ -95,6 +96,14 @@ def test_examples(shared_node, installed, run):
         RUN[language](run, block.replace("7401", str(shared_node.client_port)))
         languages.add(language)
     assert languages == set(RUN)
+
+
+def test_the_commands_of_the_readme(shared_node, run, tmp_path):
+    (tmp_path / "build").symlink_to(BUILD)
+    (tmp_path / "README.md").symlink_to(README)
+    (_, block), = blocks_of(README)
+    block = block.replace("/tmp/n1.sock", str(shared_node.socket))
+    assert "dhtctl load" in run("bash", "-exc", f"cd {tmp_path}\n{block}")
 
 
 @pytest.mark.parametrize("block", [
