@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "io/clock.h"
+#include "io/endpoint.h"
 #include "resp/replay.h"
 #include "resp/table.h"
 #include "resp/transaction.h"
@@ -21,6 +24,34 @@ enum {
 	/* Bytes of a value that is sent from where it lies. Shorter ones are cheaper to copy. */
 	ATTACH_MIN = 16 * 1024,
 };
+
+/* ---- HTTP ------------------------------------------------------------------------- */
+
+#define HTTP_QUIET_NS (60 * 1000000000ULL) /* between two lines of log about it */
+
+/* True for a line that every HTTP request with a body has. A web page can have a browser send
+ * one to a port of the machine it runs on, with commands of its choice in the body. */
+static bool is_http(const struct resp_call *call)
+{
+	return resp_is_word(call->args[0], "POST") || resp_is_word(call->args[0], "HOST:");
+}
+
+/* As in Redis: the connection ends, and nothing behind it is run. */
+static void end_http(struct resp_call *call)
+{
+	call->session->closing = true;
+	uint64_t now = clock_monotonic_ns();
+	uint64_t told = atomic_load_explicit(&call->port->http_told_ns, memory_order_relaxed);
+	if ((told != 0 && now - told < HTTP_QUIET_NS) ||
+	    !atomic_compare_exchange_strong(&call->port->http_told_ns, &told, now))
+		return;
+	char peer[ENDPOINT_MAX];
+	endpoint_peer(call->session->conn.watch.fd, peer);
+	LOG_WARN("resp",
+		 "msg=\"closed a connection that speaks HTTP: a browser may have been made to send "
+		 "commands\" peer=%s",
+		 peer);
+}
 
 /* ---- Requests that have no handler ------------------------------------------------ */
 
@@ -129,7 +160,10 @@ static bool has_few_words(struct resp_call *call)
 static bool find_handler(struct resp_call *call)
 {
 	if (call->command == NULL) {
-		reply_no_command(call);
+		if (is_http(call))
+			end_http(call);
+		else
+			reply_no_command(call);
 		return false;
 	}
 	if (!find_subcommand(call))

@@ -282,6 +282,26 @@ def test_a_wrong_client_command(shared_node, words, error):
     assert replies(shared_node, ("CLIENT", *words)) == error
 
 
+@pytest.mark.parametrize("stream", [
+    b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET http 1\r\n",
+    b"Host: localhost\r\nSET http 1\r\n",
+    b"*1\r\n$4\r\npost\r\n*3\r\n$3\r\nSET\r\n$4\r\nhttp\r\n$1\r\n1\r\n",
+    b"MULTI\r\nSET http 1\r\nhost:\r\nEXEC\r\n",
+])
+def test_http_ends_the_connection(node, stream):
+    for _ in range(2):
+        with node.client() as client:
+            client.send_bytes(stream)
+            with pytest.raises(ConnectionError):
+                while True:
+                    assert client.receive() in ("OK", "QUEUED")
+    with node.client() as client:
+        assert client.call("EXISTS", "http") == 0
+        assert client.call("ECHO", "POST") == b"POST"
+        assert client.call("POSTS").startswith("ERR unknown command 'POSTS'")
+    assert node.log().count(b"a connection that speaks HTTP") == 1
+
+
 @pytest.mark.parametrize("name", ["PAUSE", "UNPAUSE", "TRACKING", "TRACKINGINFO", "CACHING",
                                   "GETREDIR", "UNBLOCK"])
 def test_what_is_refused_says_why(shared_node, name):
