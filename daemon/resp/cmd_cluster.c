@@ -27,7 +27,7 @@ struct contact {
 static void find_contact(const struct resp_call *call, uint16_t member, struct contact *contact)
 {
 	const struct resp_node *node = &call->port->node;
-	const struct ring_member *of = &node->map->members[member];
+	const struct ring_member *of = ring_map_member(node->map, member);
 	*contact = (struct contact){.host = of->name};
 	snprintf(contact->id, sizeof(contact->id), "%s%08d", of->id, 0);
 	if (of->client_count > 0) {
@@ -68,7 +68,7 @@ void resp_run_cluster_slots(struct resp_call *call)
 	resp_write_array(call->out, count);
 	range = (struct ring_range){0};
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
-		const struct ring_replicas *replicas = &map->lists[range.list];
+		const struct ring_replicas *replicas = ring_map_list(map, range.list);
 		resp_write_array(call->out, 2 + replicas->count);
 		resp_write_integer(call->out, range.first_slot);
 		resp_write_integer(call->out, range.last_slot);
@@ -98,8 +98,8 @@ static void write_shard_node(struct resp_call *call, uint16_t member, bool is_fi
 	resp_write_bulk_text(call->out, "replication-offset");
 	resp_write_integer(call->out, 0);
 	resp_write_bulk_text(call->out, "health");
-	resp_write_bulk_text(call->out,
-			     node->map->members[member].state == RING_UP ? "online" : "fail");
+	resp_write_bulk_text(
+	    call->out, ring_map_member(node->map, member)->state == RING_UP ? "online" : "fail");
 }
 
 /* Counts the ranges of a list; with out it writes their bounds. */
@@ -124,11 +124,11 @@ void resp_run_cluster_shards(struct resp_call *call)
 {
 	const struct ring_map *map = call->port->node.map;
 	size_t shards = 0;
-	for (uint16_t list = 0; list < map->list_count; list++)
+	for (uint16_t list = 0; list < map->lists.count; list++)
 		shards += ranges_of(map, list, NULL) > 0;
 	resp_write_array(call->out, shards);
-	for (uint16_t list = 0; list < map->list_count; list++) {
-		const struct ring_replicas *replicas = &map->lists[list];
+	for (uint16_t list = 0; list < map->lists.count; list++) {
+		const struct ring_replicas *replicas = ring_map_list(map, list);
 		size_t ranges = ranges_of(map, list, NULL);
 		if (ranges == 0)
 			continue;
@@ -148,7 +148,7 @@ void resp_run_cluster_shards(struct resp_call *call)
 static void add_node(struct resp_call *call, struct resp_text *text, uint16_t member)
 {
 	const struct resp_node *node = &call->port->node;
-	bool is_up = node->map->members[member].state == RING_UP;
+	bool is_up = ring_map_member(node->map, member)->state == RING_UP;
 	struct ring_range range = {0};
 	struct contact contact;
 	find_contact(call, member, &contact);
@@ -157,7 +157,7 @@ static void add_node(struct resp_call *call, struct resp_text *text, uint16_t me
 		      member == node->self ? "myself,master" : "master", is_up ? "" : ",fail",
 		      (unsigned long long)node->map->epoch, is_up ? "connected" : "disconnected");
 	while (ring_map_next_range(node->map, RING_MERGE_FIRST, &range)) {
-		if (node->map->lists[range.list].members[0] != member)
+		if (ring_map_list(node->map, range.list)->members[0] != member)
 			continue;
 		if (range.first_slot == range.last_slot)
 			resp_text_add(text, " %u", range.first_slot);
@@ -170,8 +170,9 @@ static void add_node(struct resp_call *call, struct resp_text *text, uint16_t me
 void resp_run_cluster_nodes(struct resp_call *call)
 {
 	struct resp_text text = RESP_TEXT_EMPTY;
-	for (uint16_t i = 0; i < call->port->node.map->member_count; i++)
-		add_node(call, &text, i);
+	const struct ring_map *map = call->port->node.map;
+	for (size_t i = 0; i < map->member_count; i++)
+		add_node(call, &text, map->members[i].number);
 	resp_text_reply(&text, call);
 }
 
@@ -182,7 +183,7 @@ static unsigned count_masters(const struct ring_map *map)
 	struct ring_range range = {0};
 	unsigned count = 0;
 	while (ring_map_next_range(map, RING_MERGE_FIRST, &range)) {
-		uint16_t member = map->lists[range.list].members[0];
+		uint16_t member = ring_map_list(map, range.list)->members[0];
 		count += !is_master[member];
 		is_master[member] = true;
 	}
@@ -194,7 +195,7 @@ static bool has_quorum(const struct ring_map *map, const struct ring_replicas *r
 {
 	unsigned up = 0;
 	for (uint16_t i = 0; i < replicas->count; i++)
-		up += map->members[replicas->members[i]].state == RING_UP;
+		up += ring_map_member(map, replicas->members[i])->state == RING_UP;
 	return up * 2 > replicas->count;
 }
 
@@ -206,7 +207,7 @@ void resp_run_cluster_info(struct resp_call *call)
 	struct ring_range range = {0};
 	uint32_t slots_ok = 0;
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
-		if (has_quorum(map, &map->lists[range.list]))
+		if (has_quorum(map, ring_map_list(map, range.list)))
 			slots_ok += range.last_slot - range.first_slot + 1;
 	}
 	resp_text_add(&text,

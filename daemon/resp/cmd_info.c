@@ -104,6 +104,7 @@ void resp_run_lastsave(struct resp_call *call)
 void resp_run_wait(struct resp_call *call)
 {
 	const struct ring_map *map = call->port->node.map;
+	struct ring_range range = {0};
 	uint16_t least = RING_REPLICAS_MAX;
 	int64_t replicas, timeout_ms;
 	if (!resp_read_integer(call, call->args[1], &replicas))
@@ -116,7 +117,9 @@ void resp_run_wait(struct resp_call *call)
 		resp_write_error(call->out, "ERR timeout is negative");
 		return;
 	}
-	for (size_t i = 0; i < map->list_count; i++)
-		least = map->lists[i].count < least ? map->lists[i].count : least;
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		uint16_t count = ring_map_list(map, range.list)->count;
+		least = count < least ? count : least;
+	}
 	resp_write_integer(call->out, least - 1);
 }

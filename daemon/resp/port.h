@@ -39,7 +39,7 @@ struct resp_node {
 	const struct worker *workers;
 	unsigned worker_count;
 	struct ring_map *map;
-	uint16_t self;      /* this node's place in the map's members */
+	uint16_t self;      /* this node's number in the map */
 	bool is_advertised; /* its addresses in the map are those that it was told to give out */
 	void *ctx;
 	/* Returns the value of a setting, any of them, for the caller to free; NULL: no memory. */

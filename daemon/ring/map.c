@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "ring/slot.h"
 
-enum { NO_LIST = UINT16_MAX };
+enum { NO_STATE = INTERN_MAX };
 
 /* ---- Members ----------------------------------------------------------------------- */
 
@@ -55,61 +55,160 @@ static int copy_member(struct ring_member *dst, const struct ring_member *src)
 	return DHT_ENOMEM;
 }
 
-/* Makes room for one element more. */
-static int grow(void **array, size_t count, size_t size)
+/* Returns the place of the first member whose number is at least this one. */
+static size_t find_member(const struct ring_map *map, uint16_t number)
 {
-	void *grown = realloc(*array, (count + 1) * size);
-	if (grown == NULL)
-		return DHT_ENOMEM;
-	*array = grown;
-	return 0;
+	size_t low = 0, high = map->member_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (map->members[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct ring_member *ring_map_member(const struct ring_map *map, uint16_t number)
+{
+	size_t at = find_member(map, number);
+	bool is_found = at < map->member_count && map->members[at].number == number;
+	return is_found ? &map->members[at] : NULL;
 }
 
 int ring_map_add_member(struct ring_map *map, const struct ring_member *member)
 {
-	DHT_ASSERT(map->member_count < RING_MEMBERS_MAX);
-	void *members = map->members;
-	int rc = grow(&members, map->member_count, sizeof(*map->members));
+	if (member->number >= RING_MEMBERS_MAX || ring_map_member(map, member->number) != NULL)
+		return DHT_EINVAL;
+	struct ring_member *members =
+	    realloc(map->members, (map->member_count + 1) * sizeof(*members));
+	if (members == NULL)
+		return DHT_ENOMEM;
+	map->members = members;
+	struct ring_member copy;
+	int rc = copy_member(&copy, member);
 	if (rc != 0)
 		return rc;
-	map->members = members;
-	rc = copy_member(&map->members[map->member_count], member);
+	size_t at = find_member(map, member->number);
+	memmove(&members[at + 1], &members[at], (map->member_count - at) * sizeof(*members));
+	members[at] = copy;
+	map->member_count++;
+	return 0;
+}
+
+/* Marks the members that a block or the voters name. */
+static void mark_named(const struct ring_map *map, bool named[RING_MEMBERS_MAX])
+{
+	const struct ring_kept *states = map->states.items;
+	bool is_used[INTERN_MAX + 1] = {false};
+	for (uint32_t block = 0; block < map->blocks; block++)
+		is_used[map->state_of[block]] = map->state_of[block] != NO_STATE;
+	for (size_t i = 0; i < map->states.count; i++) {
+		const struct ring_replicas *old = ring_map_list(map, states[i].old);
+		const struct ring_replicas *next = ring_map_list(map, states[i].next);
+		for (uint16_t k = 0; is_used[i] && k < old->count; k++)
+			named[old->members[k]] = true;
+		for (uint16_t k = 0; is_used[i] && k < next->count; k++)
+			named[next->members[k]] = true;
+	}
+	for (uint16_t i = 0; i < map->voters.count; i++)
+		named[map->voters.members[i]] = true;
+}
+
+int ring_map_remove_member(struct ring_map *map, uint16_t number)
+{
+	bool named[RING_MEMBERS_MAX] = {false};
+	size_t at = find_member(map, number);
+	if (at == map->member_count || map->members[at].number != number)
+		return DHT_ENOTFOUND;
+	mark_named(map, named);
+	if (named[number])
+		return DHT_EPRECOND;
+	free_member(&map->members[at]);
+	map->member_count--;
+	memmove(&map->members[at], &map->members[at + 1],
+		(map->member_count - at) * sizeof(*map->members));
+	return 0;
+}
+
+uint16_t ring_map_free_number(const struct ring_map *map)
+{
+	bool named[RING_MEMBERS_MAX] = {false};
+	uint16_t number = 0;
+	mark_named(map, named);
+	for (size_t i = 0; i < map->member_count; i++)
+		named[map->members[i].number] = true;
+	while (number < RING_MEMBERS_MAX && named[number])
+		number++;
+	return number;
+}
+
+/* ---- Blocks ------------------------------------------------------------------------ */
+
+uint16_t ring_replicas_find(const struct ring_replicas *list, uint16_t member)
+{
+	uint16_t i = 0;
+	while (i < list->count && list->members[i] != member)
+		i++;
+	return i;
+}
+
+bool ring_replicas_are_same_set(const struct ring_replicas *a, const struct ring_replicas *b)
+{
+	for (uint16_t i = 0; i < a->count; i++) {
+		if (ring_replicas_find(b, a->members[i]) == b->count)
+			return false;
+	}
+	return a->count == b->count;
+}
+
+static int number_list(struct ring_map *map, const struct ring_replicas *list, uint16_t *number)
+{
+	struct ring_replicas clean = {.count = list->count};
+	DHT_ASSERT(list->count <= RING_REPLICAS_MAX);
+	for (uint16_t i = 0; i < list->count; i++) {
+		DHT_ASSERT(list->members[i] < RING_MEMBERS_MAX);
+		clean.members[i] = list->members[i];
+	}
+	return intern_number(&map->lists, &clean, sizeof(clean), number);
+}
+
+int ring_map_set_block(struct ring_map *map, uint32_t block, const struct ring_block *from)
+{
+	_Static_assert(sizeof(struct ring_kept) ==
+			   16 + sizeof(from->old_since) + sizeof(from->next_since),
+		       "no padding: states are compared as bytes");
+	struct ring_kept kept = {
+	    .phase = (uint16_t)from->phase, .version = from->version, .start = from->start};
+	DHT_ASSERT(block < map->blocks && from->old.count > 0);
+	memcpy(kept.since[0], from->old_since, from->old.count * sizeof(from->old_since[0]));
+	memcpy(kept.since[1], from->next_since, from->next.count * sizeof(from->next_since[0]));
+	int rc = number_list(map, &from->old, &kept.old);
 	if (rc == 0)
-		map->member_count++;
+		rc = number_list(map, &from->next, &kept.next);
+	if (rc == 0)
+		rc = intern_number(&map->states, &kept, sizeof(kept), &map->state_of[block]);
 	return rc;
 }
 
-/* ---- Replicas ---------------------------------------------------------------------- */
-
-static bool is_equal(const struct ring_replicas *a, const struct ring_replicas *b)
+void ring_map_get_block(const struct ring_map *map, uint32_t block, struct ring_block *out)
 {
-	return a->count == b->count &&
-	       memcmp(a->members, b->members, a->count * sizeof(a->members[0])) == 0;
+	const struct ring_kept *kept = ring_map_kept(map, block);
+	*out = (struct ring_block){
+	    .phase = kept->phase,
+	    .version = kept->version,
+	    .start = kept->start,
+	    .old = *ring_map_list(map, kept->old),
+	    .next = *ring_map_list(map, kept->next),
+	};
+	memcpy(out->old_since, kept->since[0], sizeof(out->old_since));
+	memcpy(out->next_since, kept->since[1], sizeof(out->next_since));
 }
 
 int ring_map_set_replicas(struct ring_map *map, uint32_t block,
 			  const struct ring_replicas *replicas)
 {
-	DHT_ASSERT(block < map->blocks);
-	DHT_ASSERT(replicas->count > 0 && replicas->count <= RING_REPLICAS_MAX);
-	for (uint16_t i = 0; i < replicas->count; i++)
-		DHT_ASSERT(replicas->members[i] < map->member_count);
-	size_t list = map->list_count;
-	/* Backwards: neighbours come one after the other. */
-	while (list > 0 && !is_equal(&map->lists[list - 1], replicas))
-		list--;
-	if (list > 0) {
-		map->list_of[block] = (uint16_t)(list - 1);
-		return 0;
-	}
-	void *lists = map->lists;
-	int rc = grow(&lists, map->list_count, sizeof(*map->lists));
-	if (rc != 0)
-		return rc;
-	map->lists = lists;
-	map->lists[map->list_count] = *replicas;
-	map->list_of[block] = (uint16_t)map->list_count++;
-	return 0;
+	return ring_map_set_block(map, block, &(struct ring_block){.old = *replicas});
 }
 
 /* ---- The whole --------------------------------------------------------------------- */
@@ -120,25 +219,27 @@ int ring_map_create(uint32_t blocks, uint64_t epoch, struct ring_map **out)
 	struct ring_map *map = calloc(1, sizeof(*map));
 	if (map == NULL)
 		return DHT_ENOMEM;
-	*map = (struct ring_map){.epoch = epoch, .blocks = blocks};
-	map->list_of = calloc(blocks, sizeof(*map->list_of));
-	if (map->list_of == NULL) {
+	*map =
+	    (struct ring_map){.epoch = epoch, .blocks = blocks, .replicas = RING_REPLICAS_DEFAULT};
+	map->state_of = calloc(blocks, sizeof(*map->state_of));
+	if (map->state_of == NULL) {
 		free(map);
 		return DHT_ENOMEM;
 	}
 	for (uint32_t block = 0; block < blocks; block++)
-		map->list_of[block] = NO_LIST;
+		map->state_of[block] = NO_STATE;
 	*out = map;
 	return 0;
 }
 
 int ring_map_create_alone(uint32_t blocks, const struct ring_member *self, struct ring_map **out)
 {
-	const struct ring_replicas alone = {.count = 1};
+	const struct ring_replicas alone = {1, {self->number}};
 	struct ring_map *map;
 	int rc = ring_map_create(blocks, 0, &map);
 	if (rc != 0)
 		return rc;
+	map->voters = (struct ring_voters){1, {self->number}};
 	rc = ring_map_add_member(map, self);
 	for (uint32_t block = 0; rc == 0 && block < blocks; block++)
 		rc = ring_map_set_replicas(map, block, &alone);
@@ -149,6 +250,45 @@ int ring_map_create_alone(uint32_t blocks, const struct ring_member *self, struc
 	return rc;
 }
 
+/* Copies what the blocks use and nothing else. Each state is looked up once: neighbours
+ * that have the same one come one after the other. */
+static int copy_blocks(struct ring_map *copy, const struct ring_map *map)
+{
+	struct ring_block block;
+	int rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < map->blocks; i++) {
+		if (map->state_of[i] == NO_STATE)
+			continue;
+		if (i > 0 && map->state_of[i] == map->state_of[i - 1]) {
+			copy->state_of[i] = copy->state_of[i - 1];
+			continue;
+		}
+		ring_map_get_block(map, i, &block);
+		rc = ring_map_set_block(copy, i, &block);
+	}
+	return rc;
+}
+
+int ring_map_copy(const struct ring_map *map, uint64_t epoch, struct ring_map **out)
+{
+	struct ring_map *copy;
+	int rc = ring_map_create(map->blocks, epoch, &copy);
+	if (rc != 0)
+		return rc;
+	memcpy(copy->lineage, map->lineage, sizeof(copy->lineage));
+	copy->replicas = map->replicas;
+	copy->voters = map->voters;
+	for (size_t i = 0; rc == 0 && i < map->member_count; i++)
+		rc = ring_map_add_member(copy, &map->members[i]);
+	if (rc == 0)
+		rc = copy_blocks(copy, map);
+	if (rc == 0)
+		*out = copy;
+	else
+		ring_map_destroy(copy);
+	return rc;
+}
+
 void ring_map_destroy(struct ring_map *map)
 {
 	if (map == NULL)
@@ -156,15 +296,16 @@ void ring_map_destroy(struct ring_map *map)
 	for (size_t i = 0; i < map->member_count; i++)
 		free_member(&map->members[i]);
 	free(map->members);
-	free(map->lists);
-	free(map->list_of);
+	intern_fini(&map->lists);
+	intern_fini(&map->states);
+	free(map->state_of);
 	free(map);
 }
 
 static bool belongs_together(const struct ring_map *map, enum ring_merge merge, uint32_t a,
 			     uint32_t b)
 {
-	return merge == RING_MERGE_EQUAL ? map->list_of[a] == map->list_of[b]
+	return merge == RING_MERGE_EQUAL ? ring_map_kept(map, a)->old == ring_map_kept(map, b)->old
 					 : ring_map_first(map, a) == ring_map_first(map, b);
 }
 
@@ -180,7 +321,7 @@ bool ring_map_next_range(const struct ring_map *map, enum ring_merge merge,
 	    .next_block = end,
 	    .first_slot = ring_block_first_slot(first, map->blocks),
 	    .last_slot = ring_block_last_slot(end - 1, map->blocks),
-	    .list = map->list_of[first],
+	    .list = ring_map_kept(map, first)->old,
 	};
 	return true;
 }

@@ -2,14 +2,25 @@
  *
  * ring/map - who is in the cluster, and which members hold a block.
  *
- * Why     Whatever tells a client where keys are (CLUSTER SLOTS, SHARDS, NODES), and
- *         whatever counts keys per node, reads this one structure.
- * Owns    Copies of the members' texts, the lists of replicas.
+ * Why     The one thing that all members agree on beside the keys: who coordinates,
+ *         accepts and votes is read from it, and so is whatever tells a client where keys
+ *         are (CLUSTER SLOTS, SHARDS, NODES).
+ * Owns    Copies of the members' texts, the lists of replicas, the states of blocks.
  * Thread  One thread builds it; constant from then on, and read by any.
- * Errors  DHT_ENOMEM: the map is unchanged.
+ * Errors  DHT_ENOMEM: the map is unchanged. DHT_EINVAL as said.
  *
- * Neighbouring blocks mostly have the same replicas, so a block has the number of a list,
- * and equal lists are one.
+ * A map has an epoch: the map of the next one is decided by the voters of this one (the
+ * register protocol, section 6). Its other parts: ring/check (what must hold), ring/code (its
+ * bytes), ring/phase (how blocks change).
+ *
+ * A block is in one of three phases, and in each of them has a version and old replicas O; N,
+ * the next ones, it has in a joint phase alone. `start` is the version of the latest phase that
+ * began a change, 0 before the first. `since` is, for each replica, the version in which it
+ * became one.
+ *
+ * Neighbouring blocks mostly have the same replicas, so a block has the number of its state,
+ * a state those of its lists, and no two states or lists are equal. 16,384 blocks of a cluster
+ * of three take 33 KB; if all of them were different, 72 bytes each, and 16 a list.
  */
 #ifndef DHT_RING_MAP_H
 #define DHT_RING_MAP_H
@@ -19,25 +30,33 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "ring/intern.h"
 
 enum {
 	RING_MEMBERS_MAX = 4095, /* their numbers: 0 to 4094 */
 	RING_REPLICAS_MAX = 7,
-	RING_ID_SIZE = 33, /* 32 hexadecimal digits and a NUL */
+	RING_REPLICAS_DEFAULT = 3,
+	RING_VOTERS_MAX = 5,
+	RING_ADDRESSES_MAX = 64, /* of a member, of each kind */
+	RING_ID_SIZE = 33,       /* 32 hexadecimal digits and a NUL */
+	RING_LINEAGE_SIZE = 16,
 };
+
+/* ---- Members ----------------------------------------------------------------------- */
 
 struct ring_address {
 	char *host; /* a name, or a numeric address without brackets */
 	uint16_t port;
 };
 
-/* What is known of a member. */
+/* What is known of a member; not a part of what members agree on. */
 enum ring_state {
 	RING_UP,
 	RING_DOWN, /* it does not answer */
 };
 
 struct ring_member {
+	uint16_t number; /* what ballots and lists name it by */
 	char id[RING_ID_SIZE];
 	char *name, *zone;
 	uint32_t weight;
@@ -48,42 +67,123 @@ struct ring_member {
 	size_t client_count, peer_count;
 };
 
-/* The replicas of a block: places in ring_map.members, in the order of preference. */
+/* ---- Blocks ------------------------------------------------------------------------ */
+
+/* Numbers of members in the order of preference, all others 0. */
 struct ring_replicas {
 	uint16_t count;
 	uint16_t members[RING_REPLICAS_MAX];
 };
 
-struct ring_map {
-	uint64_t epoch;
-	uint32_t blocks;
-	struct ring_member *members;
-	size_t member_count;
-	struct ring_replicas *lists; /* no two are equal */
-	size_t list_count;
-	uint16_t *list_of; /* of each block */
+enum ring_phase {
+	RING_STABLE,
+	RING_JOINT,   /* from O to N; both coordinate and accept */
+	RING_RECOVER, /* O has survived a loss of its majority, and compares what it has */
 };
 
-/* Makes the map of a cluster of one: self, of which copies are made, holds all blocks.
- * blocks is a number that ring_slot_is_block_count (asserted). */
+/* A block's part of the map. */
+struct ring_block {
+	enum ring_phase phase;
+	uint32_t version, start;
+	struct ring_replicas old, next; /* O and N; N is empty but in a joint phase */
+	uint32_t old_since[RING_REPLICAS_MAX], next_since[RING_REPLICAS_MAX]; /* else 0 */
+};
+
+/* How it is kept. */
+struct ring_kept {
+	uint32_t version, start;
+	uint16_t phase, old, next, zero; /* old and next are numbers of lists */
+	uint32_t since[2][RING_REPLICAS_MAX];
+};
+
+struct ring_voters {
+	uint16_t count;
+	uint16_t members[RING_VOTERS_MAX];
+};
+
+struct ring_map {
+	uint64_t epoch;
+	uint8_t lineage[RING_LINEAGE_SIZE]; /* random, of the cluster; all 0: not founded */
+	uint32_t blocks;
+	uint16_t replicas; /* that a block should have */
+	struct ring_voters voters;
+	struct ring_member *members; /* in ascending order of their numbers */
+	size_t member_count;
+	struct intern lists;  /* of struct ring_replicas */
+	struct intern states; /* of struct ring_kept */
+	uint16_t *state_of;   /* of each block */
+};
+
+/* Makes the map of a cluster of one: self, of which copies are made, holds all blocks and is
+ * the voter. blocks is a number that ring_slot_is_block_count (asserted). */
 int ring_map_create_alone(uint32_t blocks, const struct ring_member *self,
 			  struct ring_map **out) DHT_MUST_CHECK;
 
-/* The same in steps: a map whose blocks have no replicas yet; its members, one after the
- * other; and for every block its replicas, at least one (asserted). */
+/* The same in steps: a map whose blocks have no replicas yet; its members; and for every block
+ * its replicas, at least one (asserted), as they are in the beginning: stable, version 0.
+ * add_member: DHT_EINVAL if the number is taken, or is none. */
 int ring_map_create(uint32_t blocks, uint64_t epoch, struct ring_map **out) DHT_MUST_CHECK;
 int ring_map_add_member(struct ring_map *map, const struct ring_member *member) DHT_MUST_CHECK;
 int ring_map_set_replicas(struct ring_map *map, uint32_t block,
 			  const struct ring_replicas *replicas) DHT_MUST_CHECK;
 
+/* Makes a map that is equal but for its epoch. */
+int ring_map_copy(const struct ring_map *map, uint64_t epoch, struct ring_map **out) DHT_MUST_CHECK;
+
 /* NULL is allowed. */
 void ring_map_destroy(struct ring_map *map);
 
+/* Forgets a member. DHT_ENOTFOUND; DHT_EPRECOND while a block or the voters name it. */
+int ring_map_remove_member(struct ring_map *map, uint16_t number) DHT_MUST_CHECK;
+
+/* Returns the smallest number that neither a member has nor any block names, or
+ * RING_MEMBERS_MAX if there is none. */
+uint16_t ring_map_free_number(const struct ring_map *map);
+
+/* NULL: there is none of that number. */
+const struct ring_member *ring_map_member(const struct ring_map *map, uint16_t number);
+
+/* The block's part of the map. */
+void ring_map_get_block(const struct ring_map *map, uint32_t block, struct ring_block *out);
+int ring_map_set_block(struct ring_map *map, uint32_t block,
+		       const struct ring_block *from) DHT_MUST_CHECK;
+
+/* True if both lists have the same members, in whichever order. */
+bool ring_replicas_are_same_set(const struct ring_replicas *a, const struct ring_replicas *b);
+
+/* Returns the place of a member in the list, or its count if it is not there. */
+uint16_t ring_replicas_find(const struct ring_replicas *list, uint16_t member);
+
+/* ---- Look-ups ---------------------------------------------------------------------- */
+
+static inline const struct ring_replicas *ring_map_list(const struct ring_map *map, uint16_t number)
+{
+	DHT_ASSERT(number < map->lists.count);
+	return (const struct ring_replicas *)map->lists.items + number;
+}
+
+static inline const struct ring_kept *ring_map_kept(const struct ring_map *map, uint32_t block)
+{
+	DHT_ASSERT(block < map->blocks && map->state_of[block] < map->states.count);
+	return (const struct ring_kept *)map->states.items + map->state_of[block];
+}
+
+static inline uint32_t ring_map_version(const struct ring_map *map, uint32_t block)
+{
+	return ring_map_kept(map, block)->version;
+}
+
+/* What clients see: O, whose members coordinate in every phase. */
 static inline const struct ring_replicas *ring_map_replicas(const struct ring_map *map,
 							    uint32_t block)
 {
-	DHT_ASSERT(block < map->blocks);
-	return &map->lists[map->list_of[block]];
+	return ring_map_list(map, ring_map_kept(map, block)->old);
+}
+
+/* N; empty but in a joint phase. */
+static inline const struct ring_replicas *ring_map_next(const struct ring_map *map, uint32_t block)
+{
+	return ring_map_list(map, ring_map_kept(map, block)->next);
 }
 
 /* The member that a block's requests go to first. */
