@@ -19,7 +19,7 @@ build_packages=(
 # the measure of the benchmarks, with LMDB. nodejs: more clients (npm brings them).
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
-	python3 python3-pytest python3-protobuf protobuf-compiler python3-redis
+	python3 python3-pytest python3-pytest-xdist python3-protobuf protobuf-compiler python3-redis
 	redis-server redis-tools memcached liblmdb-dev nodejs npm
 )
 

@@ -182,9 +182,14 @@ part_fuzz() {
 	done
 }
 
+# Tests of what is answered, not of when: they can share the machine, file by file.
+concurrent=(tests/system/test_{redis_,clients_,transactions,differential,raw_bytes}*.py)
+
 part_system() {
 	build build-dev dev || return 0
-	run_pytest build-dev system tests/system -m 'not valgrind'
+	run_pytest build-dev system tests/system -m 'not valgrind' "${concurrent[@]/#/--ignore=}"
+	run_pytest build-dev replies "${concurrent[@]}" -m 'not valgrind' -n "$jobs" \
+		--dist loadfile
 	run_pytest build-dev bench tests/bench
 }
 
