@@ -2,7 +2,6 @@
  *
  * COMMAND: the table of commands, told to clients.
  */
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "resp/describe.h"
@@ -73,8 +72,7 @@ static bool is_any(const struct resp_command *command, const char *name, struct 
 	return true;
 }
 
-/* Names are in small letters: so is what they are compared with, as case makes no difference.
- * There are no modules. */
+/* There are no modules. */
 static bool is_of_module(const struct resp_command *command, const char *name, struct bytes wanted)
 {
 	return false;
@@ -86,7 +84,7 @@ static bool is_of_category(const struct resp_command *command, const char *name,
 	const char *categories[RESP_CATEGORIES_MAX];
 	size_t count = resp_describe_categories(command, categories);
 	for (size_t i = 0; i < count; i++) {
-		if (bytes_equal(wanted, bytes_of_text(categories[i] + 1))) /* without the @ */
+		if (resp_is_word(wanted, categories[i] + 1)) /* without the @ */
 			return true;
 	}
 	return false;
@@ -95,16 +93,7 @@ static bool is_of_category(const struct resp_command *command, const char *name,
 static bool matches_pattern(const struct resp_command *command, const char *name,
 			    struct bytes wanted)
 {
-	return glob_matches(wanted, bytes_of_text(name));
-}
-
-/* Returns a copy in small letters; data NULL: no memory. */
-static struct bytes copy_lower(struct bytes text)
-{
-	uint8_t *copy = malloc(text.len + 1);
-	for (size_t i = 0; copy != NULL && i < text.len; i++)
-		copy[i] = text_lower(text.data[i]);
-	return bytes_of(copy, text.len);
+	return glob_matches_lower(wanted, bytes_of_text(name));
 }
 
 static void list_names(struct resp_call *call, filter_fn filter, struct bytes wanted)
@@ -148,19 +137,10 @@ void resp_run_command_list(struct resp_call *call)
 	}
 	if (call->argc == 5 && resp_is_word(call->args[2], "FILTERBY"))
 		filter = find_filter(call->args[3]);
-	if (filter == NULL) {
+	if (filter == NULL)
 		resp_reply_syntax(call);
-		return;
-	}
-	if (!resp_check_pattern(call, call->args[4]))
-		return;
-	struct bytes wanted = copy_lower(call->args[4]);
-	if (wanted.data == NULL) {
-		resp_reply_status(call, DHT_ENOMEM);
-		return;
-	}
-	list_names(call, filter, wanted);
-	free((void *)(uintptr_t)wanted.data);
+	else if (resp_check_pattern(call, call->args[4]))
+		list_names(call, filter, call->args[4]);
 }
 
 /* ---- GETKEYS ---------------------------------------------------------------------- */

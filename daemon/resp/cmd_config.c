@@ -142,12 +142,7 @@ static char *value_of(const struct resp_call *call, size_t i)
 /* Names are in lower case, patterns in any. */
 static bool matches(struct bytes pattern, const char *name)
 {
-	char lower[PATTERN_MAX];
-	if (pattern.len > sizeof(lower))
-		return false;
-	for (size_t i = 0; i < pattern.len; i++)
-		lower[i] = (char)text_lower(pattern.data[i]);
-	return glob_matches(bytes_of(lower, pattern.len), bytes_of_text(name));
+	return pattern.len <= PATTERN_MAX && glob_matches_lower(pattern, bytes_of_text(name));
 }
 
 static bool is_asked_for(const struct resp_call *call, size_t i)

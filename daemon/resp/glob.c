@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/glob.h"
 
+#include "base/text.h"
+
+/* What becomes of the pattern's letters. */
+enum letters { AS_THEY_ARE, LOWER };
+
+/* The two kinds of match are functions of their own, each without the other's work. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint8_t at_of(struct bytes pattern, size_t i, enum letters letters)
+{
+	return letters == LOWER ? text_lower(pattern.data[i]) : pattern.data[i];
+}
+
 /* Whether a byte is in the set whose first byte after the `[` is at `at`; moves `at` behind
  * the set. */
-static bool set_has(struct bytes pattern, size_t *at, uint8_t byte)
+INLINE bool set_has(struct bytes pattern, size_t *at, uint8_t byte, enum letters letters)
 {
 	const uint8_t *p = pattern.data;
 	size_t i = *at, len = pattern.len;
@@ -14,11 +27,13 @@ static bool set_has(struct bytes pattern, size_t *at, uint8_t byte)
 			i++;
 			found = found || p[i] == byte;
 		} else if (len - i >= 3 && p[i + 1] == '-') {
-			int8_t a = (int8_t)p[i], b = (int8_t)p[i + 2], c = (int8_t)byte;
-			found = found || (a <= b ? a <= c && c <= b : b <= c && c <= a);
+			bool forward = (int8_t)p[i] <= (int8_t)p[i + 2];
+			int8_t least = (int8_t)at_of(pattern, forward ? i : i + 2, letters);
+			int8_t most = (int8_t)at_of(pattern, forward ? i + 2 : i, letters);
+			found = found || (least <= (int8_t)byte && (int8_t)byte <= most);
 			i += 2;
 		} else {
-			found = found || p[i] == byte;
+			found = found || at_of(pattern, i, letters) == byte;
 		}
 		i++;
 	}
@@ -27,19 +42,19 @@ static bool set_has(struct bytes pattern, size_t *at, uint8_t byte)
 }
 
 /* Whether the element at `at`, which is no `*`, is for this byte; moves `at` behind it. */
-static bool element_has(struct bytes pattern, size_t *at, uint8_t byte)
+INLINE bool element_has(struct bytes pattern, size_t *at, uint8_t byte, enum letters letters)
 {
-	uint8_t c = pattern.data[(*at)++];
+	uint8_t c = at_of(pattern, (*at)++, letters);
 	if (c == '?')
 		return true;
 	if (c == '[')
-		return set_has(pattern, at, byte);
+		return set_has(pattern, at, byte, letters);
 	if (c == '\\' && *at < pattern.len)
-		c = pattern.data[(*at)++];
+		c = at_of(pattern, (*at)++, letters);
 	return c == byte;
 }
 
-bool glob_matches(struct bytes pattern, struct bytes text)
+INLINE bool matches(struct bytes pattern, struct bytes text, enum letters letters)
 {
 	size_t p = 0, t = 0;
 	size_t behind_star = 0, star_text = 0; /* where to go back to; behind_star 0: nowhere */
@@ -51,7 +66,7 @@ bool glob_matches(struct bytes pattern, struct bytes text)
 			star_text = t;
 			if (p == pattern.len)
 				return true;
-		} else if (p < pattern.len && element_has(pattern, &p, text.data[t])) {
+		} else if (p < pattern.len && element_has(pattern, &p, text.data[t], letters)) {
 			t++;
 		} else if (behind_star > 0) {
 			p = behind_star;
@@ -63,6 +78,16 @@ bool glob_matches(struct bytes pattern, struct bytes text)
 	while (p < pattern.len && pattern.data[p] == '*')
 		p++;
 	return p == pattern.len;
+}
+
+bool glob_matches(struct bytes pattern, struct bytes text)
+{
+	return matches(pattern, text, AS_THEY_ARE);
+}
+
+bool glob_matches_lower(struct bytes pattern, struct bytes text)
+{
+	return matches(pattern, text, LOWER);
 }
 
 static bool is_special(uint8_t c)

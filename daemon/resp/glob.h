@@ -21,6 +21,10 @@
 /* True if the pattern matches all of text. */
 bool glob_matches(struct bytes pattern, struct bytes text);
 
+/* The same for a pattern in any case and a text in small letters; as in Redis, a letter behind
+ * a \ in a set keeps its case, and ranges are turned around before their ends are made small. */
+bool glob_matches_lower(struct bytes pattern, struct bytes text);
+
 /* Returns the bytes that every text which the pattern matches begins with; those that are
  * written as themselves. */
 struct bytes glob_prefix(struct bytes pattern);

@@ -162,5 +162,27 @@ START_TEST(prefix)
 }
 END_TEST
 
+START_TEST(patterns_in_any_case)
+{
+	static const struct verdict cases[] = {
+	    {"APPEND*", "appendonly", true},         {"aPPendONLY", "appendonly", true},
+	    {"append-ONLY", "appendonly", false},    {"\\A*", "appendonly", true},
+	    {"[A]ppendonly", "appendonly", true},    {"[^A]ppendonly", "appendonly", false},
+	    {"[\\A]ppendonly", "appendonly", false}, {"[\\a]ppendonly", "appendonly", true},
+	    {"[A-B]ppendonly", "appendonly", true},  {"[B-A]ppendonly", "appendonly", true},
+	    {"[Z-a]ppendonly", "appendonly", false}, {"[a-Z]ppendonly", "appendonly", false},
+	    {"[A-z]ppendonly", "appendonly", true},  {"?PPENDONL?", "appendonly", true},
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
+		const struct verdict *v = &cases[i];
+		ck_assert_msg(glob_matches_lower(bytes_of_text(v->pattern),
+						 bytes_of_text(v->text)) == v->matches,
+			      "%s", v->pattern);
+		ck_assert(!glob_matches(bytes_of_text("A*"), bytes_of_text("a")));
+	}
+}
+END_TEST
+
 UNIT_MAIN("resp_glob", 20, bytes_mean_themselves, stars_and_question_marks, sets, sets_without_end,
-	  ranges_compare_signed_bytes, backslashes, many_stars_take_little_time, prefix)
+	  ranges_compare_signed_bytes, backslashes, many_stars_take_little_time, prefix,
+	  patterns_in_any_case)
