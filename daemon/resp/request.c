@@ -53,6 +53,16 @@ int resp_request_reserve_args(struct resp_request *request, size_t count)
 	return 0;
 }
 
+struct bytes *resp_request_take_args(struct resp_request *request)
+{
+	struct bytes *args = request->args;
+	DHT_ASSERT(args != request->args_fixed);
+	request->args = request->args_fixed;
+	request->args_cap = RESP_ARGS_FIXED;
+	request->argc = 0;
+	return args;
+}
+
 int resp_request_reserve_scratch(struct resp_request *request, size_t size)
 {
 	if (size <= request->scratch_cap)

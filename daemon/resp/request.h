@@ -61,6 +61,10 @@ void resp_request_fini(struct resp_request *request);
 /* Makes room for count arguments; the argc there are stay. */
 int resp_request_reserve_args(struct resp_request *request, size_t count) DHT_MUST_CHECK;
 
+/* Gives the list of the arguments to the caller, who frees it; there are more of them than
+ * RESP_ARGS_FIXED. The request is empty then. */
+struct bytes *resp_request_take_args(struct resp_request *request) DHT_MUST_CHECK;
+
 /* Makes room for size bytes of scratch; what it held is gone. */
 int resp_request_reserve_scratch(struct resp_request *request, size_t size) DHT_MUST_CHECK;
 

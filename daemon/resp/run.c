@@ -18,9 +18,6 @@ enum {
 	WORDS_MAX = 1024,     /* of a request that runs in one piece, whatever its words are */
 	PATTERN_MAX = 1024,   /* bytes; what a match takes is a product of both lengths */
 	KEYS_IN_A_TURN = 256, /* of a command on several keys */
-	/* A request that comes again is parsed again. So a turn does more than that for one with
-	 * more keys than this many turns would do. */
-	TURNS = 16,
 	/* Bytes of a value that is sent from where it lies. Shorter ones are cheaper to copy. */
 	ATTACH_MIN = 16 * 1024,
 };
@@ -289,8 +286,7 @@ bool resp_yields(struct resp_call *call)
 	if (call->replay != NULL)
 		return false;
 	size_t collected = call->out->len + call->worker->out.piece_bytes;
-	size_t share = 1 + call->argc / (KEYS_IN_A_TURN * (size_t)TURNS);
-	if (++call->keys_run < KEYS_IN_A_TURN * share && collected < WORKER_OUT_FLUSH * share)
+	if (++call->keys_run < KEYS_IN_A_TURN && collected < WORKER_OUT_FLUSH)
 		return false;
 	call->yields = true;
 	return true;

@@ -14,6 +14,7 @@ enum {
 	BATCH_REQUESTS = 32, /* looked up before the first of them runs */
 	BATCH_ARGS = 160,    /* of all of them */
 	SHORT_MAX = 4096,    /* bytes of a request that is not measured on its own */
+	PARK_MIN = 512,      /* words of a request that is not parsed again in each turn */
 };
 
 /* Of one turn: requests that take long each have the rest of the input wait for the others. */
@@ -32,6 +33,13 @@ struct batched {
 	size_t argc;
 	size_t size; /* bytes of input */
 	struct store_key key;
+};
+
+/* A request of many words that comes again. To parse it anew in each of its turns, of which one
+ * with many keys on the disk has as many, would take longer than all that is done in them. */
+struct resp_parked {
+	const uint8_t *data;    /* where the input stood that begins with it */
+	struct batched request; /* args: its own */
 };
 
 struct resp_scratch {
@@ -157,6 +165,34 @@ static void count_run(struct input *in, const struct resp_call *call, const stru
 		resp_stats_slow(in->scratch->stats, call, ns);
 }
 
+/* ---- Requests that come again -------------------------------------------------------- */
+
+static void forget_parked(struct resp_session *state)
+{
+	if (state->parked == NULL)
+		return;
+	free((void *)(uintptr_t)state->parked->request.args);
+	free(state->parked);
+	state->parked = NULL;
+}
+
+/* Keeps the words of a long request. They are in the connection's input, not in the worker's,
+ * nor were they unquoted. Without memory it is parsed again. */
+static void park(struct input *in, const struct batched *request)
+{
+	struct resp_request *parsed = &in->scratch->request;
+	if (in->state->parked != NULL || request->argc < PARK_MIN ||
+	    request->args != parsed->args || parsed->scratch != NULL ||
+	    in->data != buffer_head(&in->session->conn.in))
+		return;
+	struct resp_parked *parked = malloc(sizeof(*parked));
+	if (parked == NULL)
+		return;
+	*parked = (struct resp_parked){.data = in->data + in->used, .request = *request};
+	parked->request.args = resp_request_take_args(parsed);
+	in->state->parked = parked;
+}
+
 /* ---- Requests ------------------------------------------------------------------------ */
 
 static struct bytes rest_of(const struct input *in)
@@ -209,6 +245,7 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 	if (resp_client_flags(&in->state->client) & RESP_CLIENT_MUTED)
 		resp_client_mute(&call, reply_at);
 	if (comes_again) {
+		park(in, request);
 		s->paused = true;
 		return false;
 	}
@@ -289,6 +326,22 @@ static bool run_one(struct input *in)
 	return run(in, &one, NULL);
 }
 
+/* Goes on with a request that was parked. The bytes at the head of the input are the same, but
+ * may have moved: then it is parsed again. */
+static bool run_parked(struct input *in)
+{
+	bool goes_on = true;
+	struct batched request = in->state->parked->request;
+	if (in->state->parked->data == in->data) {
+		DHT_ASSERT(request.size <= in->len);
+		goes_on = run(in, &request, NULL);
+		if (in->used == 0)
+			return false;
+	}
+	forget_parked(in->state);
+	return goes_on;
+}
+
 static size_t resp_input(struct worker *w, struct session *s, const uint8_t *data, size_t len)
 {
 	struct input in = {
@@ -303,6 +356,8 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	in.began_ns = in.clock_ns = clock_monotonic_ns();
 	resp_stats_begin(in.scratch->stats);
 	open_out(&in);
+	if (in.state->parked != NULL)
+		goes_on = run_parked(&in);
 	while (goes_on && in.used < len) {
 		in.scratch->batch_len = 0;
 		if (in.state->parser.need == 0)
@@ -320,6 +375,7 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 static void resp_closed(struct session *s)
 {
 	struct resp_session *state = (struct resp_session *)(void *)s->state;
+	forget_parked(state);
 	resp_search_end(state);
 	resp_transaction_drop(state);
 	resp_client_closed(s);

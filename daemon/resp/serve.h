@@ -19,6 +19,7 @@
 
 struct resp_search;
 struct resp_transaction;
+struct resp_parked;
 
 /* How far a command on several keys has come when it has to wait, or lets others have a
  * turn. */
@@ -32,6 +33,7 @@ struct resp_progress {
 struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
 	struct resp_parser parser;
+	struct resp_parked *parked; /* a long request that comes again; NULL: none */
 	struct resp_client client;
 	_Atomic(enum resp_version) version;   /* 0 before HELLO: RESP2; the owner writes */
 	struct resp_transaction *transaction; /* NULL: none, and no key is watched */

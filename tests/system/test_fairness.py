@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness import RespError
+from harness import RespError, wait_until
 
 MIB = 1 << 20
 SETTINGS = ("store.fsync=never", "workers.count=1", "store.segment_size=20MiB")
@@ -141,3 +141,36 @@ def test_a_transaction_with_too_much_to_reply_ends_there(make_node):
         client.send("EXEC")
         assert client.is_closed()
         assert b"cmdstat_echo" not in other.call("INFO", "commandstats")
+
+
+def test_others_are_served_while_a_request_for_many_keys_runs(make_node):
+    node = make_node(*SETTINGS)
+    with node.client() as busy, node.client() as other:
+        request = busy.encode("EXISTS", *range(500_000))
+        busy.send_bytes(request[:-1])
+        assert other.call("PING") == "PONG"
+        with Reader(busy, 1) as reader:
+            busy.send_bytes(request[-1:])
+            pings = 0
+            while reader.left > 0:
+                assert other.call("PING") == "PONG"
+                pings += 1
+        assert pings > 50
+
+
+def cold_segments(node):
+    return node.status()["store"]["cold_segments"]
+
+
+def test_many_keys_that_are_on_the_disk(make_node):
+    """Each lets the request come again: within the deadline only if it is not parsed each time."""
+    node = make_node("store.fsync=never", "workers.count=1", "store.memory=64MiB",
+                     "store.segment_size=4MiB", "store.max_value_size=1MiB")
+    keys, step = [f"cold{i}" for i in range(40_000)], 200
+    with node.client() as client:
+        for first in range(0, len(keys), step):
+            client.send_bytes(b"".join(client.encode("SET", key, bytes(4000))
+                                       for key in keys[first:first + step]))
+            assert [client.receive() for _ in range(step)] == ["OK"] * step
+        wait_until(lambda: cold_segments(node) > 20, "most are on the disk")
+        assert client.call("EXISTS", *keys) == len(keys)
