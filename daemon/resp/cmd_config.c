@@ -190,8 +190,8 @@ void resp_run_config_resetstat(struct resp_call *call)
 {
 	struct resp_port *of = call->port;
 	struct resp_accepted accepted = of->node.accepted(of->node.ctx);
-	atomic_store_explicit(&of->accepted_before, accepted.accepted, memory_order_relaxed);
-	atomic_store_explicit(&of->refused_before, accepted.refused, memory_order_relaxed);
+	atomic_store_explicit(&of->accepted_before, accepted.accepted, memory_order_release);
+	atomic_store_explicit(&of->refused_before, accepted.refused, memory_order_release);
 	resp_stats_reset(&of->stats);
 	resp_write_ok(call->out);
 }

@@ -172,6 +172,10 @@ void resp_info_persistence(struct resp_info *info)
 void resp_info_stats(struct resp_info *info)
 {
 	const struct resp_port *port = info->call->port;
+	/* Before what is counted since, so that a reset between the two leaves no less than 0. */
+	uint64_t accepted_before =
+	    atomic_load_explicit(&port->accepted_before, memory_order_acquire);
+	uint64_t refused_before = atomic_load_explicit(&port->refused_before, memory_order_acquire);
 	struct resp_accepted accepted = info->node->accepted(info->node->ctx);
 	resp_text_add(info->text,
 		      "total_connections_received:%llu\r\n"
@@ -181,9 +185,8 @@ void resp_info_stats(struct resp_info *info)
 		      "expired_keys:%llu\r\n"
 		      "evicted_keys:0\r\n"
 		      "evicted_clients:0\r\n",
-		      ull(accepted.accepted - get(&port->accepted_before)), ull(info->total.calls),
-		      ull(get(&port->requests_per_s)),
-		      ull(accepted.refused - get(&port->refused_before)),
+		      ull(accepted.accepted - accepted_before), ull(info->total.calls),
+		      ull(get(&port->requests_per_s)), ull(accepted.refused - refused_before),
 		      ull(get(&info->call->worker->shared->background->expired)));
 	resp_text_add(info->text,
 		      "keyspace_hits:%llu\r\n"
