@@ -157,12 +157,23 @@ static void count_run(struct input *in, const struct resp_call *call, const stru
 		stop_clock(in); /* what came between was rejected */
 	in->counted_command = call->command;
 	in->counted++;
-	if (next != NULL && next->command == request->command && is_short(request) &&
-	    is_short(next))
+	if (in->state->spent_ns == 0 && next != NULL && next->command == request->command &&
+	    is_short(request) && is_short(next))
 		return;
+	in->clock_ns -= in->state->spent_ns;
+	in->state->spent_ns = 0;
 	uint64_t ns = stop_clock(in);
 	if (resp_stats_is_slow(in->scratch->stats, ns))
 		resp_stats_slow(in->scratch->stats, call, ns);
+}
+
+/* Notes the time of a request that comes again, unless it is that of its neighbours, too. */
+static void count_turn(struct input *in)
+{
+	bool is_its_own = in->counted == 0;
+	uint64_t ns = stop_clock(in);
+	if (is_its_own)
+		in->state->spent_ns += ns;
 }
 
 /* ---- Requests that come again -------------------------------------------------------- */
@@ -245,6 +256,7 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 	if (resp_client_flags(&in->state->client) & RESP_CLIENT_MUTED)
 		resp_client_mute(&call, reply_at);
 	if (comes_again) {
+		count_turn(in);
 		park(in, request);
 		s->paused = true;
 		return false;

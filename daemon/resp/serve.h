@@ -32,6 +32,7 @@ struct resp_progress {
  * allocated on first use. */
 struct resp_session {
 	struct resp_progress progress; /* zeros between two requests */
+	uint64_t spent_ns;             /* on the next request, in its earlier turns */
 	struct resp_parser parser;
 	struct resp_parked *parked; /* a long request that comes again; NULL: none */
 	struct resp_client client;
