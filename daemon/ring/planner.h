@@ -16,7 +16,7 @@
  *  3. Every member holds its share (ring/share.h), rounded up or down.
  *  4. Of what 1 to 3 leave open, that which moves least: a move is a member of a block's new
  *     list that is not in its old one. Found by a local search, which the test measures by
- *     the exact minimum: one change in a few hundred takes one move more.
+ *     the exact minimum: of 18,000 random changes 6 took one move more.
  *  5. Neighbouring blocks have the same list where it can be: without old lists there are, at
  *     most, as many different runs as members, or 64 in a cluster of less, before the first
  *     places are shared out.
