@@ -278,6 +278,9 @@ START_TEST(accept_again_below_low_reserves_nothing)
 	ck_assert(answer.is_ok);
 	assert_ballot(answer.ballot, now(10));
 	assert_unchanged();
+	block.low = now(11);
+	assert_ballot(accept_at(now(10)).ballot, now(11));
+	assert_ballot(key.promised, now(11));
 }
 END_TEST
 

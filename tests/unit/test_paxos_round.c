@@ -770,6 +770,32 @@ START_TEST(a_nack_before_or_after_the_decision_leaves_the_key_cold)
 }
 END_TEST
 
+START_TEST(a_round_forgets_the_answers_of_those_before)
+{
+	given_accept(&stable);
+	ck_assert_int_eq(on_ok(0, 21), ROUND_WAITS);
+	ck_assert_int_eq(round_on_nack(&r, 1, tag), ROUND_WAITS);
+	ck_assert_int_eq(round_on_timeout(&r), ROUND_RETRY);
+	prepare(now(30));
+	ck_assert_int_eq(round_on_nack(&r, 2, tag), ROUND_WAITS);
+	ck_assert_int_eq(on_promise(0, absent, BALLOT_ABSENT), ROUND_WAITS);
+	ck_assert_int_eq(on_promise(1, absent, BALLOT_ABSENT), ROUND_CHANGE);
+	propose(true);
+	ck_assert_int_eq(round_on_nack(&r, 0, tag - 1), ROUND_WAITS);
+	ck_assert_int_eq(on_ok(1, 31), ROUND_WAITS);
+	ck_assert_int_eq(on_ok(2, 31), ROUND_DECIDED);
+	ck_assert(is_hot(30, 31));
+
+	/* What was reserved by an earlier ACCEPT is none of this one's. */
+	given_accept(&stable);
+	ck_assert_int_eq(on_ok(0, 21), ROUND_WAITS);
+	propose(false);
+	ck_assert_int_eq(on_ok(0, 30), ROUND_WAITS);
+	ck_assert_int_eq(on_ok(1, 21), ROUND_DECIDED);
+	ck_assert(!is_hot(20, 21));
+}
+END_TEST
+
 /* ---- The end, and a new version ----------------------------------------------------- */
 
 START_TEST(rounds_run_out_with_nothing_done)
@@ -844,6 +870,19 @@ START_TEST(a_read_stays_a_read_in_a_new_version)
 	ck_assert_int_eq(on_value(1, value_at(now(10))), ROUND_WAITS);
 	ck_assert_int_eq(round_on_value(&r, 1, TAG + 1, &absent), ROUND_WAITS);
 	ck_assert_int_eq(round_on_value(&r, 2, TAG + 1, &absent), ROUND_READ_DONE);
+}
+END_TEST
+
+START_TEST(a_read_forgets_the_answers_of_an_older_version)
+{
+	given_read(&stable);
+	ck_assert_int_eq(on_value(2, value_at(old(10))), ROUND_WAITS);
+	ck_assert_int_eq(round_move(&r, &stable, NOW + 1, START), ROUND_READING);
+	ck_assert(round_read(&r, TAG + 1));
+	struct paxos_record record = value_at(old(10));
+	ck_assert_int_eq(round_on_value(&r, 0, TAG + 1, &record), ROUND_WAITS);
+	ck_assert_int_eq(round_on_value(&r, 1, TAG + 1, &record), ROUND_WAITS);
+	ck_assert_int_eq(round_on_value(&r, 2, TAG + 1, &record), ROUND_READ_DONE);
 }
 END_TEST
 
@@ -928,6 +967,7 @@ UNIT_MAIN("paxos_round", 10, read_of_equal_votes_of_a_quorum_is_decided,
 	  a_nack_before_or_after_the_decision_leaves_the_key_cold, rounds_run_out_with_nothing_done,
 	  rounds_run_out_with_an_unknown_outcome, nothing_takes_too_long_that_has_not_begun,
 	  the_last_round_may_still_decide, a_read_stays_a_read_in_a_new_version,
-	  a_read_judges_votes_by_the_new_start,
+	  a_read_forgets_the_answers_of_an_older_version,
+	  a_round_forgets_the_answers_of_those_before, a_read_judges_votes_by_the_new_start,
 	  anything_else_prepares_in_a_new_version_and_keeps_its_attempts,
 	  a_hot_write_prepares_in_a_new_version)
