@@ -42,7 +42,10 @@
 	X(COPY_HOT, "a copy leaves hot and the successor flag as they were")                       \
 	X(FINISH_ONE, "a joint phase ends when one member is in sync")                             \
 	X(REJOIN_KEEPS, "a member that joins again keeps its old data")                            \
-	X(NO_VERSION, "ballots carry no version")
+	X(NO_VERSION, "ballots carry no version")                                                  \
+	X(READ_DIRTY, "READ is answered before what it tells is durable")                          \
+	X(COUNTER_LOWER, "the counter starts again below the ceiling")                             \
+	X(DISK_SAME_IDENTITY, "a node that lost its disk keeps its identity")
 
 enum paxos_variant {
 	PAXOS_AS_WRITTEN,
