@@ -216,6 +216,7 @@ static void reset(struct cluster *c, uint64_t seed, FILE *trace)
 	memset(c->clients, 0, sizeof(c->clients));
 	memset(c->seen_value, 0, sizeof(c->seen_value));
 	memset(&c->count, 0, sizeof(c->count));
+	memset(c->sent, 0, sizeof(c->sent));
 	random_init(&c->random, seed);
 	events_init(&c->events);
 	network_init(&c->network);

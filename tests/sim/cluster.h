@@ -46,9 +46,11 @@ struct cluster {
 	uint64_t arguments;            /* given out */
 	uint64_t seen_value[SIM_KEYS]; /* that some client has read lately */
 	struct {
-		uint64_t events, messages, operations, unknown, decided, hot, read, erased, crashes,
-		    changes, too_large;
+		uint64_t events, operations, unknown, decided, hot, read, erased, crashes, changes,
+		    too_large;
 	} count;
+
+	uint64_t sent[MESSAGE_TYPE_COUNT];
 
 	struct values values;
 	struct history history;

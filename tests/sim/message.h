@@ -31,6 +31,7 @@ enum message_type {
 #define X(name) MESSAGE_##name,
 	MESSAGE_TYPES(X)
 #undef X
+	    MESSAGE_TYPE_COUNT
 };
 
 struct message {

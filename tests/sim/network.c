@@ -70,7 +70,7 @@ void network_send(struct cluster *c, uint16_t index)
 	struct network *w = &c->network;
 	const struct message *m = &w->messages[index];
 	const struct link *link = &w->links[m->from][m->to];
-	c->count.messages++;
+	c->sent[m->type]++;
 	if (c->is_scripted) {
 		w->held[w->held_count++] = index;
 		return;

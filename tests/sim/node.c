@@ -357,6 +357,7 @@ void node_handle(struct node *n, const struct message *m)
 		upkeep_handle(n, m);
 		break;
 	case MESSAGE_STALE:
+	case MESSAGE_TYPE_COUNT:
 		DHT_UNREACHABLE();
 	}
 }

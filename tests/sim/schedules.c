@@ -573,20 +573,49 @@ static void play_dirty(struct cluster *c)
 	deliver_all(c);
 }
 
+/* Asks, and counts: rounds of each kind to three replicas, and records that each appends. */
+static void cost(struct cluster *c, enum operation_kind kind, unsigned node, uint64_t reads,
+		 uint64_t prepares, uint64_t accepts)
+{
+	uint64_t appended[3];
+	memset(c->sent, 0, sizeof(c->sent));
+	for (unsigned i = 0; i < 3; i++)
+		appended[i] = c->nodes[i].disk.appended;
+	ask_node(c, 0, kind, node);
+	deliver_all(c);
+	if (c->sent[MESSAGE_READ] != 3 * reads || c->sent[MESSAGE_PREPARE] != 3 * prepares ||
+	    c->sent[MESSAGE_ACCEPT] != 3 * accepts)
+		cluster_fail(c, 0, "an operation takes another number of round trips");
+	for (unsigned i = 0; i < 3; i++) {
+		if (c->nodes[i].disk.appended - appended[i] != accepts)
+			cluster_fail(c, 0, "an operation appends another number of records");
+	}
+}
+
+/* What the protocol promises where nothing goes wrong. */
+static void play_round_trips(struct cluster *c)
+{
+	c->options.read_first = 1000;
+	cost(c, OPERATION_GET, 0, 1, 0, 0);
+	cost(c, OPERATION_APPEND, 0, 0, 1, 1);
+	cost(c, OPERATION_APPEND, 0, 0, 0, 1); /* the coordinator that wrote it last */
+	cost(c, OPERATION_GET, 1, 1, 0, 0);
+	cost(c, OPERATION_APPEND, 0, 0, 0, 1);
+	cost(c, OPERATION_PUT, 1, 0, 1, 1);
+	cost(c, OPERATION_SET_IF_ABSENT, 2, 1, 0, 0);
+	cost(c, OPERATION_DELETE, 2, 1, 1, 1);
+	cost(c, OPERATION_DELETE, 0, 1, 0, 0);
+	cost(c, OPERATION_PUT, 2, 0, 0, 1);
+}
+
 const struct schedule schedules[] = {
-    {"copy_low", 0x07, play_copy_low},
-    {"copy_hot", 0x07, play_copy_hot},
-    {"old_votes", 0x1f, play_old_votes},
-    {"no_version", 0x07, play_no_version},
-    {"omitted_late", 0x1f, play_omitted_late},
-    {"sync_floor", 0x07, play_sync_floor},
-    {"copy_new_low", 0x07, play_copy_new_low},
-    {"all_joint", 0x07, play_all_joint},
-    {"all_copies", 0x07, play_all_copies},
-    {"erase_copies", 0x07, play_erase_copies},
-    {"duplicate", 0x07, play_duplicate},
-    {"dirty", 0x07, play_dirty},
-    {NULL, 0, NULL},
+    {"copy_low", 0x07, play_copy_low},         {"copy_hot", 0x07, play_copy_hot},
+    {"old_votes", 0x1f, play_old_votes},       {"no_version", 0x07, play_no_version},
+    {"omitted_late", 0x1f, play_omitted_late}, {"sync_floor", 0x07, play_sync_floor},
+    {"copy_new_low", 0x07, play_copy_new_low}, {"all_joint", 0x07, play_all_joint},
+    {"all_copies", 0x07, play_all_copies},     {"erase_copies", 0x07, play_erase_copies},
+    {"duplicate", 0x07, play_duplicate},       {"dirty", 0x07, play_dirty},
+    {"round_trips", 0x07, play_round_trips},   {NULL, 0, NULL},
 };
 
 const char *schedules_run(const struct schedule *s, struct cluster *c, FILE *trace)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sim/schedules - scripted schedules for broken variants that random runs miss.
+ * sim/schedules - scripted schedules for broken variants that random runs miss, and for what
+ * operations cost.
  *
  * Why     Some of what the protocol guards against takes a dozen messages in one order. A
  *         script says which of the messages sent is delivered next, to the shipped objects;
