@@ -20,6 +20,7 @@ KEYS = [b"k%d" % i for i in range(8)] + [b"n0", b"n1", b"f0", b"f1"] + [
 KEY_SET = frozenset(KEYS)
 HOT_KEYS = 12
 LONG_KEY = b"z" * 65535
+PATTERN_MAX = 1024  # longer ones are refused: a row of DIFFERENCES, never drawn
 
 NUMBERS_GOOD = [b"%d" % n for n in (
     0, 1, 2, -1, -2, 7, 10, 99, 100, 255, 9999, 10000, -12345, 2**31 - 1, 2**31, -2**31, 2**32,
@@ -171,7 +172,7 @@ class Words:
         """A glob pattern: one that is near a key, or anything made of what is special."""
         kind = self.chance()
         if kind < 0.3:
-            return self.pick(KEYS[:64])
+            return self.pick(KEYS[:64])[:PATTERN_MAX]
         if kind < 0.65:
             pattern = list(self.pick(KEYS)[:20])
             for _ in range(1 + int(self.chance() * 2)):
