@@ -2,7 +2,6 @@
  *
  * COMMAND: the table of commands, told to clients.
  */
-
 #include "base/error.h"
 #include "resp/describe.h"
 #include "resp/glob.h"
