@@ -39,8 +39,10 @@ static inline bool text_is_alike(struct bytes a, struct bytes b)
 	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++) {
-		/* Mostly it is the same case, too. */
-		if (a.data[i] != b.data[i] && text_lower(a.data[i]) != text_lower(b.data[i]))
+		/* The two cases of a letter differ in one bit. */
+		uint8_t x = a.data[i], differs = x ^ b.data[i];
+		if (differs != 0 &&
+		    (differs != ('a' ^ 'A') || (uint8_t)((x | ('a' ^ 'A')) - 'a') >= 26))
 			return false;
 	}
 	return true;
