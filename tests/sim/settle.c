@@ -57,7 +57,9 @@ static void gossip(struct cluster *c)
 /* Every operation has a deadline, so all are over a little behind the last. */
 static void end_operations(struct cluster *c)
 {
-	uint64_t bound_us = c->options.deadline_us + 4 * (uint64_t)cluster_round_us(c) +
+	/* Some have begun before the healing, with its deadline, some behind it. */
+	uint64_t bound_us = c->options.deadline_us + (uint64_t)cluster_deadline_us(c) +
+			    4 * (uint64_t)cluster_round_us(c) +
 			    4 * (uint64_t)c->options.back_off_us;
 	/* Those queued begin when the one before has ended; the deadline is of all. */
 	cluster_run_until(c, c->now_us + 2 * bound_us);
