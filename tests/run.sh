@@ -9,6 +9,7 @@
 #   structure  which folder includes what; the purity of the core
 #   unit       unit tests and fuzzing corpora with ASan and UBSan
 #   tsan       unit tests, and system tests marked `threads`, with TSan
+#   sim        the simulated cluster, 500 fixed and 500 fresh seeds with ASan and UBSan
 #   fuzz       every fuzz target for DHT_FUZZ_SECONDS (20)
 #   system     real daemons with ASan and UBSan; the load generator
 #   valgrind   system tests marked `valgrind`, with the release build
@@ -21,7 +22,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
-parts=(deps structure unit tsan fuzz system valgrind lint)
+parts=(deps structure unit tsan sim fuzz system valgrind lint)
 python=/usr/bin/python3
 jobs=$(nproc)
 step_timeout_s=3600
@@ -165,6 +166,14 @@ part_tsan() {
 	run_ctest build-tsan --label-regex '^threads$'
 	run_pytest build-tsan system tests/system -m 'threads and not valgrind'
 	aslr=()
+}
+
+part_sim() {
+	build build-dev dev || return 0
+	local run=(env DHT_BUILD_DIR=build-dev tests/sim/run)
+	cases_of build-dev/logs/sim_schedules.log "${run[@]}" --schedules
+	cases_of build-dev/logs/sim_fixed.log "${run[@]}" --seeds 500
+	cases_of build-dev/logs/sim_fresh.log "${run[@]}" --seeds 500 --first "$(date +%s)000"
 }
 
 part_fuzz() {
