@@ -176,18 +176,39 @@ part_sim() {
 	cases_of build-dev/logs/sim_fresh.log "${run[@]}" --seeds 500 --first "$(date +%s)000"
 }
 
+# fuzz NAME: runs a target, and leaves its exit code in a file.
+fuzz() {
+	local name=$1 work=build-fuzz/fuzz/$1 status=0 options
+	# New inputs go to the first corpus; the checked-in one is only read.
+	mkdir -p "$work/corpus"
+	options=("-max_total_time=$fuzz_seconds" -timeout=10 -rss_limit_mb=2048
+		-print_final_stats=1 "-artifact_prefix=$work/")
+	[ ! -e "tests/fuzz/$name.dict" ] || options+=("-dict=tests/fuzz/$name.dict")
+	logged "build-fuzz/logs/fuzz_$name.log" "build-fuzz/tests/fuzz_$name" "${options[@]}" \
+		"$work/corpus" "tests/fuzz/corpus/$name" || status=$?
+	echo $status >"$work/status"
+}
+
 part_fuzz() {
 	build build-fuzz fuzz || return 0
-	local source name options work
+	local source name names=()
 	for source in tests/fuzz/fuzz_*.c; do
-		name=${source##*/fuzz_} name=${name%.c} work=build-fuzz/fuzz/$name
-		# New inputs go to the first corpus; the checked-in one is only read.
-		mkdir -p "$work/corpus"
-		options=("-max_total_time=$fuzz_seconds" -timeout=10 -rss_limit_mb=2048
-			-print_final_stats=1 "-artifact_prefix=$work/")
-		[ ! -e "tests/fuzz/$name.dict" ] || options+=("-dict=tests/fuzz/$name.dict")
-		case_of "build-fuzz/logs/fuzz_$name.log" "build-fuzz/tests/fuzz_$name" "${options[@]}" \
-			"$work/corpus" "tests/fuzz/corpus/$name"
+		name=${source##*/fuzz_}
+		names+=("${name%.c}")
+	done
+	# A target takes one processor.
+	for name in "${names[@]}"; do
+		rm -f "build-fuzz/fuzz/$name/status"
+		[ "$(jobs -rp | wc -l)" -lt "$jobs" ] || wait -n || true
+		fuzz "$name" &
+	done
+	wait
+	for name in "${names[@]}"; do
+		if [ "$(cat "build-fuzz/fuzz/$name/status")" = 0 ]; then
+			count 1 0
+		else
+			count 0 1
+		fi
 	done
 }
 
