@@ -5,7 +5,10 @@
 
 #include "base/error.h"
 
-enum { LIST_MAX = 64 }; /* entries of one write */
+enum {
+	LIST_MAX = 64,       /* entries of one write */
+	OUT_KEEP_MAX = 1024, /* bytes that an empty output keeps: replies are often held back */
+};
 
 void conn_init(struct conn *c, int fd, uint32_t watch_kind, const struct transport *transport)
 {
@@ -58,9 +61,7 @@ int conn_flush(struct conn *c)
 	int rc = offer(c, &c->out);
 	if (rc != 0)
 		return rc;
-	if (output_len(&c->out) == 0)
-		output_reset(&c->out);
-	else
+	if (output_len(&c->out) > 0 || c->out.bytes.cap > OUT_KEEP_MAX)
 		buffer_trim(&c->out.bytes);
 	return 0;
 }
@@ -73,4 +74,12 @@ int conn_write(struct conn *c, struct output *more, size_t max)
 			return rc;
 	}
 	return output_len(more) == 0 ? 0 : output_move(&c->out, more, max);
+}
+
+void conn_rest(struct conn *c)
+{
+	if (c->in.len == 0)
+		buffer_reset(&c->in);
+	if (output_len(&c->out) == 0)
+		output_reset(&c->out);
 }

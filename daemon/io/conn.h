@@ -43,4 +43,7 @@ int conn_write(struct conn *c, struct output *more, size_t max) DHT_MUST_CHECK;
 /* Offers what is in `out` to the socket. Returns 0 also when part of it stays. */
 int conn_flush(struct conn *c) DHT_MUST_CHECK;
 
+/* Gives back the memory of buffers that are empty: for a connection that is silent. */
+void conn_rest(struct conn *c);
+
 #endif

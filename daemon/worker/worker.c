@@ -73,6 +73,7 @@ static int session_heat(struct worker *w, struct session *s)
 static void session_park(struct worker *w, struct session *s)
 {
 	DHT_ASSERT(turn_is_parkable(s));
+	conn_rest(&s->conn);
 	if (s->hot) {
 		list_remove(&s->hot_link);
 		poller_remove(&w->poller, &s->conn.watch);
