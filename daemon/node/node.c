@@ -7,17 +7,33 @@
 #include "base/hash.h"
 #include "ring/slot.h"
 
-int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed,
-	      uint64_t ceiling)
+enum { TAG_START_SHIFT = 40 }; /* a trillion tags a start, 16 million starts */
+
+/* A cluster of one. */
+static const struct ring_block founded = {.phase = RING_STABLE, .old = {.count = 1}};
+
+int node_init(struct node *node, struct store *store, uint16_t member, uint64_t hash_seed,
+	      uint64_t ceiling, uint32_t starts)
 {
-	*node = (struct node){.store = store, .hash_seed = hash_seed};
+	struct ring_block alone = founded;
+	alone.old.members[0] = member;
+	*node = (struct node){.store = store, .hash_seed = hash_seed, .number = member};
+	atomic_init(&node->tags, (uint64_t)starts << TAG_START_SHIFT);
 	counter_init(&node->counter, ceiling, member);
 	node->blocks = calloc(store_blocks(store), sizeof(*node->blocks));
-	return node->blocks != NULL ? 0 : DHT_ENOMEM;
+	if (node->blocks == NULL)
+		return DHT_ENOMEM;
+	for (uint32_t i = 0; i < store_blocks(store); i++)
+		node_block_set(&node->blocks[i], &alone, member);
+	return 0;
 }
 
 void node_fini(struct node *node)
 {
+	if (node->blocks == NULL)
+		return;
+	for (uint32_t i = 0; i < store_blocks(node->store); i++)
+		promises_clear(&node->blocks[i].promises);
 	free(node->blocks);
 	node->blocks = NULL;
 }
@@ -36,232 +52,32 @@ struct store_key node_key(const struct node *node, struct bytes key)
 	return node_locate(key, node->hash_seed, store_blocks(node->store));
 }
 
-/* What a round starts from when no record is there (the register protocol, section
- * 3, PREPARE round): a tombstone whose history may have been erased up to floor. */
-static struct record absent_base(const struct node_block *block)
+uint64_t node_tag(struct node *node)
 {
-	return (struct record){
-	    .kind = RECORD_TOMBSTONE,
-	    .ver = block->floor,
-	    .pver = block->floor,
-	};
+	return atomic_fetch_add_explicit(&node->tags, 1, memory_order_relaxed) + 1;
 }
 
-/* A tombstone that all replicas hold as a vote is erased (section 4). There is one
- * replica, and it holds it: hit describes it. Where there is no room for the erasure the
- * tombstone stays until the key is met again. */
-static void erase_tombstone(struct node *node, unsigned appender, const struct store_key *key,
-			    struct store_hit *hit, uint64_t *end)
+int node_see(struct node *node, struct node_step *step, struct ballot b)
 {
-	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_TOMBSTONE);
-	struct node_block *block = &node->blocks[key->block];
-	struct ballot floor = ballot_max(block->floor, ballot_top(hit->record.acc));
-	if (store_erase(node->store, appender, key, hit, floor, end) == 0)
-		block->floor = floor;
-}
-
-/* Writes a change of the key's latest record, which has base_ver, at a new ballot; a
- * tombstone is erased at once. The key's bytes may be those of that record. */
-static int write_change(struct node *node, unsigned appender, struct store_key key,
-			struct store_hit *hit, struct ballot base_ver, const struct change *change,
-			struct ballot *drawn, uint64_t *end)
-{
-	int rc = counter_draw(&node->counter, node->blocks[key.block].version, drawn);
-	if (rc != 0)
-		return rc;
-	struct record record = {
-	    .kind = change->kind,
-	    .acc = *drawn,
-	    .ver = *drawn,
-	    .pver = base_ver,
-	    .expires_ms = change->expires_ms,
-	    .key = key.key,
-	    .value = change->value,
-	};
-	rc = store_put(node->store, appender, &key, hit, &record, end);
-	if (rc != 0)
-		return rc;
-	key.key = hit->record.key; /* the record before may be gone */
-	if (change->kind == RECORD_TOMBSTONE)
-		erase_tombstone(node, appender, &key, hit, end);
-	return 0;
-}
-
-/* Looks up what is to be changed. False: result says why that cannot be told. */
-static bool find_base(struct node *node, const struct store_key *key,
-		      const struct store_fetched *fetched, struct store_hit *hit,
-		      struct record *base, struct op_result *result)
-{
-	enum store_found found = store_find(node->store, key, fetched, hit);
-	if (found == STORE_COLD || found == STORE_DAMAGED) {
-		result->status = found == STORE_COLD ? DHT_EAGAIN : DHT_EDAMAGED;
-		result->cold = found == STORE_COLD ? hit->location : 0;
-		return false;
-	}
-	*base = found == STORE_FOUND ? hit->record : absent_base(&node->blocks[key->block]);
-	return true;
-}
-
-/* Lets result have its value where it is, before a change makes the record dead that it
- * lies in. */
-static void hold_old_value(struct node *node, const struct store_hit *hit, bool changes,
-			   struct op_result *result)
-{
-	if (hit->is_fetched)
-		return;
-	result->location = hit->location;
-	result->is_pinned = changes;
-	if (changes)
-		store_pin(node->store, hit->location);
-}
-
-static void release_value(struct node *node, struct op_result *result)
-{
-	if (result->is_pinned)
-		store_unpin(node->store, result->location);
-	result->is_pinned = false;
-	result->location = 0;
-	result->value = bytes_of(NULL, 0);
-}
-
-/* Writes a change, or what else is to be written; where nothing is, says what the result
- * rests on. */
-static void finish(struct node *node, unsigned appender, const struct store_key *key,
-		   struct store_hit *hit, const struct record *base, const struct change *change,
-		   struct op_result *result)
-{
-	struct ballot drawn;
-	if (!change->changes || change->is_expiry)
-		result->end = store_rests_on(node->store, key->block, hit);
-	if (!change->changes) {
-		if (hit->location != 0 && base->kind == RECORD_TOMBSTONE)
-			erase_tombstone(node, appender, key, hit, &result->end);
-		return;
-	}
-	int rc = write_change(node, appender, *key, hit, base->ver, change, &drawn, &result->end);
-	/* An expired key is absent, whether there is room to write that down or not; then that
-	 * rests on the record that has expired. */
-	if (change->is_expiry && rc != DHT_EAGAIN)
-		return;
-	if (rc == 0) {
-		change_written(change, drawn, result);
-	} else {
-		release_value(node, result);
-		result->status = rc;
-	}
-}
-
-void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result)
-{
-	struct store_hit hit;
-	struct record base;
-	struct change change;
-	struct arena arena;
-	if (!find_base(node, &op->key, op->fetched, &hit, &base, result))
-		return;
-	arena_init(&arena);
-	change_apply(op, &base, &arena, &change, result);
-	if (change_shows_old_value(op, result))
-		hold_old_value(node, &hit, change.changes, result);
-	finish(node, appender, &op->key, &hit, &base, &change, result);
-	if (op->kind == OP_INCR_FLOAT && result->status == 0) {
-		result->value = hit.record.value;
-		result->location = hit.location;
-	}
-	arena_fini(&arena);
-}
-
-void node_run_series(struct node *node, unsigned appender, struct series *series,
-		     struct op_result *whole)
-{
-	struct store_hit hit;
-	struct record base;
-	struct change change;
-	if (!find_base(node, &series->key, series->fetched, &hit, &base, whole))
-		return;
-	series_apply(series, &base, &change, whole);
-	if (whole->existed)
-		hold_old_value(node, &hit, change.changes, whole);
-	finish(node, appender, &series->key, &hit, &base, &change, whole);
-	if (whole->status == 0)
-		series_written(series, whole);
-}
-
-int node_expire(struct node *node, unsigned appender, const struct store_key *key,
-		struct store_hit *hit, uint64_t *end)
-{
-	struct ballot drawn;
-	struct change change;
-	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_VALUE);
-	change_expire(&change);
-	return write_change(node, appender, *key, hit, hit->record.ver, &change, &drawn, end);
-}
-
-/* ---- The background scan for expired keys ---------------------------------------- */
-
-struct expired_keys {
-	uint64_t now_ms;
-	unsigned count;
-	bool has_more; /* than fit: entries of one hash are visited together */
-	bool is_damaged;
-	struct bytes keys[NODE_EXPIRE_MAX];
-};
-
-static void collect_expired(void *ctx, uint32_t block, enum store_found found,
-			    const struct store_hit *hit)
-{
-	struct expired_keys *expired = ctx;
-	(void)block;
-	if (found == STORE_DAMAGED)
-		expired->is_damaged = true;
-	/* A cold record goes when it is met, or when its segment is compacted. */
-	if (found != STORE_FOUND || !change_is_expired(&hit->record, expired->now_ms))
-		return;
-	if (expired->count < NODE_EXPIRE_MAX)
-		expired->keys[expired->count++] = hit->record.key;
-	else
-		expired->has_more = true;
-}
-
-/* The record was found just now. It may have become cold since, and one of another key with
- * the same hash, which the look-up meets first, may be cold anyway: then it stays until it
- * is met. */
-static int expire_key(struct node *node, unsigned appender, struct bytes bytes,
-		      struct node_expiry *expiry)
-{
-	struct store_key key = node_key(node, bytes);
-	struct store_hit hit;
-	enum store_found found = store_find(node->store, &key, NULL, &hit);
-	if (found == STORE_COLD)
-		return 0;
-	if (found == STORE_DAMAGED)
-		return DHT_EDAMAGED;
-	int rc = node_expire(node, appender, &key, &hit, &expiry->end);
-	expiry->expired += rc == 0;
+	int rc = counter_raise(&node->counter, b);
+	if (rc == DHT_EAGAIN)
+		step->waits_for = NODE_WAITS_FOR_COMMIT;
 	return rc;
 }
 
-int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
-		      unsigned max, struct node_expiry *expiry)
+void node_set_down(struct node *node, uint16_t member, bool is_down)
 {
-	struct expired_keys expired = {.now_ms = now_ms};
-	uint64_t before = expiry->expired;
-	DHT_ASSERT(max > 0 && max <= NODE_EXPIRE_MAX);
-	uint32_t next = STORE_HASH_END;
-	if (store_expiring(node->store, block) > 0)
-		next = store_scan(node->store, block, expiry->hash, max, NULL, collect_expired,
-				  &expired);
-	if (expired.is_damaged)
-		return DHT_EDAMAGED;
-	/* The scan must not see its block change, so what it found is removed afterwards. Each
-	 * key's bytes lie in its own record, which is there until then. */
-	for (unsigned i = 0; i < expired.count; i++) {
-		int rc = expire_key(node, appender, expired.keys[i], expiry);
-		if (rc != 0)
-			return rc;
-	}
-	/* What is left of these is met again in the next round. */
-	if (!expired.has_more || expiry->expired == before)
-		expiry->hash = next;
-	return 0;
+	DHT_ASSERT(member < RING_MEMBERS_MAX);
+	uint64_t bit = 1ull << member % 64;
+	if (is_down)
+		atomic_fetch_or_explicit(&node->down[member / 64], bit, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&node->down[member / 64], ~bit, memory_order_relaxed);
+}
+
+bool node_is_down(const struct node *node, uint16_t member)
+{
+	DHT_ASSERT(member < RING_MEMBERS_MAX);
+	uint64_t word = atomic_load_explicit(&node->down[member / 64], memory_order_relaxed);
+	return (word >> member % 64 & 1) != 0;
 }

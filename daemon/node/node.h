@@ -1,37 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * node/node - runs operations against this node's replica of a block.
+ * node/node - a member of the cluster: its replicas of blocks, and the operations that it
+ * coordinates.
  *
- * Why     Where a block has one replica, an operation sends no messages (the
- *         register protocol, section 3, economy): the whole round is this one step.
+ * Why     The register protocol as one object that is told events (an operation, a message, an
+ *         alarm, a map) and tells effects (node/effects.h). Sockets, clocks and threads are
+ *         its caller's, so that the simulator runs exactly this.
  * Owns    The per-block state of the protocol; the store is the caller's.
- * Thread  node_run is called under the lock of the block's group. Pure: no lock,
- *         clock, socket or thread in here.
+ * Thread  Every call that names a block, a key, a task or a message is made under the lock of
+ *         the block's group. Pure: no lock, clock, socket or thread in here.
+ * Errors  DHT_EAGAIN: nothing was done; the step says what to wait for before the same call is
+ *         repeated. A message may be dropped instead. DHT_EDAMAGED: the disk lied, the node
+ *         must stop.
+ *
+ * The parts: block.h (a block's state), entry.h (a key's state), replica.h (answers), active.h and
+ * coordinator.h (asks), forward.h (lets others ask), adopt.h (maps), sync.h, repair.h, collect.h
+ * (what nobody asked for); local.h (a block with one replica, which needs no message).
  */
 #ifndef DHT_NODE_NODE_H
 #define DHT_NODE_NODE_H
 
-#include "node/series.h"
+#include "node/block.h"
+#include "node/effects.h"
+#include "node/task.h"
 #include "paxos/counter.h"
 
-struct node_block {
-	uint32_t version;    /* of the block, part of the map; 0 until it is joined */
-	struct ballot floor; /* bound over what erased keys held or promised */
+/* What a round and an operation may take; set by the caller as it learns what peers need. */
+struct node_times {
+	uint64_t round_us;    /* a round without an answer that decides it; grows with each try */
+	uint64_t back_off_us; /* on average, before the next round after a refusal */
 };
 
 struct node {
 	struct store *store;
 	struct counter counter;
-	uint64_t hash_seed;        /* unknown to clients: none can choose keys that collide */
+	uint64_t
+	    hash_seed; /* of the cluster, unknown to clients: none can choose keys that collide */
 	struct node_block *blocks; /* store_blocks() of them */
+	uint16_t number;           /* own, in the map */
+	_Atomic uint64_t epoch;    /* of the map that was adopted */
+	_Atomic uint64_t map_end;  /* of its record; NODE_RESTS_ON_MAP while it is being adopted */
+	_Atomic uint64_t tags;     /* of the latest tag, which begins with the start count */
+	struct node_times times;
+	_Atomic uint64_t down[RING_MEMBERS_MAX / 64 + 1]; /* members that do not answer: hints */
 };
 
 /* The store outlives the node. hash_seed is random, and the same as long as the store's
  * data lives. ceiling is the counter's durable one that the last run left, 0 if there was
- * none; until a higher one is durable (paxos/counter.h) nothing can be written.
- * DHT_ENOMEM. */
-int node_init(struct node *node, struct store *store, uint32_t member, uint64_t hash_seed,
-	      uint64_t ceiling) DHT_MUST_CHECK;
+ * none; until a higher one is durable (paxos/counter.h) nothing can be written. starts is the
+ * daemon's start count, this start included and durable. Every block is then as in a cluster
+ * of one: version 0, this member its one replica. DHT_ENOMEM. */
+int node_init(struct node *node, struct store *store, uint16_t member, uint64_t hash_seed,
+	      uint64_t ceiling, uint32_t starts) DHT_MUST_CHECK;
 void node_fini(struct node *node);
 
 /* Derives hash and block of a key. */
@@ -40,39 +60,35 @@ struct store_key node_key(const struct node *node, struct bytes key);
 /* The same without a node: what a node with this seed and number of blocks derives. */
 struct store_key node_locate(struct bytes key, uint64_t hash_seed, uint32_t blocks);
 
-/* Runs one operation. appender is the calling worker's number. Nothing may be
- * answered before result->end is durable. With result->status DHT_EAGAIN nothing was done:
- * the operation is to be run again after the committer's next commit, which makes a higher
- * ceiling of the counter durable, or room in the log. */
-void node_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
+/* A tag that was never used before, restarts included. */
+uint64_t node_tag(struct node *node);
 
-/* Runs a series of operations as one: one record is written, if any. whole tells of it as a
- * result of node_run does; its value is the one that was there before, in which values of the
- * results may lie. Unless whole->status is 0 nothing was done, and there are no results. */
-void node_run_series(struct node *node, unsigned appender, struct series *series,
-		     struct op_result *whole);
+/* Raises the counter to b. DHT_EAGAIN: it is not to be used or answered before a higher
+ * ceiling is durable; step says so. */
+int node_see(struct node *node, struct node_step *step, struct ballot b) DHT_MUST_CHECK;
 
-/* Removes a key as node_run does that meets it when it has expired: hit, which describes its
- * value, is of the same critical section. *end is set to the position behind that. Returns 0,
- * DHT_ENOSPC or DHT_EAGAIN. */
-int node_expire(struct node *node, unsigned appender, const struct store_key *key,
-		struct store_hit *hit, uint64_t *end) DHT_MUST_CHECK;
+/* Whether a member answers, as far as is known: only an order of preference. Any thread. */
+void node_set_down(struct node *node, uint16_t member, bool is_down);
+bool node_is_down(const struct node *node, uint16_t member);
 
-enum { NODE_EXPIRE_MAX = 128 }; /* entries that one step looks at */
+/* Position behind the record of the adopted map. */
+static inline uint64_t node_map_end(const struct node *node)
+{
+	return atomic_load_explicit(&node->map_end, memory_order_acquire);
+}
 
-/* How far the background scan for expired keys is in a block. Starts as zeros. */
-struct node_expiry {
-	uint32_t hash;    /* where to go on; STORE_HASH_END: the block is done */
-	uint64_t expired; /* keys that were removed so far */
-	uint64_t end;     /* position of the log behind the last removal, 0 if there was none */
-};
+/* ---- Events -------------------------------------------------------------------------- */
 
-/* One step of that scan, under the lock of the block's group: looks at about max entries
- * (1 to NODE_EXPIRE_MAX) and removes those that have expired by now_ms, as node_run does
- * when it meets them. A block in which no key can expire is done at once. Returns 0, or
- * the error of store_put (DHT_ENOSPC, DHT_EAGAIN): the step may be tried again later; or
- * DHT_EDAMAGED: it met a record that does not verify, the node must stop. */
-int node_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,
-		      unsigned max, struct node_expiry *expiry) DHT_MUST_CHECK;
+/* Takes on a task, which this node coordinates or forwards (forward.h says which): `done` is
+ * called for it in any case, perhaps at once. */
+int node_submit(struct node *node, struct node_step *step, struct task *task) DHT_MUST_CHECK;
+
+/* A message arrived. One that makes no sense is dropped. */
+int node_handle(struct node *node, struct node_step *step,
+		const struct message *message) DHT_MUST_CHECK;
+
+/* An alarm of effects->timer went off. */
+int node_on_timer(struct node *node, struct node_step *step,
+		  const struct node_timer *timer) DHT_MUST_CHECK;
 
 #endif

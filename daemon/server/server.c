@@ -207,7 +207,8 @@ static int build(struct server *server)
 	server->shared.committer = &server->committer;
 	uint64_t ceiling = identity_ceiling(&server->identity, server->recovered.ceiling,
 					    server->recovered.highest_counter);
-	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed, ceiling);
+	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed, ceiling,
+			   (uint32_t)server->identity.starts);
 	if (rc == 0)
 		rc = server_commit_first(server);
 	if (rc == 0)

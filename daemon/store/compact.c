@@ -28,7 +28,7 @@ static uint64_t live_bytes(const struct store *store)
 }
 
 /* Of the live bytes of a segment, those that compacting it at now_ms would not copy. The scan
- * for expired keys (node/node.h) finds those in memory. */
+ * for expired keys (node/local.h) finds those in memory. */
 static uint32_t expired_bytes(const struct store *store, uint32_t slot, uint64_t now_ms)
 {
 	if (!segment_is_cold(&store->segs, slot) ||

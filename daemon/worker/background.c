@@ -28,7 +28,7 @@ static int expire_met(void *ctx, unsigned appender, const struct store_key *key,
 {
 	struct background *b = ctx;
 	uint64_t end;
-	int rc = node_expire(b->exec->node, appender, key, hit, &end);
+	int rc = local_expire(b->exec->node, appender, key, hit, &end);
 	if (rc == 0)
 		atomic_fetch_add_explicit(&b->expired, 1, memory_order_relaxed);
 	return rc;
@@ -104,7 +104,7 @@ static bool expire_step(struct background *b, struct worker *w)
 	struct exec *exec = b->exec;
 	uint64_t expired = b->expiry.expired;
 	groups_lock(&exec->groups, b->expire_block);
-	int rc = node_expire_block(exec->node, w->index, b->expire_block, clock_expiry_ms(),
+	int rc = local_expire_block(exec->node, w->index, b->expire_block, clock_expiry_ms(),
 				   EXPIRE_STEP, &b->expiry);
 	groups_unlock(&exec->groups, b->expire_block);
 	atomic_fetch_add_explicit(&b->expired, b->expiry.expired - expired, memory_order_relaxed);
@@ -116,7 +116,7 @@ static bool expire_step(struct background *b, struct worker *w)
 	}
 	if (b->expiry.hash < STORE_HASH_END)
 		return true;
-	b->expiry = (struct node_expiry){0};
+	b->expiry = (struct local_expiry){0};
 	b->expire_block++;
 	if (b->expire_block < store_blocks(exec->store))
 		return true;

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "node/node.h"
+#include "node/local.h"
 #include "worker/job.h"
 
 struct exec;
@@ -55,7 +55,7 @@ struct background {
 	_Atomic bool expire_queued;
 	_Atomic uint64_t expire_rest_ns; /* the next look is not due before */
 	uint32_t expire_block;           /* the rest is the job's */
-	struct node_expiry expiry;
+	struct local_expiry expiry;
 	uint64_t expired_before;  /* of `expired`: when the job began with the first block */
 	_Atomic uint64_t expired; /* keys removed since the start */
 };

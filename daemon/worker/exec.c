@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "node/change.h"
+#include "node/local.h"
 #include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/fetch.h"
@@ -73,7 +74,7 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 	op->fetched = fetch_list(s);
 	*result = (struct op_result){0};
 	groups_lock(&exec->groups, op->key.block);
-	node_run(exec->node, w->index, op, result);
+	local_run(exec->node, w->index, op, result);
 	keep(exec, result);
 	groups_unlock(&exec->groups, op->key.block);
 	w->has_written = w->has_written || op_writes(op->kind);
@@ -96,7 +97,7 @@ int exec_run_series(struct worker *w, struct session *s, struct series *series,
 	series->fetched = fetch_list(s);
 	*whole = (struct op_result){0};
 	groups_lock(&exec->groups, series->key.block);
-	node_run_series(exec->node, w->index, series, whole);
+	local_run_series(exec->node, w->index, series, whole);
 	keep(exec, whole);
 	groups_unlock(&exec->groups, series->key.block);
 	w->has_written = true;

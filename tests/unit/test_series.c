@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "helper_store_os.h"
-#include "node/node.h"
+#include "node/local.h"
 #include "store/segment.h"
 #include "store/state.h"
 #include "unit.h"
@@ -25,7 +25,7 @@ static void open_world(struct world *world, long segments_max)
 	heap_os_init(&world->heap);
 	atomic_store(&world->heap.segments_max, segments_max);
 	ck_assert_int_eq(store_open(&options, &world->heap.os, &world->store), 0);
-	ck_assert_int_eq(node_init(&world->node, world->store, 0, 42, 0), 0);
+	ck_assert_int_eq(node_init(&world->node, world->store, 0, 42, 0, 1), 0);
 	counter_ceiling_durable(&world->node.counter, BALLOT_COUNTER_MAX);
 }
 
@@ -45,7 +45,7 @@ static struct op_result run(struct world *world, struct op op, const char *key)
 {
 	struct op_result result = {0};
 	op.key = node_key(&world->node, text(key));
-	node_run(&world->node, 0, &op, &result);
+	local_run(&world->node, 0, &op, &result);
 	return result;
 }
 
@@ -61,7 +61,7 @@ static struct op_result run_series(struct world *world, struct series *series, s
 		ops[i].key = series->key;
 		ops[i].now_ms = series->now_ms;
 	}
-	node_run_series(&world->node, 0, series, &whole);
+	local_run_series(&world->node, 0, series, &whole);
 	return whole;
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "helper_store_os.h"
-#include "node/node.h"
+#include "node/local.h"
 #include "store/segment.h"
 #include "store/state.h"
 #include "unit.h"
@@ -21,7 +21,7 @@ static void open_node(long segments_max)
 	heap_os_init(&heap);
 	atomic_store(&heap.segments_max, segments_max);
 	ck_assert_int_eq(store_open(&options, &heap.os, &store), 0);
-	ck_assert_int_eq(node_init(&node, store, 0, 42, 0), 0);
+	ck_assert_int_eq(node_init(&node, store, 0, 42, 0, 1), 0);
 	counter_ceiling_durable(&node.counter, BALLOT_COUNTER_MAX);
 }
 
@@ -36,7 +36,7 @@ static struct op_result run(struct op op, const char *key)
 {
 	struct op_result result = {0};
 	op.key = node_key(&node, bytes_of(key, strlen(key)));
-	node_run(&node, 0, &op, &result);
+	local_run(&node, 0, &op, &result);
 	return result;
 }
 
@@ -103,7 +103,7 @@ START_TEST(a_deleted_key_is_erased_and_comes_back_above_the_floor)
 	ck_assert_uint_eq(counts.keys, 0);
 	ck_assert_uint_eq(counts.tombstones, 0);
 	struct store_key k = node_key(&node, bytes_of("a", 1));
-	struct ballot floor = node.blocks[k.block].floor;
+	struct ballot floor = node.blocks[k.block].acceptor.floor;
 	ck_assert(ballot_is_absent(deleted.version));
 	ck_assert(ballot_equal(floor, ballot_top(ballot_make(0, 2, 0))));
 
@@ -317,11 +317,11 @@ START_TEST(an_expired_key_is_absent_on_a_full_log)
 	read = run(op, "a");
 	ck_assert(read.status == DHT_ENOTFOUND && read.end == end);
 	struct store_key k = node_key(&node, bytes_of("a", 1));
-	struct node_expiry expiry = {0};
-	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T + 5, 1, &expiry), DHT_ENOSPC);
+	struct local_expiry expiry = {0};
+	ck_assert_int_eq(local_expire_block(&node, 0, k.block, T + 5, 1, &expiry), DHT_ENOSPC);
 	ck_assert(expiry.hash == 0 && expiry.expired == 0 && expiry.end == 0);
 	atomic_fetch_add(&heap.segments_max, 1);
-	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T + 5, 1, &expiry), 0);
+	ck_assert_int_eq(local_expire_block(&node, 0, k.block, T + 5, 1, &expiry), 0);
 	ck_assert(expiry.expired == 1 && expiry.end != 0);
 	ck_assert_uint_eq(counted().keys, 1);
 	close_node();
@@ -334,11 +334,11 @@ static unsigned expire_all(uint64_t now_ms, unsigned max, uint64_t *expired)
 	unsigned steps = 0;
 	*expired = 0;
 	for (uint32_t block = 0; block < BLOCKS; block++) {
-		struct node_expiry expiry = {0};
+		struct local_expiry expiry = {0};
 		while (expiry.hash != STORE_HASH_END) {
 			uint64_t before = expiry.expired;
-			int rc = node_expire_block(&node, 0, block, now_ms, max, &expiry);
-			UNIT_REQUIRE(rc == 0 && expiry.expired - before <= NODE_EXPIRE_MAX);
+			int rc = local_expire_block(&node, 0, block, now_ms, max, &expiry);
+			UNIT_REQUIRE(rc == 0 && expiry.expired - before <= LOCAL_EXPIRE_MAX);
 			steps++;
 		}
 		*expired += expiry.expired;
@@ -364,7 +364,7 @@ START_TEST(the_scan_removes_what_has_expired_and_nothing_else)
 	ck_assert_uint_ge(steps, KEYS / 10 / 2); /* bounded steps */
 	expire_all(T + 5, 10, &expired);
 	ck_assert_uint_eq(expired, KEYS / 3);
-	expire_all(T + 10, NODE_EXPIRE_MAX, &expired);
+	expire_all(T + 10, LOCAL_EXPIRE_MAX, &expired);
 	ck_assert_uint_eq(expired, KEYS / 3);
 	struct store_counts counts = counted();
 	ck_assert(counts.keys == KEYS / 3 && counts.tombstones == 0 && counts.expiring == 0);
@@ -390,7 +390,7 @@ START_TEST(the_scan_misses_none_of_the_keys_that_share_a_hash)
 		snprintf(key, sizeof(key), "{t}%d", i);
 		UNIT_REQUIRE(run(put_until("", T + 1), key).status == 0);
 	}
-	expire_all(T + 1, NODE_EXPIRE_MAX, &expired);
+	expire_all(T + 1, LOCAL_EXPIRE_MAX, &expired);
 	ck_assert_uint_eq(expired, KEYS);
 	ck_assert_uint_eq(counted().keys, 0);
 	close_node();
@@ -403,12 +403,12 @@ START_TEST(the_scan_tells_of_a_damaged_record)
 	UNIT_REQUIRE(run(put_until("value", T + 1), "a").status == 0);
 	struct record r = stored("a");
 	struct store_key k = node_key(&node, bytes_of("a", 1));
-	struct node_expiry expiry = {0};
+	struct local_expiry expiry = {0};
 	segment_set_unverified(&store->segs, 0, true);
-	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T, 1, &expiry), 0);
+	ck_assert_int_eq(local_expire_block(&node, 0, k.block, T, 1, &expiry), 0);
 	((uint8_t *)(uintptr_t)r.value.data)[0] ^= 1;
-	expiry = (struct node_expiry){0};
-	ck_assert_int_eq(node_expire_block(&node, 0, k.block, T, 1, &expiry), DHT_EDAMAGED);
+	expiry = (struct local_expiry){0};
+	ck_assert_int_eq(local_expire_block(&node, 0, k.block, T, 1, &expiry), DHT_EDAMAGED);
 	ck_assert(expiry.expired == 0 && expiry.hash == 0);
 	close_node();
 }

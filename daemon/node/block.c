@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/block.h"
+
+/* Gives the member the next seat, unless it has one; returns it as a bit. */
+static uint16_t seat_member(struct node_block *block, uint16_t member)
+{
+	unsigned seat = node_block_seat(block, member);
+	if (seat == NODE_NO_SEAT) {
+		DHT_ASSERT(block->seats < QUORUM_SEATS);
+		seat = block->seats++;
+		block->members[seat] = member;
+	}
+	return (uint16_t)(1u << seat);
+}
+
+static void take_list(struct node_block *block, const struct ring_replicas *list,
+		      const uint32_t *since, uint16_t self, uint16_t *seats)
+{
+	*seats = 0;
+	for (uint16_t i = 0; i < list->count; i++) {
+		*seats |= seat_member(block, list->members[i]);
+		if (list->members[i] == self)
+			block->since = since[i];
+	}
+}
+
+void node_block_set(struct node_block *block, const struct ring_block *from, uint16_t self)
+{
+	block->phase = from->phase;
+	block->acceptor.version = from->version;
+	block->acceptor.start = from->start;
+	block->seats = 0;
+	block->since = 0;
+	take_list(block, &from->old, from->old_since, self, &block->quorum.old);
+	take_list(block, &from->next, from->next_since, self, &block->quorum.next);
+	block->self = (uint8_t)node_block_seat(block, self);
+}
+
+unsigned node_block_seat(const struct node_block *block, uint16_t member)
+{
+	for (unsigned seat = 0; seat < block->seats; seat++) {
+		if (block->members[seat] == member)
+			return seat;
+	}
+	return NODE_NO_SEAT;
+}

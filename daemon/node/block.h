@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * node/block - what this node knows of a block: its part of the map, and bounds of what was
+ * promised in it.
+ *
+ * Why     Replicas, coordinators, collectors and pullers of a block all go by the same version
+ *         and the same seats, which change in one step, under the lock of the group.
+ * Owns    The side table of promises, and the tasks under way.
+ * Thread  under the lock of the block's group.
+ *
+ * Seats number the members of O and N, O first (paxos/quorum.h).
+ */
+#ifndef DHT_NODE_BLOCK_H
+#define DHT_NODE_BLOCK_H
+
+#include "node/promises.h"
+#include "paxos/acceptor.h"
+#include "paxos/quorum.h"
+#include "ring/map.h"
+
+enum { NODE_NO_SEAT = QUORUM_SEATS };
+
+struct active;
+
+/* A sync of this block from members of O (section 6), volatile. */
+struct node_pull {
+	uint16_t pulled;         /* seats of O whose answer is complete */
+	uint8_t from;            /* the seat that is being asked; NODE_NO_SEAT: none */
+	uint32_t hash;           /* how far that one is */
+	uint64_t tag;            /* of the question under way */
+	uint64_t asked_us;       /* when it was asked */
+	uint64_t end;            /* position behind the latest copy that was stored */
+	uint64_t records, bytes; /* that came, and were missing here */
+};
+
+struct node_block {
+	struct acceptor_block acceptor; /* version, start, floor, low */
+	enum ring_phase phase;
+	struct quorum quorum;
+	uint8_t seats; /* in use */
+	uint8_t self;  /* this node's, or NODE_NO_SEAT: it is no replica */
+	uint16_t members[QUORUM_SEATS];
+	uint32_t since; /* of this node; 0 if it is no replica */
+	bool is_fin;    /* durable or on its way there: fin_end */
+	uint64_t fin_end;
+	struct node_pull pull;
+	struct promises promises;
+	struct active **active; /* node/active.h: keys with tasks under way */
+	uint32_t active_count, active_cap;
+};
+
+/* Sets what the map says of a block. */
+void node_block_set(struct node_block *block, const struct ring_block *from, uint16_t self);
+
+static inline bool node_block_is_replica(const struct node_block *block)
+{
+	return block->self != NODE_NO_SEAT;
+}
+
+/* True if this node decides alone: it is the one replica, and no change is under way. */
+static inline bool node_block_is_alone(const struct node_block *block)
+{
+	return block->seats == 1 && block->self == 0 && block->phase == RING_STABLE;
+}
+
+/* Returns the seat of a member, or NODE_NO_SEAT. */
+unsigned node_block_seat(const struct node_block *block, uint16_t member);
+
+#endif
