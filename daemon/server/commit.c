@@ -82,7 +82,7 @@ static void on_turned(void *ctx)
 {
 	struct server *server = ctx;
 	watch_space(server);
-	if (store_wants_segment(server->store))
+	if (store_wants_segment(server->store) || store_wants_memory(server->store))
 		housekeeper_ask(&server->housekeeper);
 }
 

@@ -66,6 +66,11 @@ struct store_os {
 	/* Returns zeroed memory for a segment, aligned to a page; NULL if there is none. */
 	uint8_t *(*segment_alloc)(void *ctx, size_t size);
 
+	/* Has the system provide a part of memory of segment_alloc that nobody wrote to yet, so
+	 * that nobody waits for it later. Changes nothing that is there, and does nothing where
+	 * that cannot be done. May be NULL: nothing would be won. */
+	void (*segment_touch)(void *ctx, uint8_t *memory, size_t size);
+
 	/* Gives the memory back, mapped or not; size is that of segment_alloc. */
 	void (*segment_free)(void *ctx, uint8_t *memory, size_t size);
 

@@ -61,6 +61,12 @@ static uint8_t *segment_alloc(void *ctx, size_t size)
 	return data + head;
 }
 
+/* Kernels before 5.14 refuse it, and so does what was mapped meanwhile. */
+static void segment_touch(void *ctx, uint8_t *memory, size_t size)
+{
+	(void)madvise(memory, size, MADV_POPULATE_WRITE);
+}
+
 static void segment_free(void *ctx, uint8_t *memory, size_t size)
 {
 	int rc = munmap(memory, size);
@@ -307,6 +313,7 @@ int store_os_posix_open(const char *data_dir, struct store_os_posix **out)
 	posix->os = (struct store_os){
 	    .ctx = posix,
 	    .segment_alloc = segment_alloc,
+	    .segment_touch = segment_touch,
 	    .segment_free = segment_free,
 	    .table_resize = store_os_memory()->table_resize,
 	    .list = segment_list,

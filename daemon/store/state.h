@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "store/ahead.h"
 #include "store/compact.h"
 #include "store/files.h"
 #include "store/index.h"
@@ -44,6 +45,7 @@ struct store {
 	void *ctx; /* of locate */
 	uint64_t memory_bytes;
 	struct scrub scrub;
+	struct ahead ahead;
 };
 
 static inline struct block *store_block(const struct store *store, uint32_t number)

@@ -41,6 +41,8 @@ int store_open(const struct store_options *options, const struct store_os *os, s
 		rc = recover_store(store, options);
 		if (rc == 0)
 			rc = store_cool_all(store);
+		if (rc == 0)
+			ahead_init(&store->ahead, &store->tail);
 		goto out;
 	}
 	rc = segments_init(&store->segs, os, options->segment_size_bytes);
@@ -170,6 +172,17 @@ int store_background(struct store *store, struct store_report *report)
 	if (!store->segs.has_files)
 		return 0;
 	return scrub_next(&store->scrub, &store->segs, &store->files, report);
+}
+
+bool store_wants_memory(const struct store *store)
+{
+	return store->segs.has_files && store->os->segment_touch != NULL &&
+	       ahead_wants(&store->ahead, &store->tail);
+}
+
+void store_touch_memory(struct store *store)
+{
+	ahead_touch(&store->ahead, &store->tail, &store->segs);
 }
 
 enum store_pressure store_pressure(const struct store *store, uint64_t now_ms)

@@ -16,7 +16,7 @@
  *         thread. Counters and the durable mark may be read by anybody.
  *         store_write: one thread at a time. store_sync, store_turn and store_commit: one
  *         thread, the committer; the first two also beside a store_write of another
- *         thread. store_prepare, store_background,
+ *         thread. store_prepare, store_touch_memory, store_background,
  *         store_balance and store_compact_begin: one thread, the housekeeper.
  * Errors  DHT_ENOMEM: the index cannot grow. DHT_ENOSPC: no room in the log.
  *         DHT_EAGAIN: the log is out of prepared room; the next store_commit, or a
@@ -278,6 +278,12 @@ bool store_wants_segment(const struct store *store);
  * needs to write a segment. Runs beside store_commit. DHT_ENOSPC: the disk is full; try
  * again when there may be room (files that the log gives up count). Others: store/os.h. */
 int store_prepare(struct store *store) DHT_MUST_CHECK;
+
+/* True if store_touch_memory has something to do. */
+bool store_wants_memory(const struct store *store);
+
+/* Has the system provide a piece of the memory that appends come to next. */
+void store_touch_memory(struct store *store);
 
 /* True if store_background has something to do. */
 bool store_wants_background(const struct store *store);

@@ -120,11 +120,19 @@ void tail_publish(struct tail *tail, uint64_t sequence, uint32_t slot)
 	atomic_store(open_of(tail, sequence), sequence << SLOT_BITS | slot);
 }
 
-uint32_t tail_slot(const struct tail *tail, uint64_t sequence)
+bool tail_find_slot(const struct tail *tail, uint64_t sequence, uint32_t *slot)
 {
 	uint64_t open = atomic_load(&tail->open[sequence % TAIL_OPEN_MAX]);
-	DHT_ASSERT(open >> SLOT_BITS == sequence);
-	return slot_of(open);
+	*slot = slot_of(open);
+	return open >> SLOT_BITS == sequence;
+}
+
+uint32_t tail_slot(const struct tail *tail, uint64_t sequence)
+{
+	uint32_t slot;
+	bool is_open = tail_find_slot(tail, sequence, &slot);
+	DHT_ASSERT(is_open);
+	return slot;
 }
 
 int tail_init(struct tail *tail, struct segments *segs, uint64_t sequence)

@@ -78,6 +78,9 @@ void tail_publish(struct tail *tail, uint64_t sequence, uint32_t slot);
 /* The slot of a segment that is the last one, or the one before it and not yet replaced. */
 uint32_t tail_slot(const struct tail *tail, uint64_t sequence);
 
+/* The same for who does not know that it is one of these: false if it is not. */
+bool tail_find_slot(const struct tail *tail, uint64_t sequence, uint32_t *slot);
+
 static inline uint64_t tail_sequence_of(uint64_t position)
 {
 	return position >> STORE_OFFSET_BITS;

@@ -28,6 +28,14 @@ static bool is_over(const struct housekeeper *h)
 	return atomic_load(&h->bell.is_over);
 }
 
+/* First of all: whoever appends waits for what is not there when it is needed. */
+static void keep_memory_ahead(struct housekeeper *h)
+{
+	struct store *store = h->committer->store;
+	while (store_wants_memory(store) && !is_over(h))
+		store_touch_memory(store);
+}
+
 /* Makes or removes spare files. The committer may wait for them, or for the news that
  * there is no room. */
 static int keep_files(struct housekeeper *h)
@@ -95,6 +103,7 @@ static bool note_result(struct housekeeper *h, int rc, uint64_t now_ns)
 static bool keep_house(struct housekeeper *h, uint64_t now_ns)
 {
 	bool changed = false;
+	keep_memory_ahead(h);
 	note_result(h, keep_log(h), now_ns);
 	if (now_ns < h->rest_until_ns)
 		return false;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -835,6 +836,37 @@ static void wait_for_passes(struct reading *reading)
 	}
 }
 
+static bool is_resident(uint8_t *memory)
+{
+	unsigned char page;
+	ck_assert_int_eq(mincore(memory, PAGE, &page), 0);
+	return (page & 1) != 0;
+}
+
+/* It is there, and nothing else has changed: neither what was written before nor what was
+ * mapped meanwhile. */
+START_TEST(touched_memory_is_there)
+{
+	enum { HALF = MAPPED / 2 };
+	open_disk();
+	uint8_t *memory = os->segment_alloc(os->ctx, MAPPED);
+	memory[10] = 1;
+	ck_assert(!is_resident(memory + MAPPED - PAGE));
+	os->segment_touch(os->ctx, memory, HALF);
+	ck_assert(is_resident(memory + HALF - PAGE));
+	ck_assert(!is_resident(memory + MAPPED - PAGE));
+	ck_assert_int_eq(memory[10], 1);
+	ck_assert_int_eq(memory[HALF - 1], 0);
+	ck_assert_int_eq(os->create(os->ctx, 1, MAPPED), 0);
+	ck_assert_int_eq(os->write(os->ctx, 1, 0, memory, HALF), 0);
+	ck_assert_int_eq(os->map(os->ctx, 1, memory, MAPPED, STORE_OS_MAP_READ), 0);
+	os->segment_touch(os->ctx, memory, MAPPED);
+	ck_assert_int_eq(memory[10], 1);
+	os->segment_free(os->ctx, memory, MAPPED);
+	close_disk();
+}
+END_TEST
+
 /* Readers of the memory notice nothing of the exchange; it is done over and over, of
  * a mapping against another one after the first time. */
 START_TEST(readers_do_not_notice_the_exchange)
@@ -983,5 +1015,6 @@ UNIT_MAIN("os_posix", 60, list_tells_segments_from_the_rest, files_are_where_the
 	  named_files_are_replaced_on_a_full_file_system, descriptors_are_bounded,
 	  a_file_opened_twice_keeps_one_descriptor, a_file_may_go_while_a_write_syncs_it,
 	  no_descriptor_is_no_fault_of_the_disk, no_address_space_is_no_fault_of_the_disk,
-	  readers_do_not_notice_the_exchange, tasks_run_once_each_and_side_by_side,
-	  tasks_run_in_the_caller_on_one_processor, all_threads_share_the_descriptors)
+	  touched_memory_is_there, readers_do_not_notice_the_exchange,
+	  tasks_run_once_each_and_side_by_side, tasks_run_in_the_caller_on_one_processor,
+	  all_threads_share_the_descriptors)

@@ -32,6 +32,13 @@ static void *table_resize(void *ctx, void *table, size_t old_size, size_t new_si
 	return realloc(table, new_size);
 }
 
+static void segment_touch(void *ctx, uint8_t *memory, size_t size)
+{
+	ck_assert_ptr_eq(ctx, &disk);
+	ck_assert_ptr_nonnull(memory);
+	ck_assert_uint_eq(size, SIZE);
+}
+
 /* Keys of eight bytes, of which the first is the block: threads have blocks of their own. */
 static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 {
@@ -51,6 +58,7 @@ static void setup(void)
 {
 	helper_disk_init(&disk, 11);
 	disk.os.table_resize = table_resize;
+	disk.os.segment_touch = segment_touch;
 	open_store();
 }
 
@@ -500,6 +508,8 @@ static void *prepare_along(void *arg)
 	while (!atomic_load(&is_finished)) {
 		if (store_wants_segment(store))
 			UNIT_REQUIRE(store_prepare(store) == 0);
+		if (store_wants_memory(store))
+			store_touch_memory(store);
 		sched_yield();
 	}
 	return NULL;
