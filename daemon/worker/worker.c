@@ -10,6 +10,7 @@
 #include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/fetch.h"
+#include "worker/slice.h"
 #include "worker/turn.h"
 
 /* Sessions bring the kind that the dispatcher gave them; this one is none of those. */
@@ -415,6 +416,7 @@ static void *worker_main(void *arg)
 	char name[16];
 	snprintf(name, sizeof(name), "dhtd/w%u", w->index);
 	pthread_setname_np(pthread_self(), name);
+	slice_set(SLICE_SHORT_NS);
 
 	w->now_ns = clock_monotonic_ns();
 	busy_begin(&w->busy, w->now_ns);
