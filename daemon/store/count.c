@@ -49,6 +49,11 @@ uint32_t store_keys(const struct store *store, uint32_t block)
 	return atomic_load_explicit(&store_block(store, block)->keys, memory_order_relaxed);
 }
 
+uint32_t store_tombstones(const struct store *store, uint32_t block)
+{
+	return atomic_load_explicit(&store_block(store, block)->tombstones, memory_order_relaxed);
+}
+
 uint32_t store_entry_bytes(const struct store *store, uint32_t block)
 {
 	const struct block *b = store_block(store, block);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 enum { SCAN_AHEAD = 8 }; /* entries whose records are asked for before they are visited */
@@ -180,13 +181,40 @@ static void scan_prefetch(const struct store *store, const struct index *ix, uin
 		prefetch_location(store, index_entry_location(entry));
 }
 
-uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
-		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx)
+/* What a walk over the entries of a block is after. */
+struct walk {
+	const struct store *store;
+	uint32_t block;
+	const struct store_fetched *fetched;
+	bool only_tombstones;
+	store_visit_fn visit;
+	void *ctx;
+};
+
+/* Visits the entry at place, if it is one to visit. */
+static void walk_entry(const struct walk *walk, uint32_t place, uint64_t entry)
 {
-	const struct index *ix = &store_block(store, block)->index;
-	DHT_ASSERT(max > 0);
-	if (ix->count == 0 || from >= STORE_HASH_END)
-		return STORE_HASH_END;
+	const struct store *store = walk->store;
+	struct store_hit hit;
+	const uint8_t *data;
+	uint64_t location = index_entry_location(entry);
+	enum store_found found = reach(store, location, walk->fetched, &data);
+	bool is_there = found == STORE_FOUND;
+	if (walk->only_tombstones && is_there && record_view_kind(data) != RECORD_TOMBSTONE)
+		return;
+	lookup_hit_set(&hit, place, entry, is_there ? data : NULL);
+	hit.is_fetched = is_there && data != segment_at(&store->segs, location);
+	walk->visit(walk->ctx, walk->block, found, &hit);
+}
+
+/* Walks the entries with hashes from `from` on, below `until`, until max were looked at.
+ * Returns the hash to go on from, `until` at the end. */
+static uint32_t walk_entries(const struct walk *walk, uint32_t from, uint32_t until, unsigned max)
+{
+	const struct index *ix = &store_block(walk->store, walk->block)->index;
+	DHT_ASSERT(max > 0 && until <= STORE_HASH_END);
+	if (ix->count == 0 || from >= until)
+		return until;
 
 	const uint64_t *entries = index_entries(ix);
 	uint32_t places = index_places(ix), hash = from;
@@ -195,18 +223,73 @@ uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, un
 		if (entries[place] == 0)
 			continue;
 		uint32_t next = index_entry_hash(entries[place]);
+		if (next >= until)
+			return until;
 		if (visited >= max && next != hash)
 			return next;
 		hash = next;
-		struct store_hit hit;
-		scan_prefetch(store, ix, place);
-		const uint8_t *data;
-		uint64_t location = index_entry_location(entries[place]);
-		enum store_found found = reach(store, location, fetched, &data);
-		lookup_hit_set(&hit, place, entries[place], found == STORE_FOUND ? data : NULL);
-		hit.is_fetched = found == STORE_FOUND && data != segment_at(&store->segs, location);
-		visit(ctx, block, found, &hit);
+		scan_prefetch(walk->store, ix, place);
+		walk_entry(walk, place, entries[place]);
 		visited++;
 	}
-	return STORE_HASH_END;
+	return until;
+}
+
+uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
+		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx)
+{
+	struct walk walk = {
+	    .store = store, .block = block, .fetched = fetched, .visit = visit, .ctx = ctx};
+	return walk_entries(&walk, from, STORE_HASH_END, max);
+}
+
+uint32_t store_scan_tombstones(const struct store *store, uint32_t block, uint32_t from,
+			       unsigned max, const struct store_fetched *fetched,
+			       store_visit_fn visit, void *ctx)
+{
+	struct walk walk = {.store = store,
+			    .block = block,
+			    .fetched = fetched,
+			    .only_tombstones = true,
+			    .visit = visit,
+			    .ctx = ctx};
+	if (store_tombstones(store, block) == 0)
+		return STORE_HASH_END;
+	return walk_entries(&walk, from, STORE_HASH_END, max);
+}
+
+/* ---- Digests --------------------------------------------------------------------- */
+
+static void digest_cold(struct store_digest *out, enum store_found found, uint64_t location)
+{
+	if (found == STORE_DAMAGED || out->found == STORE_FOUND)
+		out->found = found;
+	if (found == STORE_COLD && out->cold_count < STORE_DIGEST_COLD_MAX)
+		out->cold[out->cold_count++] = location;
+}
+
+/* A sum, so that the order of equal hashes does not matter, in which they may differ. */
+static void digest_entry(void *ctx, uint32_t block, enum store_found found,
+			 const struct store_hit *hit)
+{
+	struct store_digest *out = ctx;
+	const struct record *rec = &hit->record;
+	uint8_t acc[BALLOT_SIZE];
+	(void)block;
+	if (found != STORE_FOUND) {
+		digest_cold(out, found, hit->location);
+		return;
+	}
+	ballot_encode(acc, rec->acc);
+	out->sum += hash_bytes_seeded(rec->key.data, rec->key.len, hash_bytes(acc, sizeof(acc)));
+	out->count++;
+}
+
+uint32_t store_digest(const struct store *store, uint32_t block, uint32_t from, uint32_t until,
+		      unsigned max, const struct store_fetched *fetched, struct store_digest *out)
+{
+	struct walk walk = {
+	    .store = store, .block = block, .fetched = fetched, .visit = digest_entry, .ctx = out};
+	*out = (struct store_digest){.found = STORE_FOUND};
+	return walk_entries(&walk, from, until, max);
 }

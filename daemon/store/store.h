@@ -226,6 +226,33 @@ typedef void (*store_visit_fn)(void *ctx, uint32_t block, enum store_found found
 uint32_t store_scan(const struct store *store, uint32_t block, uint32_t from, unsigned max,
 		    const struct store_fetched *fetched, store_visit_fn visit, void *ctx);
 
+/* The same, but only tombstones are visited, and records that are cold (a tombstone or not:
+ * fetched tells); max is that of the entries looked at. A block without tombstones costs
+ * nothing. */
+uint32_t store_scan_tombstones(const struct store *store, uint32_t block, uint32_t from,
+			       unsigned max, const struct store_fetched *fetched,
+			       store_visit_fn visit, void *ctx);
+
+enum { STORE_DIGEST_COLD_MAX = 64 };
+
+/* What a range of hashes of a block holds: equal wherever the same keys have the same acc. */
+struct store_digest {
+	uint64_t count; /* of entries: values and tombstones */
+	uint64_t sum;   /* of a hash of key and acc of each, modulo 2^64 */
+	/* STORE_FOUND; STORE_COLD: some records must be fetched, and the step repeated with
+	 * them; STORE_DAMAGED. Only in the first case the digest is one. */
+	enum store_found found;
+	unsigned cold_count; /* of the records to fetch, the first ones: */
+	uint64_t cold[STORE_DIGEST_COLD_MAX];
+};
+
+/* Makes the digest of the entries with hashes from `from` on, below `until` (at most
+ * STORE_HASH_END), until at least max were looked at; entries of equal hash are never split.
+ * Returns the hash to go on from, `until` when the range is done: so the digest is that of
+ * [from, what is returned). */
+uint32_t store_digest(const struct store *store, uint32_t block, uint32_t from, uint32_t until,
+		      unsigned max, const struct store_fetched *fetched, struct store_digest *out);
+
 /* Keeps the segment of a location from being reused, across the group lock: pinning is
  * for a record that is the latest of its key, under the lock of its group. */
 void store_pin(struct store *store, uint64_t location);
@@ -370,6 +397,9 @@ uint64_t store_expiring_total(const struct store *store);
 
 /* The number of keys of a block, as counted in `keys`. */
 uint32_t store_keys(const struct store *store, uint32_t block);
+
+/* The number of its tombstones. */
+uint32_t store_tombstones(const struct store *store, uint32_t block);
 
 /* The share of one entry in the memory that a block's index takes. */
 uint32_t store_entry_bytes(const struct store *store, uint32_t block);

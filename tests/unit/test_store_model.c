@@ -255,6 +255,85 @@ static void check_scan(unsigned max)
 		UNIT_REQUIRE(visits[id] == (expected[id].present ? 1 : 0));
 }
 
+/* The tombstones of a block are visited, once each, and nothing else. */
+static void check_scan_of_tombstones(unsigned max)
+{
+	uint32_t tombstones[BLOCKS] = {0};
+	memset(visits, 0, sizeof(visits));
+	for (uint32_t id = 0; id < KEYS; id++)
+		tombstones[id % BLOCKS] +=
+		    expected[id].present && expected[id].kind == RECORD_TOMBSTONE;
+	for (uint32_t block = 0; block < BLOCKS; block++) {
+		uint32_t from = 0;
+		unsigned visited = 0;
+		while (from < STORE_HASH_END)
+			from =
+			    store_scan_tombstones(store, block, from, max, NULL, visit, &visited);
+		UNIT_REQUIRE(visited == tombstones[block]);
+		UNIT_REQUIRE(store_tombstones(store, block) == tombstones[block]);
+	}
+	for (uint32_t id = 0; id < KEYS; id++)
+		UNIT_REQUIRE(visits[id] ==
+			     (expected[id].present && expected[id].kind == RECORD_TOMBSTONE));
+}
+
+/* ---- Digests --------------------------------------------------------------------- */
+
+static struct store_digest digest_of(uint32_t block, uint32_t from, uint32_t until)
+{
+	struct store_digest digest;
+	UNIT_REQUIRE(store_digest(store, block, from, until, UINT32_MAX, NULL, &digest) == until);
+	UNIT_REQUIRE(digest.found == STORE_FOUND && digest.cold_count == 0);
+	return digest;
+}
+
+/* The parts of a block add up to the whole, whatever the steps and the bound. */
+static void check_digests(unsigned max)
+{
+	for (uint32_t block = 0; block < BLOCKS; block++) {
+		struct store_digest whole = digest_of(block, 0, STORE_HASH_END);
+		uint64_t count = 0, sum = 0, present = 0;
+		for (uint32_t id = block; id < KEYS; id += BLOCKS)
+			present += expected[id].present;
+		UNIT_REQUIRE(whole.count == present);
+		for (uint32_t from = 0; from < STORE_HASH_END;) {
+			struct store_digest step, range;
+			uint32_t until =
+			    from < STORE_HASH_END / 3 ? STORE_HASH_END / 3 : STORE_HASH_END;
+			uint32_t next = store_digest(store, block, from, until, max, NULL, &step);
+			UNIT_REQUIRE(next > from && next <= until);
+			UNIT_REQUIRE(step.count >= max || next == until);
+			range = digest_of(block, from, next);
+			UNIT_REQUIRE(range.count == step.count && range.sum == step.sum);
+			count += step.count;
+			sum += step.sum;
+			from = next;
+		}
+		UNIT_REQUIRE(count == whole.count && sum == whole.sum);
+	}
+}
+
+START_TEST(digest_changes_with_every_acc)
+{
+	uint64_t random = 8;
+	for (uint32_t id = 0; id < KEYS; id++)
+		UNIT_REQUIRE(put(0, id, draw(&random, id + 1)) == 0);
+	for (uint32_t id = 0; id < KEYS; id++) {
+		uint32_t block = id % BLOCKS;
+		struct store_digest before = digest_of(block, 0, STORE_HASH_END);
+		struct expected is = expected[id], other = is;
+		other.acc.version++;
+		UNIT_REQUIRE(put(0, id, other) == 0);
+		UNIT_REQUIRE(digest_of(block, 0, STORE_HASH_END).sum != before.sum);
+		/* Other bytes of the same acc do not occur. Where it lies does not matter. */
+		UNIT_REQUIRE(put(0, id, is) == 0);
+		UNIT_REQUIRE(digest_of(block, 0, STORE_HASH_END).sum == before.sum);
+	}
+	for (unsigned max = 1; max < 12; max++)
+		check_digests(max);
+}
+END_TEST
+
 START_TEST(store_does_what_the_model_does)
 {
 	enum { STEPS = 30000 };
@@ -264,6 +343,8 @@ START_TEST(store_does_what_the_model_does)
 		if (i % 1000 == 0) {
 			check_counts();
 			check_scan(1 + i / 1000);
+			check_scan_of_tombstones(1 + i / 1000);
+			check_digests(1 + i / 1000);
 		}
 	}
 	for (uint32_t id = 0; id < KEYS; id++) {
@@ -505,6 +586,7 @@ int main(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, store_does_what_the_model_does);
+	tcase_add_test(tcase, digest_changes_with_every_acc);
 	tcase_add_test(tcase, scan_visits_equal_hashes_together);
 	tcase_add_test(tcase, failed_allocation_changes_nothing);
 	tcase_add_test(tcase, opening_fails_without_memory_for_a_segment);
