@@ -24,6 +24,24 @@ static void take_list(struct node_block *block, const struct ring_replicas *list
 	}
 }
 
+static void prefer_list(struct node_block *block, const struct ring_replicas *list, uint8_t *count)
+{
+	for (uint16_t i = 0; i < list->count; i++) {
+		unsigned seat = node_block_seat(block, list->members[i]);
+		DHT_ASSERT(seat < block->seats);
+		if (memchr(block->order, (int)seat, *count) == NULL)
+			block->order[(*count)++] = (uint8_t)seat;
+	}
+}
+
+void node_block_prefer(struct node_block *block, const struct ring_block *from)
+{
+	uint8_t count = 0;
+	prefer_list(block, &from->old, &count);
+	prefer_list(block, &from->next, &count);
+	DHT_ASSERT(count == block->seats);
+}
+
 void node_block_set(struct node_block *block, const struct ring_block *from, uint16_t self)
 {
 	block->phase = from->phase;
@@ -34,6 +52,7 @@ void node_block_set(struct node_block *block, const struct ring_block *from, uin
 	take_list(block, &from->old, from->old_since, self, &block->quorum.old);
 	take_list(block, &from->next, from->next_since, self, &block->quorum.next);
 	block->self = (uint8_t)node_block_seat(block, self);
+	node_block_prefer(block, from);
 }
 
 unsigned node_block_seat(const struct node_block *block, uint16_t member)
@@ -43,4 +62,15 @@ unsigned node_block_seat(const struct node_block *block, uint16_t member)
 			return seat;
 	}
 	return NODE_NO_SEAT;
+}
+
+unsigned node_block_others(const struct node_block *block, uint16_t seats,
+			   uint16_t members[QUORUM_SEATS])
+{
+	unsigned count = 0;
+	for (unsigned seat = 0; seat < block->seats; seat++) {
+		if ((seats >> seat & 1) != 0 && seat != block->self)
+			members[count++] = block->members[seat];
+	}
+	return count;
 }

@@ -8,7 +8,8 @@
  * Owns    The side table of promises, and the tasks under way.
  * Thread  under the lock of the block's group.
  *
- * Seats number the members of O and N, O first (paxos/quorum.h).
+ * Seats number the members of O and N, O first (paxos/quorum.h), and stay what they are as long as
+ * the version does: rounds and collections under way remember them.
  */
 #ifndef DHT_NODE_BLOCK_H
 #define DHT_NODE_BLOCK_H
@@ -40,17 +41,23 @@ struct node_block {
 	uint8_t seats; /* in use */
 	uint8_t self;  /* this node's, or NODE_NO_SEAT: it is no replica */
 	uint16_t members[QUORUM_SEATS];
-	uint32_t since; /* of this node; 0 if it is no replica */
-	bool is_fin;    /* durable or on its way there: fin_end */
+	uint8_t order[QUORUM_SEATS]; /* seats in the map's order of preference */
+	uint32_t since;              /* of this node; 0 if it is no replica */
+	bool is_moving;              /* tasks under way do not know the version yet */
+	bool is_fin;                 /* durable or on its way there: fin_end */
 	uint64_t fin_end;
 	struct node_pull pull;
 	struct promises promises;
+	uint64_t turned_us;     /* when those were called old */
 	struct active **active; /* node/active.h: keys with tasks under way */
 	uint32_t active_count, active_cap;
 };
 
 /* Sets what the map says of a block. */
 void node_block_set(struct node_block *block, const struct ring_block *from, uint16_t self);
+
+/* Sets the order of preference alone: the map has the block in the same version. */
+void node_block_prefer(struct node_block *block, const struct ring_block *from);
 
 static inline bool node_block_is_replica(const struct node_block *block)
 {
@@ -63,7 +70,19 @@ static inline bool node_block_is_alone(const struct node_block *block)
 	return block->seats == 1 && block->self == 0 && block->phase == RING_STABLE;
 }
 
+/* True while the survivors of a lost majority compare what they have: the block answers
+ * nothing but PULL (section 7). */
+static inline bool node_block_is_recovering(const struct node_block *block)
+{
+	return block->phase == RING_RECOVER;
+}
+
 /* Returns the seat of a member, or NODE_NO_SEAT. */
 unsigned node_block_seat(const struct node_block *block, uint16_t member);
+
+/* The members of these seats, in ascending order of the seats, but for this node. Returns how
+ * many. */
+unsigned node_block_others(const struct node_block *block, uint16_t seats,
+			   uint16_t members[QUORUM_SEATS]);
 
 #endif

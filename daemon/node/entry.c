@@ -53,7 +53,10 @@ int entry_load(struct node *node, struct node_step *step, const struct store_key
 		return 0;
 	case STORE_FOUND:
 		acceptor->has_entry = true;
-		acceptor->hot = entry->hit.hot;
+		/* A hot key was decided in this version: after a change of the map it is hot no
+		 * more, and nobody has to look for those that were. */
+		acceptor->hot = entry->hit.hot &&
+				entry->hit.record.acc.version == entry->block->acceptor.version;
 		acceptor->promised = promised_of(entry, noted);
 		acceptor->record = entry_paxos_record(&entry->hit.record);
 		return 0;

@@ -10,7 +10,8 @@ enum { CAP_MIN = 8 };
 struct promise {
 	uint64_t hash;
 	struct ballot promised;
-	size_t key_len;
+	bool is_old;
+	uint16_t key_len;
 	uint8_t key[];
 };
 
@@ -73,7 +74,8 @@ static int insert(struct promises *promises, struct bytes key, uint64_t hash,
 		return DHT_ENOMEM;
 	promise->hash = hash;
 	promise->promised = promised;
-	promise->key_len = key.len;
+	promise->is_old = false;
+	promise->key_len = (uint16_t)key.len;
 	if (key.len > 0)
 		memcpy(promise->key, key.data, key.len);
 	promises->slots[seek(promises, key, hash)] = promise;
@@ -83,12 +85,13 @@ static int insert(struct promises *promises, struct bytes key, uint64_t hash,
 
 int promises_set(struct promises *promises, struct bytes key, uint64_t hash, struct ballot promised)
 {
-	DHT_ASSERT(!ballot_is_absent(promised));
+	DHT_ASSERT(!ballot_is_absent(promised) && key.len <= UINT16_MAX);
 	struct promise *there =
 	    promises->count > 0 ? promises->slots[seek(promises, key, hash)] : NULL;
 	if (there == NULL)
 		return insert(promises, key, hash, promised);
 	there->promised = promised;
+	there->is_old = false;
 	return 0;
 }
 
@@ -130,6 +133,28 @@ struct ballot promises_highest(const struct promises *promises)
 			highest = ballot_max(highest, promises->slots[i]->promised);
 	}
 	return highest;
+}
+
+void promises_turn(struct promises *promises)
+{
+	for (uint32_t i = 0; i < promises->cap; i++) {
+		if (promises->slots[i] != NULL)
+			promises->slots[i]->is_old = true;
+	}
+}
+
+bool promises_next_old(const struct promises *promises, uint32_t *at, struct bytes *key,
+		       uint64_t *hash)
+{
+	for (; *at < promises->cap; ++*at) {
+		const struct promise *promise = promises->slots[*at];
+		if (promise == NULL || !promise->is_old)
+			continue;
+		*key = key_of(promise);
+		*hash = promise->hash;
+		return true;
+	}
+	return false;
 }
 
 void promises_clear(struct promises *promises)

@@ -45,6 +45,15 @@ void promises_remove(struct promises *promises, struct bytes key, uint64_t hash)
 /* The highest of all; absent if there is none. */
 struct ballot promises_highest(const struct promises *promises);
 
+/* Calls what is noted by now old, until it is noted again. */
+void promises_turn(struct promises *promises);
+
+/* Finds the next old one from *at on, where 0 is the begin, and sets *at to its place: to go on
+ * from there once it was removed, or from the place behind. key and hash are as they were
+ * noted, for as long as that lasts. False: there is none. */
+bool promises_next_old(const struct promises *promises, uint32_t *at, struct bytes *key,
+		       uint64_t *hash);
+
 /* Forgets all, and gives the memory back. */
 void promises_clear(struct promises *promises);
 
