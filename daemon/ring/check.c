@@ -196,6 +196,46 @@ static int check_blocks(const struct ring_map *map, struct ring_fault *fault)
 	return 0;
 }
 
+/* ---- The change -------------------------------------------------------------------- */
+
+static bool is_about(const struct ring_change *change, const struct ring_member *member)
+{
+	switch (change->kind) {
+	case RING_NO_CHANGE:
+		return false;
+	case RING_JOIN:
+	case RING_LEAVE:
+	case RING_REMOVE:
+	case RING_ADJUST:
+		return member->number == change->member;
+	case RING_REPLACE:
+		return member->number == change->member || member->number == change->other;
+	case RING_RECOVER_LOST:
+		return true;
+	}
+	DHT_UNREACHABLE();
+}
+
+static const char *check_change(const struct ring_map *map)
+{
+	const struct ring_change *change = &map->change;
+	if (change->kind == RING_NO_CHANGE &&
+	    (change->is_cancelled || change->member != 0 || change->other != 0 || change->id != 0 ||
+	     change->began_ms != 0 || change->weight != 0 || change->zone[0] != '\0'))
+		return "something is left of a change";
+	if (change->kind != RING_NO_CHANGE && (change->id == 0 || change->id > map->epoch))
+		return "a change is to begin later";
+	if (change->kind != RING_NO_CHANGE && ring_map_member(map, change->member) == NULL)
+		return "a change is about nobody";
+	if (change->kind == RING_REPLACE && ring_map_member(map, change->other) == NULL)
+		return "nobody is replaced";
+	for (size_t i = 0; i < map->member_count; i++) {
+		if (map->members[i].standing != RING_IN && !is_about(change, &map->members[i]))
+			return "a member comes or goes without a change";
+	}
+	return NULL;
+}
+
 /* ---- The whole --------------------------------------------------------------------- */
 
 static const char *check_settings(const struct ring_map *map)
@@ -210,7 +250,7 @@ static const char *check_settings(const struct ring_map *map)
 		return "the number of voters is out of range";
 	if (check_list(map, map->voters.members, map->voters.count) != NULL)
 		return "a voter is no member, or one twice";
-	return NULL;
+	return check_change(map);
 }
 
 int ring_map_check(const struct ring_map *map, struct ring_fault *fault)

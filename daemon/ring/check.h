@@ -11,7 +11,8 @@
  * Of the whole: the number of blocks is one that a cluster may have; 1 to 7 replicas; at least one
  * member; members with a number of their own in ascending order, an id of 32 hexadecimal digits
  * and a name of their own, a zone, a weight, addresses with a host and a port; 1 to 5 voters, all
- * of them members, no two the same.
+ * of them members, no two the same. Members that join or leave are those that the change is
+ * about; it began at an epoch that was, and with none of them its fields are 0.
  *
  * Of each block: O has 1 to 7 replicas, all of them members, no two the same; so has N in
  * a joint phase, where it is another set than O, and in no other phase has it any.

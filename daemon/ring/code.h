@@ -15,10 +15,12 @@
  * bytes that are not 0. Members, voters, blocks are as in ring/map.h.
  *
  *     u8 format (1)   u64 epoch   u64 base: the epoch it differs from, all ones for a whole map
- *     16 lineage      u32 blocks  u16 replicas    [16] voters: u16
+ *     16 lineage      u32 blocks  u16 replicas    [16] voters: u16   u64 hash seed
+ *     u8 change, and unless it is 0:  u8 is cancelled  u16 member  u16 other  u64 id
+ *         u64 began  u32 weight  text zone
  *     [16] forgotten members: u16
  *     [16] new or changed members, their numbers ascending:
- *         u16 number  16 id  u32 weight  text name  text zone
+ *         u16 number  u8 standing  16 id  u32 weight  text name  text zone
  *         [16] clients: text host, u16 port    [16] peers: likewise
  *     [16] lists: [16] u16
  *     [16] states: u8 phase, u32 version, u32 start, u16 list O and u32 since for each of it,

@@ -9,7 +9,7 @@
 
 /* Bytes that one takes at least. */
 enum {
-	MEMBER_SIZE_MIN = 28,
+	MEMBER_SIZE_MIN = 29,
 	ADDRESS_SIZE_MIN = 3,
 	LIST_SIZE_MIN = 4,
 	STATE_SIZE_MIN = 15,
@@ -28,6 +28,8 @@ struct head {
 	uint32_t blocks;
 	uint16_t replicas;
 	struct ring_voters voters;
+	uint64_t hash_seed;
+	struct ring_change change;
 };
 
 /* The lists and states that runs refer to. */
@@ -120,6 +122,9 @@ static void read_member(struct reader *r, struct member_text *text)
 	    .clients = text->clients,
 	    .peers = text->peers,
 	};
+	uint8_t standing = read_u8(r);
+	r->is_bad |= standing > RING_LEAVING;
+	member->standing = standing;
 	const uint8_t *id = read_bytes(r, CODE_RAW_ID_SIZE);
 	for (size_t i = 0; i < CODE_RAW_ID_SIZE; i++) {
 		member->id[2 * i] = digits[id[i] >> 4];
@@ -286,6 +291,25 @@ out:
 
 /* ---- The whole --------------------------------------------------------------------- */
 
+static void read_change(struct reader *r, struct ring_change *change)
+{
+	uint8_t kind = read_u8(r);
+	if (kind == RING_NO_CHANGE || kind > RING_RECOVER_LOST) {
+		r->is_bad |= kind != RING_NO_CHANGE;
+		return;
+	}
+	change->kind = kind;
+	uint8_t is_cancelled = read_u8(r);
+	r->is_bad |= is_cancelled > 1;
+	change->is_cancelled = is_cancelled == 1;
+	change->member = read_u16(r);
+	change->other = read_u16(r);
+	change->id = read_u64(r);
+	change->began_ms = read_u64(r);
+	change->weight = read_u32(r);
+	read_text(r, change->zone);
+}
+
 static void read_head(struct reader *r, struct head *head)
 {
 	r->is_bad |= read_u8(r) != CODE_FORMAT;
@@ -297,6 +321,8 @@ static void read_head(struct reader *r, struct head *head)
 	head->voters.count = read_count(r, RING_VOTERS_MAX, 2);
 	for (uint16_t i = 0; i < head->voters.count; i++)
 		head->voters.members[i] = read_u16(r);
+	head->hash_seed = read_u64(r);
+	read_change(r, &head->change);
 	r->is_bad |= !ring_slot_is_block_count(head->blocks);
 }
 
@@ -344,6 +370,8 @@ int ring_map_decode(struct bytes bytes, const struct ring_map *base, struct ring
 	memcpy(map->lineage, head.lineage, sizeof(map->lineage));
 	map->replicas = head.replicas;
 	map->voters = head.voters;
+	map->hash_seed = head.hash_seed;
+	map->change = head.change;
 	rc = read_map(&r, base, map);
 	if (rc == 0)
 		*out = map;

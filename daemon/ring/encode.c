@@ -89,6 +89,7 @@ static void write_addresses(struct writer *w, const struct ring_address *address
 static void write_member(struct writer *w, const struct ring_member *member)
 {
 	write_u16(w, member->number);
+	write_u8(w, (uint8_t)member->standing);
 	for (size_t i = 0; i < RING_ID_SIZE - 1; i += 2)
 		write_u8(w, (uint8_t)(text_hex_value((uint8_t)member->id[i]) << 4 |
 				      text_hex_value((uint8_t)member->id[i + 1])));
@@ -113,8 +114,9 @@ static bool same_addresses(const struct ring_address *a, size_t a_count,
 
 static bool is_same_member(const struct ring_member *a, const struct ring_member *b)
 {
-	return strcmp(a->id, b->id) == 0 && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->zone, b->zone) == 0 && a->weight == b->weight &&
+	return a->standing == b->standing && strcmp(a->id, b->id) == 0 &&
+	       strcmp(a->name, b->name) == 0 && strcmp(a->zone, b->zone) == 0 &&
+	       a->weight == b->weight &&
 	       same_addresses(a->clients, a->client_count, b->clients, b->client_count) &&
 	       same_addresses(a->peers, a->peer_count, b->peers, b->peer_count);
 }
@@ -253,6 +255,20 @@ static void write_runs(struct encoding *e)
 
 /* ---- The whole --------------------------------------------------------------------- */
 
+static void write_change(struct writer *w, const struct ring_change *change)
+{
+	write_u8(w, (uint8_t)change->kind);
+	if (change->kind == RING_NO_CHANGE)
+		return;
+	write_u8(w, change->is_cancelled);
+	write_u16(w, change->member);
+	write_u16(w, change->other);
+	write_u64(w, change->id);
+	write_u64(w, change->began_ms);
+	write_u32(w, change->weight);
+	write_text(w, change->zone);
+}
+
 static void write_head(struct encoding *e)
 {
 	const struct ring_map *map = e->map;
@@ -265,6 +281,8 @@ static void write_head(struct encoding *e)
 	write_u16(&e->writer, map->voters.count);
 	for (uint16_t i = 0; i < map->voters.count; i++)
 		write_u16(&e->writer, map->voters.members[i]);
+	write_u64(&e->writer, map->hash_seed);
+	write_change(&e->writer, &map->change);
 }
 
 static int encode(struct encoding *e)

@@ -276,8 +276,10 @@ int ring_map_copy(const struct ring_map *map, uint64_t epoch, struct ring_map **
 	if (rc != 0)
 		return rc;
 	memcpy(copy->lineage, map->lineage, sizeof(copy->lineage));
+	copy->hash_seed = map->hash_seed;
 	copy->replicas = map->replicas;
 	copy->voters = map->voters;
+	copy->change = map->change;
 	for (size_t i = 0; rc == 0 && i < map->member_count; i++)
 		rc = ring_map_add_member(copy, &map->members[i]);
 	if (rc == 0)

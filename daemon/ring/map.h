@@ -40,6 +40,7 @@ enum {
 	RING_ADDRESSES_MAX = 64, /* of a member, of each kind */
 	RING_ID_SIZE = 33,       /* 32 hexadecimal digits and a NUL */
 	RING_LINEAGE_SIZE = 16,
+	RING_TEXT_MAX = 255, /* bytes of a name, a zone or a host */
 };
 
 /* ---- Members ----------------------------------------------------------------------- */
@@ -55,8 +56,16 @@ enum ring_state {
 	RING_DOWN, /* it does not answer */
 };
 
+/* Whether it is to hold blocks; other than RING_IN only while a change is about it. */
+enum ring_standing {
+	RING_IN,
+	RING_JOINING, /* holds what it got so far, and is no voter yet */
+	RING_LEAVING, /* holds what nobody took over so far, and is no voter any more */
+};
+
 struct ring_member {
 	uint16_t number; /* what ballots and lists name it by */
+	enum ring_standing standing;
 	char id[RING_ID_SIZE];
 	char *name, *zone;
 	uint32_t weight;
@@ -96,6 +105,30 @@ struct ring_kept {
 	uint32_t since[2][RING_REPLICAS_MAX];
 };
 
+/* ---- Changes ----------------------------------------------------------------------- */
+
+enum ring_change_kind {
+	RING_NO_CHANGE,
+	RING_JOIN,
+	RING_LEAVE,
+	RING_REMOVE,       /* of one that is dead */
+	RING_REPLACE,      /* `member` joins, `other` leaves */
+	RING_ADJUST,       /* weight, zone, addresses or name of one are others */
+	RING_RECOVER_LOST, /* a majority was lost for good: all that leave are */
+};
+
+/* The change that blocks are being moved for, at most one at a time: whoever has the map can go
+ * on with it, for what is to be moved where follows from the members and their standing. */
+struct ring_change {
+	enum ring_change_kind kind; /* all else is 0 with RING_NO_CHANGE */
+	bool is_cancelled;          /* what was moved is moved back */
+	uint16_t member, other;     /* other: of RING_REPLACE alone */
+	uint64_t id;                /* the epoch that it began with */
+	uint64_t began_ms;          /* wall clock, for people */
+	uint32_t weight;            /* RING_ADJUST: what the member had before */
+	char zone[RING_TEXT_MAX + 1];
+};
+
 struct ring_voters {
 	uint16_t count;
 	uint16_t members[RING_VOTERS_MAX];
@@ -104,9 +137,11 @@ struct ring_voters {
 struct ring_map {
 	uint64_t epoch;
 	uint8_t lineage[RING_LINEAGE_SIZE]; /* random, of the cluster; all 0: not founded */
+	uint64_t hash_seed;                 /* of keys, alike at all members */
 	uint32_t blocks;
 	uint16_t replicas; /* that a block should have */
 	struct ring_voters voters;
+	struct ring_change change;
 	struct ring_member *members; /* in ascending order of their numbers */
 	size_t member_count;
 	struct intern lists;  /* of struct ring_replicas */

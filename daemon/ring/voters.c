@@ -21,15 +21,23 @@ static unsigned voters_in(const struct ring_map *map, const struct ring_voters *
 	return count;
 }
 
+/* Those that come or go are no voters while there are others: one that never arrives must not
+ * take a vote with it. */
+static bool may_vote(const struct ring_member *member, size_t staying)
+{
+	return staying == 0 || member->standing == RING_IN;
+}
+
 /* The next voter: of a zone that has the fewest so far, one that is a voter already if
  * there is one. */
-static uint16_t next_voter(const struct ring_map *map, const struct ring_voters *chosen)
+static uint16_t next_voter(const struct ring_map *map, const struct ring_voters *chosen,
+			   size_t staying)
 {
 	uint16_t best = RING_MEMBERS_MAX;
 	unsigned least = UINT32_MAX;
 	for (size_t i = 0; i < map->member_count; i++) {
 		const struct ring_member *member = &map->members[i];
-		if (is_voter(chosen, member->number))
+		if (is_voter(chosen, member->number) || !may_vote(member, staying))
 			continue;
 		unsigned cost = 2 * voters_in(map, chosen, member->zone) +
 				!is_voter(&map->voters, member->number);
@@ -44,8 +52,12 @@ static uint16_t next_voter(const struct ring_map *map, const struct ring_voters 
 void ring_voters_choose(struct ring_map *map)
 {
 	struct ring_voters chosen = {0};
-	while (chosen.count < RING_VOTERS_MAX && chosen.count < map->member_count) {
-		uint16_t voter = next_voter(map, &chosen);
+	size_t staying = 0;
+	for (size_t i = 0; i < map->member_count; i++)
+		staying += map->members[i].standing == RING_IN;
+	size_t count = staying > 0 ? staying : map->member_count;
+	while (chosen.count < RING_VOTERS_MAX && chosen.count < count) {
+		uint16_t voter = next_voter(map, &chosen, staying);
 		chosen.members[chosen.count++] = voter;
 	}
 	map->voters = chosen;

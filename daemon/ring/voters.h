@@ -11,8 +11,9 @@
 
 #include "ring/map.h"
 
-/* Sets the voters of the map: all members, or RING_VOTERS_MAX spread over the zones when there
- * are more. Those that are voters stay as long as the zones allow. */
+/* Sets the voters of the map: all members whose standing is RING_IN (all, if there is none), or
+ * RING_VOTERS_MAX spread over the zones when there are more. Those that are voters stay as long as
+ * the zones allow. */
 void ring_voters_choose(struct ring_map *map);
 
 #endif

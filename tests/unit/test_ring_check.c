@@ -294,6 +294,54 @@ START_TEST(a_replica_in_both_sets_is_one_since_one_version)
 }
 END_TEST
 
+static void start_change(enum ring_change_kind kind)
+{
+	start();
+	map->change = (struct ring_change){.kind = kind, .member = 3, .other = 1, .id = map->epoch};
+	map->members[3].standing = RING_JOINING;
+}
+
+START_TEST(a_change_is_about_members_and_has_begun)
+{
+	start_change(RING_REPLACE);
+	map->members[1].standing = RING_LEAVING;
+	ck_assert_int_eq(ring_map_check(map, &fault), 0);
+	map->change.id++;
+	refuse("a change is to begin later");
+	start_change(RING_REPLACE);
+	map->change.other = 77;
+	refuse("nobody is replaced");
+	start_change(RING_JOIN);
+	map->change.member = 77;
+	refuse("a change is about nobody");
+}
+END_TEST
+
+START_TEST(members_come_and_go_by_a_change)
+{
+	start_change(RING_JOIN);
+	map->members[1].standing = RING_LEAVING;
+	refuse("a member comes or goes without a change");
+	start();
+	map->members[1].standing = RING_LEAVING;
+	refuse("a member comes or goes without a change");
+	start_change(RING_RECOVER_LOST);
+	ck_assert_int_eq(ring_map_check(map, &fault), 0);
+	ring_map_destroy(map);
+}
+END_TEST
+
+START_TEST(nothing_is_left_of_a_change)
+{
+	start();
+	map->change.zone[0] = 'z';
+	refuse("something is left of a change");
+	start();
+	map->change.id = 3;
+	refuse("something is left of a change");
+}
+END_TEST
+
 UNIT_MAIN("ring_check", 60, blocks_of_every_phase_are_valid,
 	  blocks_and_replicas_are_numbers_that_a_cluster_may_have, there_are_members,
 	  voters_are_members_and_1_to_5, numbers_of_members_are_unique_and_ascend,
@@ -303,4 +351,5 @@ UNIT_MAIN("ring_check", 60, blocks_of_every_phase_are_valid,
 	  a_changing_block_starts_with_its_version, next_is_empty_exactly_without_a_joint_phase,
 	  a_joint_phase_changes_the_set, replicas_are_ones_since_a_version_before,
 	  new_replicas_are_ones_since_the_joint_version,
-	  a_replica_in_both_sets_is_one_since_one_version)
+	  a_replica_in_both_sets_is_one_since_one_version, a_change_is_about_members_and_has_begun,
+	  members_come_and_go_by_a_change, nothing_is_left_of_a_change)

@@ -160,12 +160,12 @@ static void check_difference(const struct ring_map *from, const struct ring_map 
 START_TEST(a_difference_holds_changed_blocks_alone)
 {
 	struct ring_map *map = helper_map(1024, 5), *next = helper_next(map);
-	check_difference(map, next, 70);
+	check_difference(map, next, 80);
 	ck_assert_int_eq(ring_phase_begin(next, 100, &(struct ring_replicas){2, {1, 2}}), 0);
-	check_difference(map, next, 120);
+	check_difference(map, next, 130);
 	ck_assert_int_eq(ring_phase_begin(next, 0, &(struct ring_replicas){2, {1, 2}}), 0);
 	ck_assert_int_eq(ring_phase_begin(next, 1023, &(struct ring_replicas){2, {1, 2}}), 0);
-	check_difference(map, next, 200);
+	check_difference(map, next, 210);
 	ring_map_destroy(map);
 	ring_map_destroy(next);
 }
@@ -196,7 +196,45 @@ START_TEST(a_difference_holds_voters_and_replicas)
 	struct ring_map *map = helper_map(64, 8), *next = helper_next(map);
 	next->voters = (struct ring_voters){2, {6, 1}};
 	next->replicas = 7;
-	check_difference(map, next, 70);
+	check_difference(map, next, 80);
+	ring_map_destroy(map);
+	ring_map_destroy(next);
+}
+END_TEST
+
+START_TEST(a_change_and_the_hash_seed_come_along)
+{
+	struct ring_map *map = helper_map(64, 8), *next = helper_next(map);
+	map->hash_seed = next->hash_seed = 0x0123456789abcdef;
+	next->members[6].standing = RING_JOINING;
+	next->members[2].standing = RING_LEAVING;
+	next->change = (struct ring_change){
+	    .kind = RING_REPLACE,
+	    .is_cancelled = true,
+	    .member = 6,
+	    .other = 2,
+	    .id = 8,
+	    .began_ms = 1700000000000,
+	    .weight = 77,
+	    .zone = "z9",
+	};
+	check_difference(map, next, 300);
+	struct buffer bytes = encode(next, map);
+	struct ring_map *same = decode(&bytes, map);
+	ck_assert_uint_eq(same->hash_seed, 0x0123456789abcdef);
+	ck_assert_int_eq(same->change.kind, RING_REPLACE);
+	ck_assert(same->change.is_cancelled);
+	ck_assert_uint_eq(same->change.member, 6);
+	ck_assert_uint_eq(same->change.other, 2);
+	ck_assert_uint_eq(same->change.id, 8);
+	ck_assert_uint_eq(same->change.began_ms, 1700000000000);
+	ck_assert_uint_eq(same->change.weight, 77);
+	ck_assert_str_eq(same->change.zone, "z9");
+	ck_assert_int_eq(ring_map_member(same, 6)->standing, RING_JOINING);
+	ck_assert_int_eq(ring_map_member(same, 2)->standing, RING_LEAVING);
+	ck_assert_int_eq(ring_map_member(same, 3)->standing, RING_IN);
+	ring_map_destroy(same);
+	buffer_reset(&bytes);
 	ring_map_destroy(map);
 	ring_map_destroy(next);
 }
@@ -343,7 +381,7 @@ END_TEST
 UNIT_MAIN("ring_code", 120, a_whole_map_comes_out_as_it_went_in, a_large_map_is_small,
 	  tables_are_numbered_as_they_come_up, a_difference_holds_changed_blocks_alone,
 	  a_difference_holds_changed_members_alone, a_difference_holds_voters_and_replicas,
-	  differences_lead_to_the_identical_map, a_difference_fits_its_base_alone,
-	  a_whole_map_needs_no_base, what_is_cut_or_too_long_is_refused,
-	  what_is_damaged_is_refused_or_valid, a_map_that_breaks_a_rule_is_refused,
-	  the_head_is_where_the_format_says)
+	  a_change_and_the_hash_seed_come_along, differences_lead_to_the_identical_map,
+	  a_difference_fits_its_base_alone, a_whole_map_needs_no_base,
+	  what_is_cut_or_too_long_is_refused, what_is_damaged_is_refused_or_valid,
+	  a_map_that_breaks_a_rule_is_refused, the_head_is_where_the_format_says)
