@@ -125,7 +125,7 @@ static int append(struct node *node, struct node_step *step, struct entry *entry
 	case ACCEPTOR_DROP:
 		if (entry->hit.location != 0)
 			rc = store_erase(node->store, step->appender, &entry->key, &entry->hit,
-					 entry->block->acceptor.floor, &end);
+					 &end);
 		break;
 	}
 	if (rc == DHT_EAGAIN)

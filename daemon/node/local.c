@@ -24,7 +24,7 @@ static void erase_tombstone(struct node *node, unsigned appender, const struct s
 	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_TOMBSTONE);
 	struct ballot *floor = &node->blocks[key->block].acceptor.floor;
 	struct ballot raised = ballot_max(*floor, ballot_top(hit->record.acc));
-	if (store_erase(node->store, appender, key, hit, raised, end) == 0)
+	if (store_erase(node->store, appender, key, hit, end) == 0)
 		*floor = raised;
 }
 

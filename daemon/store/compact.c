@@ -220,20 +220,6 @@ int compact_begin(struct store *store, uint64_t now_ms)
 
 /* ---- One record ------------------------------------------------------------------ */
 
-/* Finds the entry that points to this very record. */
-static bool find_entry(const struct index *ix, uint32_t hash, uint64_t location, uint32_t *place)
-{
-	if (ix->count == 0)
-		return false;
-	const uint64_t *entries = index_entries(ix);
-	for (*place = index_seek(ix, hash);
-	     entries[*place] != 0 && index_entry_hash(entries[*place]) == hash; ++*place) {
-		if (index_entry_location(entries[*place]) == location)
-			return true;
-	}
-	return false;
-}
-
 static bool is_expired(const struct compactor *compactor, const struct record *rec)
 {
 	return rec->kind == RECORD_VALUE && rec->expires_ms != 0 &&
@@ -265,7 +251,7 @@ static int move_record(struct store *store, unsigned appender, const struct stor
 	struct index *ix = &store->blocks[key->block].index;
 	uint32_t place;
 	uint64_t to, end;
-	if (!find_entry(ix, store_hash_of(key), location, &place))
+	if (!index_find_location(ix, store_hash_of(key), location, &place))
 		return 0;
 	int rc = DHT_ENOSPC;
 	if (caller->expire != NULL && is_expired(&store->compactor, rec))
@@ -282,49 +268,86 @@ static int move_record(struct store *store, unsigned appender, const struct stor
 	return 0;
 }
 
-/* Records that hide others have no entry in an index; nor have those whose meaning is not
- * the store's to know. */
-static int forward(struct store *store, unsigned appender, const struct record *rec, size_t size,
-		   bool hides)
+/* Copies a record that hides others. What was appended after the original stays unhidden. */
+static int move_hiding(struct store *store, unsigned appender, uint64_t location,
+		       const struct record *rec, bool *moved)
 {
+	struct record copy = *rec;
 	uint64_t to, end;
-	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
-	if (rc == 0 && hides)
-		segment_keep(&store->segs, to, (uint32_t)size);
+	uint64_t position = store_first_position(store, location, rec->acc);
+	if (!store->compactor.must_keep ||
+	    (rec->kind == RECORD_DROP &&
+	     notes_is_void(&store->notes, position, get_u64(rec->value.data))))
+		return 0;
+	copy.acc.order = position;
+	copy.ver = copy.acc;
+	int rc = tail_append(&store->tail, appender, &copy, TAIL_CLAIM_MOVE, &to, &end);
+	if (rc == 0)
+		segment_keep(&store->segs, to, (uint32_t)record_size(&copy));
+	*moved = rc == 0;
 	return rc;
 }
 
-static int compact_record(struct store *store, unsigned appender, const struct store_caller *caller,
-			  uint64_t location, const struct record *rec, size_t size, bool *moved)
+/* Copies a note, if it is the latest of its kind and id. */
+static int move_note(struct store *store, unsigned appender, uint64_t location,
+		     const struct record *rec, bool *moved)
 {
-	struct compactor *compactor = &store->compactor;
-	struct store_key key = {.key = rec->key};
-	int rc = 0;
-	*moved = false;
+	struct note *note = notes_of_key(&store->notes, rec->kind, rec->key);
+	uint64_t to, end;
+	if (note->location != location)
+		return 0;
+	int rc = tail_append(&store->tail, appender, rec, TAIL_CLAIM_MOVE, &to, &end);
+	if (rc != 0)
+		return rc;
+	note->location = to;
+	segment_kill(&store->segs, location, note->size);
+	*moved = true;
+	return 0;
+}
+
+/* The block under whose lock a record was appended. */
+static uint32_t block_of(const struct store *store, struct store_key *key, const struct record *rec)
+{
+	if (record_is_latest(rec->kind) || rec->kind == RECORD_ERASE)
+		store->locate(store->ctx, key, store->block_count);
+	else
+		key->block = rec->key.len == RECORD_BLOCK_KEY_SIZE ? get_u32(rec->key.data) : 0;
+	DHT_ASSERT(key->block < store->block_count);
+	return key->block;
+}
+
+static int move(struct store *store, unsigned appender, const struct store_caller *caller,
+		const struct store_key *key, uint64_t location, const struct record *rec,
+		bool *moved)
+{
 	switch (rec->kind) {
 	case RECORD_VALUE:
 	case RECORD_TOMBSTONE:
-		store->locate(store->ctx, &key, store->block_count);
-		caller->lock(caller->ctx, key.block);
-		rc = move_record(store, appender, caller, &key, location, rec, moved);
-		caller->unlock(caller->ctx, key.block);
-		return rc;
+		return move_record(store, appender, caller, key, location, rec, moved);
 	case RECORD_ERASE:
 	case RECORD_DROP:
-		*moved = compactor->must_keep;
-		return *moved ? forward(store, appender, rec, size, true) : 0;
+		return move_hiding(store, appender, location, rec, moved);
 	case RECORD_CEILING:
 		return 0; /* the manifest has it, or a higher one */
 	case RECORD_MAP:
 	case RECORD_VOTE:
 	case RECORD_FIN:
-		*moved = true;
-		rc = forward(store, appender, rec, size, false);
-		if (rc == 0)
-			segment_kill(&store->segs, location, size);
-		return rc;
+		return move_note(store, appender, location, rec, moved);
 	}
 	DHT_UNREACHABLE();
+}
+
+/* Whoever appended the record has told all about it when the lock is given. */
+static int compact_record(struct store *store, unsigned appender, const struct store_caller *caller,
+			  uint64_t location, const struct record *rec, bool *moved)
+{
+	struct store_key key = {.key = rec->key};
+	uint32_t block = block_of(store, &key, rec);
+	*moved = false;
+	caller->lock(caller->ctx, block);
+	int rc = move(store, appender, caller, &key, location, rec, moved);
+	caller->unlock(caller->ctx, block);
+	return rc;
 }
 
 /* ---- Steps ----------------------------------------------------------------------- */
@@ -355,6 +378,7 @@ static void finish(struct store *store)
 	struct compactor *compactor = &store->compactor;
 	uint32_t slot = compactor->slot;
 	segment_release_kept(&store->segs, slot);
+	segment_release_lost(&store->segs, slot);
 	free(compactor->copy);
 	compactor->copy = NULL;
 	atomic_fetch_add_explicit(&compactor->segments, 1, memory_order_relaxed);
@@ -378,7 +402,7 @@ int compact_step(struct store *store, unsigned appender, const struct store_call
 		uint64_t location = (uint64_t)compactor->slot << STORE_OFFSET_BITS | offset;
 		rc = read_record(compactor, offset, &rec, &size);
 		if (rc == 0)
-			rc = compact_record(store, appender, caller, location, &rec, size, &moved);
+			rc = compact_record(store, appender, caller, location, &rec, &moved);
 		if (rc != 0)
 			break;
 		offset += (uint32_t)size;

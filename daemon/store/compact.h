@@ -13,7 +13,10 @@
  *
  * What may not be lost on the way:
  * - A record is copied and its index entry moved in one critical section. So whatever
- *   hides a record (ERASE, DROP) stands behind all copies of it in the log.
+ *   hides a record (ERASE, DROP) stands behind all copies of it in the log, and a later
+ *   record of the key behind those.
+ * - A record that hides others keeps the position where it was first appended: it must not
+ *   hide what came after that.
  * - A record that hides others is dropped with its segment only if no older segment has
  *   dead records; otherwise it is copied forward. A segment without dead records cannot
  *   hold anything hidden, and what dies in it later is hidden by newer records.

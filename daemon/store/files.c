@@ -69,6 +69,37 @@ void files_note_ceiling(struct files *files, uint64_t ceiling)
 		continue;
 }
 
+/* ---- Drops ------------------------------------------------------------------------- */
+
+void files_begin_drop(struct files *files)
+{
+	atomic_fetch_add(&files->dropping, 1);
+}
+
+void files_end_drop(struct files *files, uint64_t epoch)
+{
+	uint64_t highest = atomic_load(&files->drop_epoch);
+	while (highest < epoch &&
+	       !atomic_compare_exchange_weak(&files->drop_epoch, &highest, epoch))
+		continue;
+	atomic_fetch_sub(&files->dropping, 1);
+}
+
+void files_note_map(struct files *files, uint64_t epoch)
+{
+	atomic_store(&files->map_epoch, epoch);
+	/* A turn looks again at what it had to leave. */
+	atomic_fetch_add_explicit(&files->segs->drained, 1, memory_order_release);
+}
+
+/* True while something may be dead because of a DROP without its MAP record. Whoever has seen
+ * that it is dead sees the DROP; whoever sees the MAP sees how far the log has got. */
+static bool has_open_drop(const struct files *files)
+{
+	return atomic_load(&files->dropping) > 0 ||
+	       atomic_load(&files->drop_epoch) > atomic_load(&files->map_epoch);
+}
+
 /* ---- Manifest ---------------------------------------------------------------------- */
 
 static int reserve_manifest(struct files *files, size_t size)
@@ -227,7 +258,7 @@ static void notice_drained(struct files *files, uint64_t below)
 	for (uint32_t i = 0; i < slots_used(files); i++) {
 		struct file *file = &files->file[i];
 		if (state_of(files, i) != FILE_IN_USE || file->sequence >= below ||
-		    !segment_is_dead(files->segs, i))
+		    !segment_is_dead(files->segs, i) || has_open_drop(files))
 			continue;
 		file->drained_at = tail_position(files->tail);
 		set_state(files, i, FILE_DRAINING);

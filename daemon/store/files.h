@@ -25,6 +25,8 @@
  *   manifest, records.
  * - A file leaves the log (by the manifest) once nothing in it is needed and everything
  *   that was appended until then is durable: what made its records dead is.
+ * - While a DROP waits for the MAP record that makes it count, no file is found to be done
+ *   with: what the DROP made dead may be needed again.
  * - A segment with records that hide others leaves with or after all of lower sequence.
  */
 #ifndef DHT_STORE_FILES_H
@@ -71,7 +73,11 @@ struct files {
 	_Atomic bool is_unwritten; /* nor for the manifest */
 	_Atomic uint64_t written;
 	_Atomic uint64_t durable;
-	_Atomic uint64_t ceiling;  /* the highest one that was appended */
+	_Atomic uint64_t ceiling; /* the highest one that was appended */
+	/* DROPs under way, the highest epoch of any in this life, and that of the latest MAP. */
+	_Atomic uint32_t dropping;
+	_Atomic uint64_t drop_epoch;
+	_Atomic uint64_t map_epoch;
 	_Atomic uint32_t finished; /* segments that wait for the committer's turn */
 	_Atomic int failed;        /* the first error of the disk */
 	bool is_lazy;              /* segments are written before the one before is synced */
@@ -120,6 +126,13 @@ int files_prepare(struct files *files) DHT_MUST_CHECK;
 
 /* Every manifest from now on has this ceiling or a higher one. */
 void files_note_ceiling(struct files *files, uint64_t ceiling);
+
+/* Around the append of a DROP and the killing of what it drops; epoch 0: there was none. */
+void files_begin_drop(struct files *files);
+void files_end_drop(struct files *files, uint64_t epoch);
+
+/* After a MAP record was appended. */
+void files_note_map(struct files *files, uint64_t epoch);
 
 static inline uint32_t files_slots_used(const struct files *files)
 {

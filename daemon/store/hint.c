@@ -81,41 +81,58 @@ static uint32_t bucket_of(const struct draft *draft, uint64_t place)
 	return (uint32_t)(place >> HINT_HASH_SHIFT >> draft->bucket_shift);
 }
 
-/* Finds where a record belongs, and notes what it says. The keys of some kinds are not hashed. */
+bool hint_block_of(const struct record *rec, uint32_t blocks, uint32_t *block)
+{
+	bool names_block = rec->key.len == RECORD_BLOCK_KEY_SIZE;
+	*block = names_block ? get_u32(rec->key.data) : 0;
+	if (*block >= blocks || (!names_block && rec->key.len != 0))
+		return false;
+	switch (rec->kind) {
+	case RECORD_DROP: /* without a block: a mark */
+		return rec->value.len == RECORD_EPOCH_SIZE;
+	case RECORD_CEILING:
+		return !names_block && rec->value.len == RECORD_CEILING_SIZE;
+	case RECORD_MAP:
+	case RECORD_VOTE:
+		return !names_block && rec->value.len >= RECORD_EPOCH_SIZE;
+	case RECORD_FIN:
+		return names_block && rec->value.len == RECORD_EPOCH_SIZE + RECORD_FIN_VERSION_SIZE;
+	case RECORD_VALUE:
+	case RECORD_TOMBSTONE:
+	case RECORD_ERASE:
+		break;
+	}
+	DHT_UNREACHABLE();
+}
+
+/* Finds where a record belongs. */
 static int locate_record(struct draft *draft, const struct record *rec, uint32_t offset,
 			 uint32_t *block, uint32_t *hash)
 {
 	struct store_key key = {.key = rec->key};
-	*block = *hash = 0;
-	switch (rec->kind) {
-	case RECORD_VALUE:
-	case RECORD_TOMBSTONE:
-	case RECORD_ERASE:
+	if (record_is_latest(rec->kind) || rec->kind == RECORD_ERASE) {
 		draft->maker->locate(draft->maker->ctx, &key, draft->maker->blocks);
 		DHT_ASSERT(key.block < draft->maker->blocks);
 		*block = key.block;
 		*hash = (uint32_t)(key.hash >> (64 - STORE_HASH_BITS));
 		return 0;
-	case RECORD_DROP:
-		if (rec->key.len != RECORD_DROP_KEY_SIZE ||
-		    get_u32(rec->key.data) >= draft->maker->blocks)
-			return catalog_damage(draft->report, draft->slot, offset,
-					      "DROP of an impossible block");
-		*block = get_u32(rec->key.data);
-		return 0;
-	case RECORD_CEILING:
-		if (rec->value.len != RECORD_CEILING_SIZE)
-			return catalog_damage(draft->report, draft->slot, offset,
-					      "CEILING of an impossible size");
-		if (get_u64(rec->value.data) > draft->ceiling)
-			draft->ceiling = get_u64(rec->value.data);
-		return 0;
-	case RECORD_MAP:
-	case RECORD_VOTE:
-	case RECORD_FIN:
-		break;
 	}
+	*hash = 0;
+	if (!hint_block_of(rec, draft->maker->blocks, block))
+		return catalog_damage(draft->report, draft->slot, offset,
+				      "a record of impossible contents");
 	return 0;
+}
+
+/* What is to be known of the segment as a whole. */
+static void note_record(struct draft *draft, const struct record *rec)
+{
+	if (record_is_latest(rec->kind) && ballot_counter(rec->acc) > draft->highest_counter)
+		draft->highest_counter = ballot_counter(rec->acc);
+	if (rec->kind == RECORD_VALUE && rec->expires_ms > draft->latest_expiry_ms)
+		draft->latest_expiry_ms = rec->expires_ms;
+	if (rec->kind == RECORD_CEILING && get_u64(rec->value.data) > draft->ceiling)
+		draft->ceiling = get_u64(rec->value.data);
 }
 
 static int add_record(void *ctx, const uint8_t *data, uint32_t offset, const struct record *rec,
@@ -128,10 +145,7 @@ static int add_record(void *ctx, const uint8_t *data, uint32_t offset, const str
 	int rc = locate_record(draft, rec, offset, &block, &hash);
 	if (rc != 0)
 		return rc;
-	if (ballot_counter(rec->acc) > draft->highest_counter)
-		draft->highest_counter = ballot_counter(rec->acc);
-	if (rec->kind == RECORD_VALUE && rec->expires_ms > draft->latest_expiry_ms)
-		draft->latest_expiry_ms = rec->expires_ms;
+	note_record(draft, rec);
 	uint64_t place = (uint64_t)block << HINT_BLOCK_SHIFT | (uint64_t)hash << HINT_HASH_SHIFT |
 			 (uint64_t)offset << HINT_FLAGS_BITS | (flags & 15);
 	put_u64(entry, place);

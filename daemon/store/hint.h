@@ -7,14 +7,14 @@
  *      4     4   format version
  *      8     8   sequence number of the segment
  *     16     8   store_options.hash_id: of another one, the hashes mean nothing
- *     24     8   highest counter of any acc
+ *     24     8   highest counter of any acc of a value or tombstone
  *     32     4   blocks of the store
  *     36     4   where the records end, and the end mark stands
  *     40     4   number of entries
  *     44     4   zero
  *     48     8   the latest expiry of a value in milliseconds; 0: none expires
  *     56   12n   entries, one for each record, by block, then by part of the hash, then
- *                by offset:
+ *                by offset: so those of one key are in the order of the log:
  *                  8   block 14 | hash 20 | offset 26 | lower half of the record's flags 4
  *                  4   upper half of the flags 4 | size of the record 26 (from bit 0)
  *     then  8   XXH3 of all before
@@ -49,7 +49,7 @@ enum {
 	HINT_HEADER_SIZE = 56,
 	HINT_ENTRY_SIZE = 12,
 	HINT_CHECKSUM_SIZE = 8,
-	HINT_FORMAT_VERSION = 2,
+	HINT_FORMAT_VERSION = 3,
 	HINT_NAME_SIZE = 32,
 };
 
@@ -85,6 +85,10 @@ struct hint_entry {
 
 /* Writes the name of a slot's hint file. */
 void hint_name(uint32_t slot, char name[HINT_NAME_SIZE]);
+
+/* The block under which a record is listed that is neither value, tombstone nor ERASE; false:
+ * the record means nothing. */
+bool hint_block_of(const struct record *rec, uint32_t blocks, uint32_t *block);
 
 /* Walks the size bytes of a segment, verifies its records and makes their list; *walk is
  * set as catalog_walk does. An error leaves nothing to free. */

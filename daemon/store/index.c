@@ -136,6 +136,19 @@ static void shrink(struct index *ix, const struct store_os *os)
 		resize_array(ix, os, places);
 }
 
+bool index_find_location(const struct index *ix, uint32_t hash, uint64_t location, uint32_t *place)
+{
+	if (ix->count == 0)
+		return false;
+	const uint64_t *entries = index_entries(ix);
+	for (*place = index_seek(ix, hash);
+	     entries[*place] != 0 && index_entry_hash(entries[*place]) == hash; ++*place) {
+		if (index_entry_location(entries[*place]) == location)
+			return true;
+	}
+	return false;
+}
+
 int index_reserve(struct index *ix, const struct store_os *os)
 {
 	if (ix->count >= entries_max(index_capacity(ix)))

@@ -99,6 +99,9 @@ static inline uint32_t index_seek(const struct index *ix, uint32_t hash)
 	return place;
 }
 
+/* Finds the entry of this hash that points to this very location. */
+bool index_find_location(const struct index *ix, uint32_t hash, uint64_t location, uint32_t *place);
+
 /* Asks the processor for the line that a search for hash begins with. A hint: without
  * the lock it may be the line of a table that is no more, which does no harm. */
 static inline void index_prefetch(const struct index *ix, uint32_t hash)

@@ -164,8 +164,11 @@ enum store_found store_find(const struct store *store, const struct store_key *k
 }
 uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit)
 {
-	if (hit->location == 0)
-		return store_block(store, block)->erased_end;
+	if (hit->location == 0) {
+		uint64_t map_end = atomic_load_explicit(&store->map_end, memory_order_acquire);
+		uint64_t erased_end = store_block(store, block)->erased_end;
+		return map_end > erased_end ? map_end : erased_end;
+	}
 	const struct segment *segment = &store->segs.slots[segment_slot_of(hit->location)];
 	uint64_t sequence = atomic_load_explicit(&segment->sequence, memory_order_relaxed);
 	return (sequence << STORE_OFFSET_BITS) + segment_offset_of(hit->location) +

@@ -18,6 +18,21 @@
  *                expiry 8 bytes, milliseconds since 1970-01-01 UTC
  *                then key, then value; no padding. Integers are little endian.
  *
+ * The kinds that are not about the latest value of a key:
+ *
+ *     kind      acc       key        value
+ *     ERASE     position  the key    none
+ *     DROP      position  block 4    epoch 8: of the map that has it dropped
+ *     DROP      position  none       epoch 8: a mark (store/notes.h)
+ *     CEILING   absent    none       counter 8
+ *     MAP       absent    none       epoch 8, then the map
+ *     VOTE      absent    none       epoch 8, then a voter's state
+ *     FIN       absent    block 4    epoch 8, version of the block 4
+ *
+ * position: the order part of acc is the position in the log where the record was first
+ * appended (the version is 0); 0 stands for the very place where it is. What hides others
+ * hides what lies before that position, also where compaction has moved it.
+ *
  * Why     A value that was written once costs 23 bytes beyond key and value.
  * Thread  any; pure functions over the caller's bytes.
  * Errors  DHT_ECORRUPT: record_decode met bytes that are no record. What was decoded
@@ -41,8 +56,10 @@ enum {
 	RECORD_OVERHEAD_MAX = RECORD_FIXED + BALLOT_SIZE + BALLOT_SIZE + 8,
 	RECORD_KEY_MAX = 65535,
 	RECORD_VALUE_MAX = 16 * 1024 * 1024,
-	RECORD_CEILING_SIZE = 8,  /* the value of CEILING: the counter */
-	RECORD_DROP_KEY_SIZE = 4, /* the key of DROP: the block; its acc is (version, 0, 0) */
+	RECORD_CEILING_SIZE = 8,   /* the value of CEILING: the counter */
+	RECORD_BLOCK_KEY_SIZE = 4, /* the key of DROP and FIN */
+	RECORD_EPOCH_SIZE = 8,     /* at the start of the value of DROP, MAP, VOTE, FIN */
+	RECORD_FIN_VERSION_SIZE = 4,
 };
 
 /* X(NAME): the numbers are on disk; never reorder. */
@@ -132,6 +149,13 @@ static inline struct bytes record_view_value(const uint8_t *data)
 {
 	struct bytes key = record_view_key(data);
 	return bytes_of(key.data + key.len, get_u32(data + RECORD_AT_VALUE_LEN));
+}
+
+/* True for the kinds that an index has: the others are not about the value of a key. */
+static inline bool record_is_latest(unsigned flags)
+{
+	enum record_kind kind = (enum record_kind)(flags & RECORD_FLAGS_KIND);
+	return kind == RECORD_VALUE || kind == RECORD_TOMBSTONE;
 }
 
 static inline size_t record_view_size(const uint8_t *data)

@@ -98,6 +98,19 @@ static void load_task(void *arg, uint32_t task)
 
 /* ---- Batches ------------------------------------------------------------------------- */
 
+/* The first error of the tasks. */
+static int loads_result(const struct recovery *recovery, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct load *load = &recovery->loads[i];
+		if (load->rc == 0)
+			continue;
+		memcpy(recovery->report->why, load->report.why, sizeof(load->report.why));
+		return load->rc;
+	}
+	return 0;
+}
+
 static int load_batch(struct recovery *recovery, uint32_t count)
 {
 	struct store *store = recovery->store;
@@ -110,13 +123,9 @@ static int load_batch(struct recovery *recovery, uint32_t count)
 		recovery->loads[i] = (struct load){0};
 	}
 	os->parallel(os->ctx, count, load_task, recovery);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct load *load = &recovery->loads[i];
+	int rc = loads_result(recovery, count);
+	for (uint32_t i = 0; rc == 0 && i < count; i++) {
 		const struct hint *hint = &recovery->lists[i].hint;
-		if (load->rc != 0) {
-			memcpy(recovery->report->why, load->report.why, sizeof(load->report.why));
-			return load->rc;
-		}
 		catalog_report_walk(recovery->report, &recovery->walks[recovery->batch + i]);
 		if (hint->highest_counter > recovery->report->highest_counter)
 			recovery->report->highest_counter = hint->highest_counter;
@@ -125,24 +134,84 @@ static int load_batch(struct recovery *recovery, uint32_t count)
 		if (segment_is_unverified(&store->segs, recovery->lists[i].slot))
 			scrub_note_hinted(&store->scrub, recovery->lists[i].slot, hint->sequence);
 	}
-	return 0;
+	return rc;
 }
 
-static int replay_segments(struct recovery *recovery)
+typedef int (*batch_fn)(struct recovery *recovery, uint32_t count);
+
+/* All segments, in the order of the log. */
+static int for_batches(struct recovery *recovery, batch_fn run)
 {
 	uint32_t total = recovery->catalog.manifest.count;
 	int rc = 0;
 	for (uint32_t i = 0; rc == 0 && i < total; i += REPLAY_LISTS_MAX) {
 		uint32_t count = total - i < REPLAY_LISTS_MAX ? total - i : REPLAY_LISTS_MAX;
 		recovery->batch = i;
-		rc = load_batch(recovery, count);
-		if (rc == 0)
-			rc = replay_batch(&recovery->replay, recovery->lists, count,
-					  recovery->report);
+		rc = run(recovery, count);
 		for (uint32_t k = 0; k < count; k++)
 			hint_free(&recovery->maker, &recovery->lists[k].hint);
 	}
 	return rc;
+}
+
+static int replay_next(struct recovery *recovery, uint32_t count)
+{
+	int rc = load_batch(recovery, count);
+	if (rc == 0)
+		rc = replay_batch(&recovery->replay, recovery->lists, count, recovery->report);
+	return rc;
+}
+
+/* ---- What a DROP hides ---------------------------------------------------------------- */
+
+/* Makes the list of a segment that is loaded once more. */
+static void list_task(void *arg, uint32_t task)
+{
+	struct recovery *recovery = arg;
+	const struct segments *segs = &recovery->store->segs;
+	const struct catalog_segment *segment = &recovery->catalog.segments[recovery->batch + task];
+	struct hint *hint = &recovery->lists[task].hint;
+	struct load *load = &recovery->loads[task];
+	struct catalog_walk ignored;
+	if (segment_is_unverified(segs, segment->slot) && read_hint(recovery, segment, hint))
+		return;
+	load->rc = hint_build(&recovery->maker, segment_memory(segs, segment->slot), segs->size,
+			      segment, &ignored, hint, &load->report);
+}
+
+static int hide_next(struct recovery *recovery, uint32_t count)
+{
+	const struct store_os *os = recovery->store->os;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t slot = recovery->catalog.segments[recovery->batch + i].slot;
+		recovery->lists[i] = (struct replay_list){.slot = slot};
+		recovery->loads[i] = (struct load){0};
+	}
+	os->parallel(os->ctx, count, list_task, recovery);
+	int rc = loads_result(recovery, count);
+	if (rc == 0)
+		rc = replay_hide(&recovery->replay, recovery->lists, count, recovery->report);
+	return rc;
+}
+
+/* A recovery that finds DROPs without their MAP record says so before anything else is
+ * appended (store/notes.h). */
+static int put_mark(struct store *store)
+{
+	uint8_t value[RECORD_EPOCH_SIZE];
+	uint64_t location, end, epoch = notes_map_epoch(&store->notes);
+	struct record rec = {.kind = RECORD_DROP, .value = bytes_of(value, sizeof(value))};
+	put_u64(value, epoch);
+	int rc = tail_append(&store->tail, 0, &rec, TAIL_CLAIM_MOVE, &location, &end);
+	if (rc != 0)
+		return rc;
+	segment_keep(&store->segs, location, (uint32_t)record_size(&rec));
+	struct note_mark mark = {.position = store_position_of(store, location), .epoch = epoch};
+	LOG_INFO("store",
+		 "msg=\"dropped blocks are kept: the map that drops them was not "
+		 "written\" epoch=%llu",
+		 (unsigned long long)epoch);
+	return notes_add_mark(&store->notes, mark);
 }
 
 /* ---- After the last segment ------------------------------------------------------------ */
@@ -210,7 +279,8 @@ static int replay_log(struct recovery *recovery)
 {
 	struct store *store = recovery->store;
 	const struct catalog *catalog = &recovery->catalog;
-	int rc = replay_segments(recovery);
+	bool hides = false;
+	int rc = for_batches(recovery, replay_next);
 	if (rc == 0)
 		rc = catalog_check_ends(catalog, recovery->walks, recovery->report);
 	if (rc == 0)
@@ -218,13 +288,18 @@ static int replay_log(struct recovery *recovery)
 	if (rc == 0)
 		rc = finish_open(recovery);
 	if (rc == 0)
-		rc = replay_finish(&recovery->replay, recovery->report);
+		rc = replay_decide(&recovery->replay, &hides);
+	if (rc == 0 && hides)
+		rc = for_batches(recovery, hide_next);
 	if (rc != 0)
 		return rc;
+	replay_finish(&recovery->replay);
+	files_note_map(&store->files, notes_map_epoch(&store->notes));
 	for (uint32_t i = 0; i < catalog->manifest.count; i++)
 		segment_loaded(&store->segs, catalog->segments[i].slot, recovery->walks[i].end);
 	/* Never again that of a segment that was given up: its old bytes would parse. */
-	return files_start(&store->files, recovery->last_sequence + 1);
+	rc = files_start(&store->files, recovery->last_sequence + 1);
+	return rc == 0 && recovery->replay.wants_mark ? put_mark(store) : rc;
 }
 
 /* Hint files of slots without a segment only take room. */

@@ -18,12 +18,25 @@ struct replay_live {
 	int64_t expiring; /* of these: of values that can expire */
 };
 
+/* A DROP, or a mark. */
+struct replay_drop {
+	uint64_t position; /* where it was first appended */
+	uint64_t epoch;
+	uint32_t block; /* MARK: none */
+	uint32_t slot;
+	uint32_t size;
+};
+
+#define MARK UINT32_MAX
+
 /* A task, and what it may change: the blocks from first on, below end. */
 struct replay_range {
 	struct replay *replay;
 	uint32_t first;
 	uint32_t end;
 	struct replay_live *live; /* by slot */
+	struct replay_drop *drops;
+	uint32_t drop_count;
 	int rc;
 	struct store_report report; /* of a damage */
 };
@@ -99,18 +112,6 @@ static int find(struct replay_range *range, const struct index *ix, uint32_t has
 	return 0;
 }
 
-static struct ballot acc_at(const uint8_t *data)
-{
-	return ballot_decode(data + RECORD_AT_ACC);
-}
-
-static bool wins(const uint8_t *data, const uint8_t *other)
-{
-	int order = ballot_compare(acc_at(data), acc_at(other));
-	return order > 0 || (order == 0 && (data[RECORD_AT_FLAGS] & RECORD_FLAG_COPY) == 0 &&
-			     (other[RECORD_AT_FLAGS] & RECORD_FLAG_COPY) != 0);
-}
-
 /* ---- One record ---------------------------------------------------------------------- */
 
 /* Counts a record of an entry of an index (sign 1), or of none any more (-1). */
@@ -133,136 +134,128 @@ static void supersede(struct replay_range *range, struct block *block, uint32_t 
 		   (uint32_t)record_view_size(data), -1);
 }
 
-/* Decides against what is there: *place is set to the entry to replace, if there is one;
- * *stays says that nothing is to be done. */
-static int decide(struct replay_range *range, uint32_t slot, const struct hint_entry *entry,
-		  bool *stays, bool *replaces, uint32_t *place)
-{
-	struct block *block = block_at(range, entry->block);
-	const uint8_t *data, *other;
-	uint32_t erase_place;
-	*stays = true;
-	*replaces = false;
-	int rc = read_listed(range, slot, entry, &data);
-	if (rc != 0)
-		return rc;
-	if (ballot_compare(acc_at(data), range->replay->dropped[entry->block]) <= 0)
-		return 0;
-	struct bytes key = record_view_key(data);
-	rc = find(range, &range->replay->erases[entry->block], entry->hash, key, &erase_place,
-		  &other);
-	if (rc != 0 || (other != NULL && ballot_compare(acc_at(data), acc_at(other)) <= 0))
-		return rc;
-	rc = find(range, &block->index, entry->hash, key, place, &other);
-	if (rc != 0 || (other != NULL && !wins(data, other)))
-		return rc;
-	*stays = false;
-	*replaces = other != NULL;
-	if (*replaces)
-		supersede(range, block, *place, other);
-	return 0;
-}
-
+/* A value or tombstone is the latest of its key until another one comes. */
 static int replay_latest(struct replay_range *range, uint32_t slot, const struct hint_entry *entry)
 {
-	struct replay *replay = range->replay;
 	struct block *block = block_at(range, entry->block);
 	uint64_t location = (uint64_t)slot << STORE_OFFSET_BITS | entry->offset;
-	bool stays = false, replaces = false;
+	const uint8_t *data, *other = NULL;
 	uint32_t place = 0;
 	int rc = 0;
-	if (has_hash(&block->index, entry->hash) ||
-	    has_hash(&replay->erases[entry->block], entry->hash) ||
-	    !ballot_is_absent(replay->dropped[entry->block]))
-		rc = decide(range, slot, entry, &stays, &replaces, &place);
-	if (rc == 0 && !stays && !replaces)
-		rc = index_reserve(&block->index, replay->store->os);
-	if (rc != 0 || stays)
+	if (has_hash(&block->index, entry->hash)) {
+		rc = read_listed(range, slot, entry, &data);
+		if (rc == 0)
+			rc = find(range, &block->index, entry->hash, record_view_key(data), &place,
+				  &other);
+	}
+	if (rc == 0 && other == NULL)
+		rc = index_reserve(&block->index, range->replay->store->os);
+	if (rc != 0)
 		return rc;
-	if (replaces)
+	if (other != NULL) {
+		supersede(range, block, place, other);
 		index_replace(&block->index, place, location);
-	else
+	} else {
 		index_insert(&block->index, entry->hash, location);
+	}
 	store_count_sizes(block, entry->flags, entry->bytes, entry->size, 1);
 	count_live(range, slot, entry->flags, entry->size, 1);
 	return 0;
 }
 
+/* What hides others is live as long as it may do so. */
+static void keep(struct replay_range *range, uint32_t slot, uint32_t size)
+{
+	range->live[slot].bytes += size;
+	segment_keep(&range->replay->store->segs, (uint64_t)slot << STORE_OFFSET_BITS, size);
+}
+
+/* One that was moved stands behind records that it does not hide. */
 static int replay_erase(struct replay_range *range, uint32_t slot, const struct hint_entry *entry)
 {
-	const struct store_os *os = range->replay->store->os;
+	const struct store *store = range->replay->store;
 	struct block *block = block_at(range, entry->block);
-	struct index *erases = &range->replay->erases[entry->block];
 	uint64_t location = (uint64_t)slot << STORE_OFFSET_BITS | entry->offset;
 	const uint8_t *data, *other;
+	struct record rec;
 	uint32_t place;
 	int rc = read_listed(range, slot, entry, &data);
 	if (rc != 0)
 		return rc;
-	struct bytes key = record_view_key(data);
-	rc = find(range, &block->index, entry->hash, key, &place, &other);
-	if (rc != 0)
+	record_view(data, &rec);
+	keep(range, slot, entry->size);
+	rc = find(range, &block->index, entry->hash, rec.key, &place, &other);
+	if (rc != 0 || other == NULL)
 		return rc;
-	if (other != NULL && ballot_compare(acc_at(other), acc_at(data)) <= 0) {
+	uint64_t found = index_entry_location(index_entries(&block->index)[place]);
+	if (store_position_of(store, found) < store_first_position(store, location, rec.acc)) {
 		supersede(range, block, place, other);
-		index_remove(&block->index, place, os);
+		index_remove(&block->index, place, store->os);
 	}
-	rc = find(range, erases, entry->hash, key, &place, &other);
+	return 0;
+}
+
+static int replay_drop(struct replay_range *range, uint32_t slot, uint64_t location,
+		       const struct record *rec)
+{
+	struct replay_drop *drops =
+	    realloc(range->drops, (range->drop_count + 1) * sizeof(*range->drops));
+	if (drops == NULL)
+		return DHT_ENOMEM;
+	range->drops = drops;
+	drops[range->drop_count++] = (struct replay_drop){
+	    .position = store_first_position(range->replay->store, location, rec->acc),
+	    .epoch = get_u64(rec->value.data),
+	    .block = rec->key.len > 0 ? get_u32(rec->key.data) : MARK,
+	    .slot = slot,
+	    .size = (uint32_t)record_size(rec),
+	};
+	return 0;
+}
+
+static int replay_note(struct replay_range *range, uint32_t slot, uint64_t location,
+		       const struct record *rec)
+{
+	struct note *note = notes_of_key(&range->replay->store->notes, rec->kind, rec->key);
+	if (note->location != 0)
+		range->live[segment_slot_of(note->location)].bytes -= note->size;
+	note->location = 0;
+	int rc = notes_set(note, location, rec);
+	if (rc == 0)
+		range->live[slot].bytes += note->size;
+	return rc;
+}
+
+/* A record that is about no key. */
+static int replay_other(struct replay_range *range, uint32_t slot, const struct hint_entry *entry)
+{
+	struct store *store = range->replay->store;
+	uint64_t location = (uint64_t)slot << STORE_OFFSET_BITS | entry->offset;
+	const uint8_t *data;
+	struct record rec;
+	uint32_t block;
+	int rc = read_listed(range, slot, entry, &data);
 	if (rc != 0)
 		return rc;
-	if (other != NULL) {
-		if (ballot_compare(acc_at(data), acc_at(other)) > 0)
-			index_replace(erases, place, location);
+	record_view(data, &rec);
+	if (!hint_block_of(&rec, store->block_count, &block) || block != entry->block)
+		return contradicts(range, slot, entry);
+	if (rec.kind == RECORD_DROP)
+		return replay_drop(range, slot, location, &rec);
+	if (rec.kind == RECORD_CEILING) {
+		files_note_ceiling(&store->files, get_u64(rec.value.data));
 		return 0;
 	}
-	rc = index_reserve(erases, os);
-	if (rc == 0)
-		index_insert(erases, entry->hash, location);
-	return rc;
+	return replay_note(range, slot, location, &rec);
 }
 
 static int replay_entry(struct replay_range *range, uint32_t slot, const struct hint_entry *entry)
 {
-	struct replay *replay = range->replay;
-	struct segments *segs = &replay->store->segs;
-	uint64_t location = (uint64_t)slot << STORE_OFFSET_BITS | entry->offset;
-	const uint8_t *data;
-	int rc = 0;
-
-	switch ((enum record_kind)(entry->flags & RECORD_FLAGS_KIND)) {
-	case RECORD_VALUE:
-	case RECORD_TOMBSTONE:
+	if (record_is_latest(entry->flags))
 		return replay_latest(range, slot, entry);
-	case RECORD_ERASE:
-		rc = replay_erase(range, slot, entry);
-		break;
-	case RECORD_DROP:
-		rc = read_listed(range, slot, entry, &data);
-		if (rc == 0 && get_u32(record_view_key(data).data) != entry->block)
-			return contradicts(range, slot, entry);
-		if (rc == 0)
-			replay->dropped[entry->block] =
-			    ballot_max(replay->dropped[entry->block], acc_at(data));
-		break;
-	case RECORD_CEILING:
-		rc = read_listed(range, slot, entry, &data);
-		if (rc == 0 && record_view_value(data).len != RECORD_CEILING_SIZE)
-			return contradicts(range, slot, entry);
-		if (rc == 0)
-			files_note_ceiling(&replay->store->files,
-					   get_u64(record_view_value(data).data));
-		return rc;
-	case RECORD_MAP:
-	case RECORD_VOTE:
-	case RECORD_FIN:
-		/* What they mean is not the store's to know: they stay. */
-		rc = read_listed(range, slot, entry, &data);
-		range->live[slot].bytes += entry->size;
-		return rc;
-	}
-	range->live[slot].bytes += entry->size;
-	segment_keep(segs, location, entry->size);
-	return rc;
+	if ((entry->flags & RECORD_FLAGS_KIND) == RECORD_ERASE)
+		return replay_erase(range, slot, entry);
+	return replay_other(range, slot, entry);
 }
 
 /* ---- A batch -------------------------------------------------------------------------- */
@@ -343,48 +336,110 @@ int replay_batch(struct replay *replay, const struct replay_list *lists, uint32_
 
 /* ---- After the last record ------------------------------------------------------------ */
 
-/* Removes the first entry that a DROP hides, from place *from on; *from is set to
- * UINT32_MAX: there is none. Removing may lay out the index anew, then *from is 0. */
-static int remove_dropped(struct replay_range *range, uint32_t number, uint32_t *from)
+static int take_marks(struct replay *replay)
 {
-	const struct replay *replay = range->replay;
-	struct block *block = block_at(range, number);
-	struct index *ix = &block->index;
-	for (uint32_t place = *from; place < index_places(ix); place++) {
-		const uint8_t *data;
-		if (index_entries(ix)[place] == 0)
-			continue;
-		int rc = read_record(range, index_entry_location(index_entries(ix)[place]), &data);
-		if (rc != 0)
-			return rc;
-		if (ballot_compare(acc_at(data), replay->dropped[number]) > 0)
-			continue;
-		uint32_t capacity = index_capacity(ix);
-		supersede(range, block, place, data);
-		index_remove(ix, place, replay->store->os);
-		*from = index_capacity(ix) == capacity ? place : 0;
-		return 0;
+	int rc = 0;
+	for (uint32_t i = 0; i < replay->range_count; i++) {
+		struct replay_range *range = &replay->ranges[i];
+		for (uint32_t k = 0; rc == 0 && k < range->drop_count; k++) {
+			const struct replay_drop *drop = &range->drops[k];
+			struct note_mark mark = {.position = drop->position, .epoch = drop->epoch};
+			if (drop->block != MARK)
+				continue;
+			keep(range, drop->slot, drop->size);
+			rc = notes_add_mark(&replay->store->notes, mark);
+		}
 	}
-	*from = UINT32_MAX;
-	return 0;
+	return rc;
 }
 
-static void drop_task(void *arg, uint32_t task)
+/* The rule of store/notes.h. */
+static void decide_drop(struct replay_range *range, const struct replay_drop *drop)
+{
+	struct replay *replay = range->replay;
+	const struct notes *notes = &replay->store->notes;
+	if (drop->block == MARK || notes_is_void(notes, drop->position, drop->epoch))
+		return;
+	if (drop->epoch > notes_map_epoch(notes)) {
+		replay->wants_mark = true;
+		return;
+	}
+	keep(range, drop->slot, drop->size);
+	if (drop->position > replay->dropped[drop->block])
+		replay->dropped[drop->block] = drop->position;
+}
+
+static bool hides_any(const struct replay *replay, uint32_t block)
+{
+	const struct index *ix = &replay->store->blocks[block].index;
+	for (uint32_t place = 0; replay->dropped[block] != 0 && place < index_places(ix); place++) {
+		uint64_t entry = index_entries(ix)[place];
+		if (entry != 0 && store_position_of(replay->store, index_entry_location(entry)) <
+				      replay->dropped[block])
+			return true;
+	}
+	return false;
+}
+
+int replay_decide(struct replay *replay, bool *hides)
+{
+	*hides = false;
+	int rc = take_marks(replay);
+	for (uint32_t i = 0; rc == 0 && i < replay->range_count; i++) {
+		struct replay_range *range = &replay->ranges[i];
+		for (uint32_t k = 0; k < range->drop_count; k++)
+			decide_drop(range, &range->drops[k]);
+	}
+	for (uint32_t block = 0; rc == 0 && !*hides && block < replay->store->block_count; block++)
+		*hides = hides_any(replay, block);
+	return rc;
+}
+
+static void hide_entry(struct replay_range *range, uint32_t slot, const struct hint_entry *entry)
+{
+	const struct store *store = range->replay->store;
+	struct block *block = block_at(range, entry->block);
+	uint64_t location = (uint64_t)slot << STORE_OFFSET_BITS | entry->offset;
+	uint32_t place;
+	if (!record_is_latest(entry->flags) ||
+	    store_position_of(store, location) >= range->replay->dropped[entry->block] ||
+	    !index_find_location(&block->index, entry->hash, location, &place))
+		return;
+	store_count_sizes(block, entry->flags, entry->bytes, entry->size, -1);
+	count_live(range, slot, entry->flags, entry->size, -1);
+	index_remove(&block->index, place, store->os);
+}
+
+static void hide_task(void *arg, uint32_t task)
 {
 	const struct replay *replay = arg;
 	struct replay_range *range = &replay->ranges[task];
 	for (uint32_t block = range->first; block < range->end; block++) {
-		uint32_t from = ballot_is_absent(replay->dropped[block]) ? UINT32_MAX : 0;
-		while (range->rc == 0 && from != UINT32_MAX)
-			range->rc = remove_dropped(range, block, &from);
+		for (uint32_t i = 0; replay->dropped[block] != 0 && i < replay->list_count; i++) {
+			const struct replay_list *list = &replay->lists[i];
+			const struct hint *hint = &list->hint;
+			for (uint32_t at = hint_seek(hint, block);
+			     at < hint->count && hint_block_at(hint, at) == block; at++) {
+				struct hint_entry entry =
+				    hint_entry_decode(hint_entry_at(hint, at));
+				hide_entry(range, list->slot, &entry);
+			}
+		}
 	}
 }
 
-int replay_finish(struct replay *replay, struct store_report *report)
+int replay_hide(struct replay *replay, const struct replay_list *lists, uint32_t count,
+		struct store_report *report)
 {
-	int rc = run(replay, drop_task, report);
-	for (uint32_t slot = 0; rc == 0 && slot < replay->slots; slot++) {
-		struct segments *segs = &replay->store->segs;
+	replay->lists = lists;
+	replay->list_count = count;
+	return run(replay, hide_task, report);
+}
+
+void replay_finish(struct replay *replay)
+{
+	struct segments *segs = &replay->store->segs;
+	for (uint32_t slot = 0; slot < replay->slots; slot++) {
 		struct replay_live live = {0};
 		for (uint32_t i = 0; i < replay->range_count; i++) {
 			live.bytes += replay->ranges[i].live[slot].bytes;
@@ -397,7 +452,6 @@ int replay_finish(struct replay *replay, struct store_report *report)
 		if (live.expiring > 0)
 			segment_add_expiring(segs, slot, (uint32_t)live.expiring, 0);
 	}
-	return rc;
 }
 
 /* ---- Begin and end --------------------------------------------------------------------- */
@@ -407,9 +461,8 @@ int replay_init(struct replay *replay, struct store *store, uint32_t slots)
 	uint32_t blocks = store->block_count;
 	*replay = (struct replay){.store = store, .slots = slots};
 	replay->ranges = calloc(RANGES_MAX, sizeof(*replay->ranges));
-	replay->erases = calloc(blocks, sizeof(*replay->erases));
 	replay->dropped = calloc(blocks, sizeof(*replay->dropped));
-	if (replay->ranges == NULL || replay->erases == NULL || replay->dropped == NULL)
+	if (replay->ranges == NULL || replay->dropped == NULL)
 		return DHT_ENOMEM;
 	replay->range_count = RANGES_MAX;
 	for (uint32_t i = 0; i < RANGES_MAX; i++) {
@@ -426,11 +479,10 @@ int replay_init(struct replay *replay, struct store *store, uint32_t slots)
 
 void replay_fini(struct replay *replay)
 {
-	for (uint32_t i = 0; i < replay->range_count; i++)
+	for (uint32_t i = 0; i < replay->range_count; i++) {
 		free(replay->ranges[i].live);
-	for (uint32_t i = 0; replay->erases != NULL && i < replay->store->block_count; i++)
-		index_fini(&replay->erases[i], replay->store->os);
+		free(replay->ranges[i].drops);
+	}
 	free(replay->dropped);
-	free(replay->erases);
 	free(replay->ranges);
 }

@@ -151,8 +151,9 @@ static void give_back(struct segments *segs, uint32_t slot)
 	atomic_fetch_add_explicit(&segs->drained, 1, memory_order_release);
 }
 
-static void reset_expiring(struct segment *segment)
+static void reset_counts(struct segment *segment)
 {
+	atomic_store_explicit(&segment->lost, 0, memory_order_relaxed);
 	atomic_store_explicit(&segment->expiring, 0, memory_order_relaxed);
 	atomic_store_explicit(&segment->latest_expiry_ms, 0, memory_order_relaxed);
 }
@@ -168,7 +169,7 @@ int segment_open(struct segments *segs, uint64_t sequence, uint32_t *slot)
 		return DHT_ENOSPC;
 	}
 	segment_header_encode(memory, sequence, segs->size);
-	reset_expiring(&segs->slots[i]);
+	reset_counts(&segs->slots[i]);
 	atomic_store_explicit(&segs->memory[i], memory, memory_order_release);
 	atomic_store_explicit(&segs->slots[i].holds, open_holds(segs), memory_order_release);
 	*slot = i;
@@ -195,7 +196,7 @@ static uint8_t *occupy(struct segments *segs, uint32_t slot, uint64_t sequence, 
 		return NULL;
 	atomic_store_explicit(&segment->sequence, sequence, memory_order_relaxed);
 	atomic_store_explicit(&segment->used, 0, memory_order_relaxed);
-	reset_expiring(segment);
+	reset_counts(segment);
 	atomic_store_explicit(&segs->state[slot], 0, memory_order_relaxed);
 	atomic_store_explicit(&segs->memory[slot], memory, memory_order_release);
 	/* Last: from here on segment_try_pin may succeed. */
@@ -252,6 +253,21 @@ void segment_seal(struct segments *segs, uint32_t slot, uint32_t used)
 void segment_kill(struct segments *segs, uint64_t location, size_t size)
 {
 	lower(segs, segment_slot_of(location), size);
+}
+
+void segment_lose(struct segments *segs, uint32_t slot, uint32_t bytes)
+{
+	atomic_fetch_add_explicit(&segs->slots[slot].lost, bytes, memory_order_relaxed);
+}
+
+void segment_release_lost(struct segments *segs, uint32_t slot)
+{
+	struct segment *segment = &segs->slots[slot];
+	if (atomic_exchange_explicit(&segment->lost, 0, memory_order_relaxed) == 0)
+		return;
+	uint64_t rest = atomic_load_explicit(&segment->holds, memory_order_acquire) & LIVE_MASK;
+	if (rest != 0)
+		lower(segs, slot, rest);
 }
 
 void segment_keep(struct segments *segs, uint64_t location, uint32_t size)
@@ -358,12 +374,22 @@ void segment_set_state(struct segments *segs, uint32_t slot, unsigned flag, bool
 		atomic_fetch_and_explicit(&segs->state[slot], (uint8_t)~flag, memory_order_release);
 }
 
+/* The live bytes, less those that are lost; something is left of what is there. */
+static uint32_t live_of(const struct segment *segment, uint64_t holds)
+{
+	uint32_t live = (uint32_t)(holds & LIVE_MASK);
+	uint32_t lost = atomic_load_explicit(&segment->lost, memory_order_relaxed);
+	if (lost == 0 || live == 0)
+		return live;
+	return lost < live ? live - lost : 1;
+}
+
 bool segment_measure(const struct segments *segs, uint32_t slot, uint32_t *used, uint32_t *live)
 {
 	const struct segment *segment = &segs->slots[slot];
 	uint64_t holds = atomic_load_explicit(&segment->holds, memory_order_acquire);
 	*used = atomic_load_explicit(&segment->used, memory_order_relaxed);
-	*live = (uint32_t)(holds & LIVE_MASK);
+	*live = live_of(segment, holds);
 	return *used != 0 && *used != SEGMENT_DRAINED && *live != 0;
 }
 
@@ -377,7 +403,7 @@ void segments_count(const struct segments *segs, uint64_t *count, uint64_t *dead
 			continue;
 		uint32_t used = atomic_load_explicit(&slot->used, memory_order_relaxed);
 		uint64_t holds = atomic_load_explicit(&slot->holds, memory_order_relaxed);
-		uint64_t live = holds & LIVE_MASK;
+		uint64_t live = live_of(slot, holds);
 		if (holds == 0)
 			continue; /* it is about to be opened, or to be given back */
 		uint64_t whole = used == 0 ? open_holds(segs) : used - SEGMENT_HEADER_SIZE;

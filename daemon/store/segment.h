@@ -43,6 +43,10 @@
  * count reaches 0 the memory goes, but the slot is not free yet: the file is, once what
  * made its records dead is durable (store/files.h).
  *
+ * `lost` estimates those of the live bytes whose records are dead, but were not read to
+ * learn their sizes (store_drop): compaction, which reads them all, takes back what is left
+ * when nothing in the segment is alive any more.
+ *
  * `expiring` counts those of the live bytes that are of values with an expiry, and
  * `latest_expiry_ms` bounds these: from then on all of them have expired, which is known
  * without reading the segment. It is never lowered while the segment lives.
@@ -62,7 +66,7 @@
 enum {
 	SEGMENT_HEADER_SIZE = 32,
 	SEGMENT_END_SIZE = 12,
-	SEGMENT_FORMAT_VERSION = 1,
+	SEGMENT_FORMAT_VERSION = 2,
 };
 
 /* Writes the header of a segment. */
@@ -81,6 +85,7 @@ struct segment {
 	_Atomic uint32_t used;     /* where the last record ends, header included; 0: open */
 	_Atomic uint32_t kept;     /* of the live bytes: those of records that hide older ones */
 	_Atomic uint32_t expiring; /* of the live bytes: those of values that can expire */
+	_Atomic uint32_t lost;     /* of the live bytes, about so many are dead */
 	_Atomic uint64_t latest_expiry_ms; /* when the last of them will have */
 };
 _Static_assert(sizeof(struct segment) <= DHT_CACHE_LINE, "a segment costs a cache line at most");
@@ -173,6 +178,13 @@ static inline const uint8_t *segment_at(const struct segments *segs, uint64_t lo
  * any more. Its segment is given back if they were the last that was needed. */
 void segment_kill(struct segments *segs, uint64_t location, size_t size);
 
+/* Says that a record of about so many bytes is dead, whose size is not known. */
+void segment_lose(struct segments *segs, uint32_t slot, uint32_t bytes);
+
+/* Says that no record of a segment is alive that hides none. The caller has it pinned, all
+ * who made records there dead have told it, and those that hide others are released. */
+void segment_release_lost(struct segments *segs, uint32_t slot);
+
 /* Says that the size bytes of the record at location hide older records: they stay live
  * until segment_release_kept. */
 void segment_keep(struct segments *segs, uint64_t location, uint32_t size);
@@ -259,7 +271,8 @@ static inline uint64_t segment_sequence(const struct segments *segs, uint32_t sl
 }
 
 /* What is in a sealed segment: where its records end, and how many bytes of them are live,
- * those that hide others included. False if it is open, drained, or no segment. */
+ * those that hide others included, and those that are lost not. False if it is open, drained, or no
+ * segment. */
 bool segment_measure(const struct segments *segs, uint32_t slot, uint32_t *used, uint32_t *live);
 
 /* Adds up the segments there are, and the bytes of dead records in them. */

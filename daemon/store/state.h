@@ -15,6 +15,7 @@
 #include "store/compact.h"
 #include "store/files.h"
 #include "store/index.h"
+#include "store/notes.h"
 #include "store/scrub.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -27,7 +28,7 @@ struct block {
 	_Atomic uint32_t tombstones;
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t live_bytes;
-	uint64_t erased_end; /* behind the last ERASE: what an absent key rests on */
+	uint64_t erased_end; /* behind the last ERASE or DROP: what an absent key rests on */
 	_Atomic uint32_t expiring;
 };
 _Static_assert(sizeof(struct block) == DHT_CACHE_LINE, "an empty block costs a cache line");
@@ -38,6 +39,8 @@ struct store {
 	uint32_t block_count;
 	struct segments segs;
 	struct tail tail;
+	struct notes notes;
+	_Atomic uint64_t map_end; /* behind the last MAP, without which no DROP counts */
 	/* The rest is unused without files. */
 	struct files files;
 	struct compactor compactor;
@@ -58,6 +61,20 @@ static inline struct block *store_block(const struct store *store, uint32_t numb
 static inline uint32_t store_hash_of(const struct store_key *key)
 {
 	return (uint32_t)(key->hash >> (64 - STORE_HASH_BITS));
+}
+
+/* The position of a location whose segment is in use. */
+static inline uint64_t store_position_of(const struct store *store, uint64_t location)
+{
+	return segment_sequence(&store->segs, segment_slot_of(location)) << STORE_OFFSET_BITS |
+	       segment_offset_of(location);
+}
+
+/* Where a record that hides others was first appended: it lies at this location. */
+static inline uint64_t store_first_position(const struct store *store, uint64_t location,
+					    struct ballot acc)
+{
+	return acc.order != 0 ? acc.order : store_position_of(store, location);
 }
 
 /* Lets no more be in memory than may be, at the end of a recovery. */

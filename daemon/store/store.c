@@ -34,6 +34,9 @@ int store_open(const struct store_options *options, const struct store_os *os, s
 	if (store->blocks == NULL)
 		goto out;
 	store->block_count = blocks;
+	rc = notes_init(&store->notes, blocks);
+	if (rc != 0)
+		goto out;
 	store->locate = options->locate;
 	store->ctx = options->ctx;
 	store->memory_bytes = options->memory_bytes;
@@ -62,6 +65,7 @@ void store_close(struct store *store)
 		return;
 	for (uint32_t i = 0; i < store->block_count; i++)
 		index_fini(&store->blocks[i].index, store->os);
+	notes_fini(&store->notes, store->block_count);
 	compact_fini(store);
 	scrub_fini(&store->scrub);
 	files_fini(&store->files);
@@ -93,10 +97,7 @@ int store_put_ceiling(struct store *store, unsigned appender, uint64_t ceiling, 
 	if (store->segs.has_files)
 		files_note_ceiling(&store->files, ceiling);
 	/* Few and small, and without one nothing at all can be written, not even erasures. */
-	int rc = tail_append(&store->tail, appender, &rec, TAIL_CLAIM_MOVE, &location, end);
-	if (rc == 0)
-		segment_kill(&store->segs, location, record_size(&rec));
-	return rc;
+	return tail_append(&store->tail, appender, &rec, TAIL_CLAIM_CEILING, &location, end);
 }
 
 uint64_t store_durable(const struct store *store)

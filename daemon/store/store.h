@@ -143,9 +143,10 @@ struct store_fetched {
  * Only a torn end of the log is cut. Any other damage is DHT_ECORRUPT, and so are files of
  * another number of blocks; the report says why. Other errors are those of store/os.h.
  *
- * For one key the record of the highest acc wins, on equal acc a vote over a copy.
- * ERASE(key, floor) hides the records of the key with acc <= floor, DROP the same in its
- * block (the key is the block's number in 4 bytes), wherever in the log they lie. */
+ * Order decides, as all appends to a block are made under one lock: of one key the latest
+ * record in the log wins, whatever its acc is. ERASE hides the records of its key that were
+ * appended before it, DROP those of its block. But a DROP whose epoch is greater than that
+ * of the latest MAP never counts, now or later: its commit was lost (store_drop). */
 int store_open(const struct store_options *options, const struct store_os *os,
 	       struct store **out) DHT_MUST_CHECK;
 
@@ -181,7 +182,7 @@ enum store_found store_find(const struct store *store, const struct store_key *k
 
 /* Returns the position that must be durable before anything is answered that rests on what
  * a look-up found: that of the record's end, or, for an absent key, of the latest erasure
- * in its block. */
+ * in its block, or of the latest MAP record if that is behind. */
 uint64_t store_rests_on(const struct store *store, uint32_t block, const struct store_hit *hit);
 
 /* Appends rec (VALUE or TOMBSTONE, rec->key equal to key->key) and makes it the
@@ -193,17 +194,36 @@ uint64_t store_rests_on(const struct store *store, uint32_t block, const struct 
 int store_put(struct store *store, unsigned appender, const struct store_key *key,
 	      struct store_hit *hit, const struct record *rec, uint64_t *end) DHT_MUST_CHECK;
 
-/* Appends ERASE(key, floor) and drops the key's entry, which is there; otherwise as
- * store_put. hit says absent then. */
+/* Appends ERASE(key) and drops the key's entry, which is there; otherwise as store_put. hit
+ * says absent then. The floor of the register protocol is volatile: it is the caller's. */
 int store_erase(struct store *store, unsigned appender, const struct store_key *key,
-		struct store_hit *hit, struct ballot floor, uint64_t *end) DHT_MUST_CHECK;
+		struct store_hit *hit, uint64_t *end) DHT_MUST_CHECK;
 
-/* Appends DROP(block, floor), where floor is (version, 0, 0), and drops the entries of the
- * block whose acc is at most floor. Their records are looked at in memory: it may wait for
- * the disk where segments are cold. DHT_ECORRUPT: one does not verify, which was logged;
- * then, as after any error, nothing has changed. *end as of store_put. */
-int store_drop(struct store *store, unsigned appender, uint32_t block, struct ballot floor,
+/* Appends DROP(block, epoch) and drops all entries of the block; no record need be read. It
+ * belongs to the adoption of the map of this epoch, which is one durable commit: first the
+ * DROPs are appended, then the MAP record of that epoch, and *end of that counts for all.
+ * If the log ends between them, a recovery finds the data as if there had been no DROP, so
+ * nothing of this block is appended or answered before the MAP record is. Until then no file
+ * leaves the log. Where the latest MAP is of this epoch or a greater one, the DROP counts by
+ * itself. After an error nothing has changed. */
+int store_drop(struct store *store, unsigned appender, uint32_t block, uint64_t epoch,
 	       uint64_t *end) DHT_MUST_CHECK;
+
+/* ---- Notes -----------------------------------------------------------------------
+ *
+ * What a node must know beside its data, in the same log, so that one commit is for both.
+ * kind is RECORD_MAP, RECORD_VOTE (id is 0) or RECORD_FIN (id is the block, and value its
+ * version in RECORD_FIN_VERSION_SIZE bytes). Of each kind and id the latest is kept, and
+ * recovered. Under the lock of the group of block `id`. */
+
+/* Appends a note. An empty value is one, too. epoch is that of the map; the value of a MAP is
+ * the map itself. Otherwise as store_put; it fits on a full disk, as tombstones do. */
+int store_put_note(struct store *store, unsigned appender, enum record_kind kind, uint32_t id,
+		   uint64_t epoch, struct bytes value, uint64_t *end) DHT_MUST_CHECK;
+
+/* Sets *value to the latest one, which stays where it is until the next put; false: none was
+ * ever put. */
+bool store_note(const struct store *store, enum record_kind kind, uint32_t id, struct bytes *value);
 
 /* Reads the record at a location, whose segment is pinned, from disk and verifies it; no
  * lock is needed. *data is malloc'ed, the caller's. DHT_ENOMEM; DHT_ECORRUPT: the disk

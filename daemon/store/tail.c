@@ -165,7 +165,7 @@ static void appender_leave(struct tail *tail, unsigned appender)
 static uint64_t end_of_claim(const struct tail *tail, enum tail_claim claim)
 {
 	uint64_t reserved = atomic_load(&tail->reserved_from);
-	if (reserved == UINT64_MAX || claim == TAIL_CLAIM_MOVE)
+	if (reserved == UINT64_MAX || claim == TAIL_CLAIM_MOVE || claim == TAIL_CLAIM_CEILING)
 		return UINT64_MAX;
 	return claim == TAIL_CLAIM_VALUE ? reserved : reserved + 1;
 }
@@ -189,6 +189,9 @@ int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
 			      segment_memory(tail->segs, slot) + segment_offset_of(at));
 		*location = (uint64_t)slot << STORE_OFFSET_BITS | segment_offset_of(at);
 		*end = at + size;
+		/* Before anybody can think that all of the segment is there. */
+		if (claim == TAIL_CLAIM_CEILING)
+			segment_kill(tail->segs, *location, size);
 	}
 	appender_leave(tail, appender);
 	if (rc == 0)

@@ -96,7 +96,9 @@ static inline uint64_t tail_begin_of(uint64_t sequence)
 enum tail_claim {
 	TAIL_CLAIM_VALUE, /* nothing of the reserve */
 	TAIL_CLAIM_ERASE, /* all but the last segment: tombstones, erasures */
-	TAIL_CLAIM_MOVE,  /* all: what compaction copies gives more back than it takes; ceilings */
+	TAIL_CLAIM_MOVE,  /* all: what compaction copies gives more back than it takes; maps */
+	/* The same. The record counts as dead as soon as it is there: nothing needs it. */
+	TAIL_CLAIM_CEILING,
 };
 
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On

@@ -109,10 +109,19 @@ int store_put(struct store *store, unsigned appender, const struct store_key *ke
 	return 0;
 }
 
-int store_erase(struct store *store, unsigned appender, const struct store_key *key,
-		struct store_hit *hit, struct ballot floor, uint64_t *end)
+/* A record that hides others hides them from a recovery; without files there is none. */
+static void keep_or_kill(struct store *store, uint64_t location, const struct record *rec)
 {
-	struct record erase = {.kind = RECORD_ERASE, .acc = floor, .ver = floor, .key = key->key};
+	if (store->segs.has_files)
+		segment_keep(&store->segs, location, (uint32_t)record_size(rec));
+	else
+		segment_kill(&store->segs, location, record_size(rec));
+}
+
+int store_erase(struct store *store, unsigned appender, const struct store_key *key,
+		struct store_hit *hit, uint64_t *end)
+{
+	struct record erase = {.kind = RECORD_ERASE, .key = key->key};
 	struct index *ix = index_of_hit(store, key, hit);
 	uint64_t location;
 	int rc = tail_append(&store->tail, appender, &erase, TAIL_CLAIM_ERASE, &location, end);
@@ -120,11 +129,7 @@ int store_erase(struct store *store, unsigned appender, const struct store_key *
 		return rc;
 	store_block(store, key->block)->erased_end = *end;
 	index_remove(ix, hit->place, store->os);
-	/* It hides records from a recovery; without files there is none. */
-	if (store->segs.has_files)
-		segment_keep(&store->segs, location, (uint32_t)record_size(&erase));
-	else
-		segment_kill(&store->segs, location, record_size(&erase));
+	keep_or_kill(store, location, &erase);
 	drop_record(store, store_block(store, key->block), hit);
 	lookup_hit_clear(hit);
 	return 0;
@@ -140,69 +145,81 @@ void store_set_flags(struct store *store, const struct store_key *key, struct st
 }
 /* ---- Dropping a block ------------------------------------------------------------ */
 
-/* True if the entry's record may be used as it lies in memory. */
-static bool verifies_in_memory(const struct store *store, uint64_t location)
-{
-	const struct segments *segs = &store->segs;
-	return segment_state(segs, segment_slot_of(location)) == 0 ||
-	       lookup_verifies(store, location, segment_at(segs, location),
-			       segment_limit(segs) - segment_offset_of(location));
-}
+enum { DROP_AHEAD = 8 }; /* entries whose records are asked for before they are looked at */
 
-static bool can_drop(const struct store *store, const struct index *ix)
+/* Says that an entry's record is dead. Of one that memory does not have, or that was not
+ * verified, the size is not known: bytes stand for it until the segment is compacted. */
+static void kill_unread(struct store *store, uint64_t location, uint32_t bytes)
 {
-	for (uint32_t place = 0; place < index_places(ix); place++) {
-		uint64_t entry = index_entries(ix)[place];
-		if (entry != 0 && !verifies_in_memory(store, index_entry_location(entry)))
-			return false;
+	struct segments *segs = &store->segs;
+	uint32_t slot = segment_slot_of(location);
+	if (segment_state(segs, slot) != 0) {
+		segment_lose(segs, slot, bytes);
+		return;
 	}
-	return true;
+	const uint8_t *data = segment_at(segs, location);
+	uint8_t flags = data[RECORD_AT_FLAGS];
+	uint32_t size = (uint32_t)record_view_size(data);
+	if ((flags & RECORD_FLAGS_KIND) == RECORD_VALUE && (flags & RECORD_FLAG_EXPIRY) != 0)
+		segment_sub_expiring(segs, slot, size);
+	segment_kill(segs, location, size);
 }
 
-/* Removes the entry at place, if its record is hidden by floor. */
-static bool drop_entry(struct store *store, struct block *block, uint32_t place,
-		       struct ballot floor)
+static void kill_entries(struct store *store, const struct block *block)
 {
-	struct index *ix = &block->index;
-	uint64_t entry = index_entries(ix)[place];
-	struct store_hit hit;
-	if (entry == 0)
-		return false;
-	lookup_hit_set(&hit, place, entry, segment_at(&store->segs, index_entry_location(entry)));
-	if (ballot_compare(hit.record.acc, floor) > 0)
-		return false;
-	index_remove(ix, place, store->os);
-	drop_record(store, block, &hit);
-	return true;
+	const struct index *ix = &block->index;
+	const uint64_t *entries = index_entries(ix);
+	uint32_t places = index_places(ix);
+	uint64_t live = atomic_load_explicit(&block->live_bytes, memory_order_relaxed);
+	uint32_t mean = ix->count > 0 ? (uint32_t)(live / ix->count) : 0;
+	for (uint32_t place = 0; place < places; place++) {
+		if (places - place > DROP_AHEAD && entries[place + DROP_AHEAD] != 0)
+			__builtin_prefetch(segment_at(
+			    &store->segs, index_entry_location(entries[place + DROP_AHEAD])));
+		if (entries[place] != 0)
+			kill_unread(store, index_entry_location(entries[place]), mean);
+	}
 }
 
-int store_drop(struct store *store, unsigned appender, uint32_t number, struct ballot floor,
-	       uint64_t *end)
+static void empty_block(struct store *store, struct block *block)
+{
+	index_fini(&block->index, store->os);
+	atomic_store_explicit(&block->keys, 0, memory_order_relaxed);
+	atomic_store_explicit(&block->tombstones, 0, memory_order_relaxed);
+	atomic_store_explicit(&block->expiring, 0, memory_order_relaxed);
+	atomic_store_explicit(&block->bytes, 0, memory_order_relaxed);
+	atomic_store_explicit(&block->live_bytes, 0, memory_order_relaxed);
+}
+
+static int drop_block(struct store *store, unsigned appender, uint32_t number, uint64_t epoch,
+		      uint64_t *end)
 {
 	struct block *block = store_block(store, number);
-	uint8_t key[RECORD_DROP_KEY_SIZE];
-	put_u32(key, number);
-	struct record drop = {
-	    .kind = RECORD_DROP, .acc = floor, .ver = floor, .key = bytes_of(key, sizeof(key))};
+	uint8_t key[RECORD_BLOCK_KEY_SIZE], value[RECORD_EPOCH_SIZE];
+	struct record drop = {.kind = RECORD_DROP,
+			      .key = bytes_of(key, sizeof(key)),
+			      .value = bytes_of(value, sizeof(value))};
 	uint64_t location;
-	if (!can_drop(store, &block->index))
-		return DHT_ECORRUPT;
-	int rc = tail_append(&store->tail, appender, &drop, TAIL_CLAIM_ERASE, &location, end);
+	put_u32(key, number);
+	put_u64(value, epoch);
+	/* An adoption that has begun should not end for want of room. */
+	int rc = tail_append(&store->tail, appender, &drop, TAIL_CLAIM_MOVE, &location, end);
 	if (rc != 0)
 		return rc;
 	block->erased_end = *end;
-	/* Removing an entry may lay out the index anew, and then all of it is looked at
-	 * again. */
-	for (uint32_t place = 0; place < index_places(&block->index);) {
-		uint32_t capacity = index_capacity(&block->index);
-		if (!drop_entry(store, block, place, floor))
-			place++;
-		else if (index_capacity(&block->index) != capacity)
-			place = 0;
-	}
-	if (store->segs.has_files)
-		segment_keep(&store->segs, location, (uint32_t)record_size(&drop));
-	else
-		segment_kill(&store->segs, location, record_size(&drop));
+	keep_or_kill(store, location, &drop);
+	kill_entries(store, block);
+	empty_block(store, block);
 	return 0;
+}
+
+int store_drop(struct store *store, unsigned appender, uint32_t block, uint64_t epoch,
+	       uint64_t *end)
+{
+	if (!store->segs.has_files)
+		return drop_block(store, appender, block, epoch, end);
+	files_begin_drop(&store->files);
+	int rc = drop_block(store, appender, block, epoch, end);
+	files_end_drop(&store->files, rc == 0 ? epoch : 0);
+	return rc;
 }

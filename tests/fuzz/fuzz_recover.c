@@ -269,10 +269,40 @@ static void recover(const uint8_t *data, size_t len, bool is_sealed)
 
 /* ---- Hints ----------------------------------------------------------------------------- */
 
+/* What a record of its kind says. */
+static void make_contents(struct record *rec, uint32_t i, struct bytes block, const uint8_t *bytes)
+{
+	switch (rec->kind) {
+	case RECORD_VALUE:
+		rec->value = rec->key;
+		return;
+	case RECORD_TOMBSTONE:
+	case RECORD_ERASE:
+		return;
+	case RECORD_DROP: /* the last one is a mark */
+		rec->key = i < 16 ? block : (struct bytes){0};
+		rec->value = bytes_of(bytes, RECORD_EPOCH_SIZE);
+		return;
+	case RECORD_CEILING:
+		rec->key = (struct bytes){0};
+		rec->value = bytes_of(bytes, RECORD_CEILING_SIZE);
+		return;
+	case RECORD_MAP:
+	case RECORD_VOTE:
+		rec->key = (struct bytes){0};
+		rec->value = bytes_of(bytes, RECORD_EPOCH_SIZE + i % 8);
+		return;
+	case RECORD_FIN:
+		rec->key = block;
+		rec->value = bytes_of(bytes, RECORD_EPOCH_SIZE + RECORD_FIN_VERSION_SIZE);
+		return;
+	}
+}
+
 /* A record of every kind; returns the bytes they take. */
 static size_t make_records(uint8_t *out)
 {
-	static const uint8_t block[RECORD_DROP_KEY_SIZE], ceiling[RECORD_CEILING_SIZE] = {9};
+	static const uint8_t block[RECORD_BLOCK_KEY_SIZE], bytes[16] = {9};
 	uint8_t *p = out;
 	for (uint32_t i = 0; i < 24; i++) {
 		struct record rec = {.kind = (enum record_kind)(i % 8),
@@ -280,12 +310,7 @@ static size_t make_records(uint8_t *out)
 				     .acc = ballot_make(1, i, 1),
 				     .key = bytes_of("abcdefgh" + i % 3, 2)};
 		rec.ver = rec.acc;
-		if (rec.kind == RECORD_DROP)
-			rec.key = bytes_of(block, sizeof(block));
-		if (rec.kind == RECORD_VALUE)
-			rec.value = rec.key;
-		if (rec.kind == RECORD_CEILING)
-			rec.value = bytes_of(ceiling, sizeof(ceiling));
+		make_contents(&rec, i, bytes_of(block, sizeof(block)), bytes);
 		record_encode(&rec, SEQUENCE, p);
 		p += record_size(&rec);
 	}

@@ -22,13 +22,18 @@ enum {
 	PINS = 2,
 	FETCHED_MAX = 8,
 	RETRIES_MAX = 100,
+	/* Notes have histories, too, behind those of the keys. */
+	NOTE_MAP = LIFE_KEYS,
+	NOTE_VOTE,
+	NOTE_FINS,
+	NOTES_END = NOTE_FINS + LIFE_BLOCKS_USED,
 };
 
 enum kind { ABSENT, VALUE, TOMBSTONE };
 
 /* What an operation left of a key. */
 struct state {
-	uint64_t op; /* its number, and the counter of the record's ballot */
+	uint64_t op; /* its number, and the counter of the record's ver */
 	uint64_t expires_ms;
 	size_t len;
 	enum kind kind;
@@ -49,16 +54,16 @@ struct pin {
 
 struct life life;
 
-static struct history model[LIFE_KEYS];
+static struct history model[NOTES_END];
 static struct pin pins[PINS];
-static uint32_t versions[LIFE_BLOCKS_USED]; /* of the blocks */
-static uint64_t ends[OPS_MAX];              /* position that makes an operation durable; 0: none */
+static uint64_t ends[OPS_MAX]; /* position that makes an operation durable; 0: none */
 static uint64_t ceilings[OPS_MAX];
 static uint64_t ops;   /* number of the last operation */
 static uint64_t acked; /* the last one that must be there */
 static uint64_t random_state;
-static uint32_t locked; /* block + 1 while compaction holds its lock */
-static bool is_running; /* in life_run: anything may happen at any time */
+static uint32_t locked;  /* block + 1 while compaction holds its lock */
+static bool is_adopting; /* there are DROPs whose map is not written */
+static bool is_running;  /* in life_run: anything may happen at any time */
 static unsigned explore_every, explore_at;
 static uint8_t value_bytes[LIFE_VALUE_MAX];
 
@@ -147,7 +152,7 @@ static void note_acked(uint64_t position)
 /* Forgets what is lost, and what nothing needs to be compared with any more. */
 static void settle_model(uint64_t op)
 {
-	for (uint32_t id = 0; id < LIFE_KEYS; id++) {
+	for (uint32_t id = 0; id < NOTES_END; id++) {
 		struct state state = state_at(id, op);
 		model[id].states[0] = state;
 		model[id].count = 1;
@@ -215,7 +220,7 @@ static uint64_t operation_of(uint32_t id)
 	uint64_t op = 0;
 	if (look_up(&key, &reading)) {
 		const struct record *rec = &reading.hit.record;
-		op = ballot_counter(rec->acc);
+		op = ballot_counter(rec->ver);
 		struct state state = state_at(id, op);
 		UNIT_REQUIRE(state.op == op && state.kind != ABSENT);
 		UNIT_REQUIRE((rec->kind == RECORD_VALUE) == (state.kind == VALUE));
@@ -224,6 +229,28 @@ static uint64_t operation_of(uint32_t id)
 	}
 	end_reading(&reading);
 	return op;
+}
+
+/* The same of a note. It begins with its operation; a FIN has no room for more. */
+static uint64_t operation_of_note(uint32_t id)
+{
+	enum record_kind kind = id == NOTE_MAP    ? RECORD_MAP
+				: id == NOTE_VOTE ? RECORD_VOTE
+						  : RECORD_FIN;
+	struct bytes value;
+	if (!store_note(life.store, kind, id < NOTE_FINS ? 0 : id - NOTE_FINS, &value))
+		return 0;
+	uint64_t op = id < NOTE_FINS ? get_u64(value.data) : get_u32(value.data);
+	struct state state = state_at(id, op);
+	UNIT_REQUIRE(state.op == op && value.len == state.len);
+	for (size_t i = sizeof(op); i < value.len; i++)
+		UNIT_REQUIRE(value.data[i] == byte_of(op, i));
+	return op;
+}
+
+static uint64_t any_operation_of(uint32_t id)
+{
+	return id < LIFE_KEYS ? operation_of(id) : operation_of_note(id);
 }
 
 static void check_counts(void)
@@ -257,19 +284,21 @@ void life_check(void)
 		UNIT_REQUIRE(store_rests_on(life.store, key.block, &reading.hit) >= ends[state.op]);
 		end_reading(&reading);
 	}
+	for (uint32_t id = NOTE_MAP; id < NOTES_END; id++)
+		UNIT_REQUIRE(operation_of_note(id) == state_now(id).op);
 	check_counts();
 }
 
 /* Finds the operation after which the store is as it is: acknowledged or later. */
 static void check_recovered(void)
 {
-	uint64_t found[LIFE_KEYS], ceiling = 0, op = acked;
-	for (uint32_t id = 0; id < LIFE_KEYS; id++)
-		found[id] = operation_of(id);
+	uint64_t found[NOTES_END], ceiling = 0, op = acked;
+	for (uint32_t id = 0; id < NOTES_END; id++)
+		found[id] = any_operation_of(id);
 	for (bool is_same = false; !is_same; op += !is_same) {
 		UNIT_REQUIRE(op <= ops);
 		is_same = true;
-		for (uint32_t id = 0; is_same && id < LIFE_KEYS; id++) {
+		for (uint32_t id = 0; is_same && id < NOTES_END; id++) {
 			struct state state = state_at(id, op);
 			is_same = found[id] == (state.kind != ABSENT ? state.op : 0);
 		}
@@ -290,10 +319,12 @@ static int put_at(uint32_t id, const struct store_key *key, struct store_hit *hi
 	uint64_t end = 0;
 	for (size_t i = 0; i < state.len; i++)
 		value_bytes[i] = byte_of(ops, i);
-	struct ballot acc = ballot_make(versions[key->block] + 1, ops, 1);
+	/* Order decides, whatever acc is. */
+	struct ballot acc = ballot_make(next_random() % 4, next_random() % (ops + 1), 1);
 	struct record rec = {.kind = state.kind == VALUE ? RECORD_VALUE : RECORD_TOMBSTONE,
+			     .copy = chance(3),
 			     .acc = acc,
-			     .ver = acc,
+			     .ver = ballot_make(1, ops, 1),
 			     .expires_ms = state.expires_ms,
 			     .key = key->key,
 			     .value = bytes_of(value_bytes, state.len)};
@@ -319,9 +350,8 @@ static int put(uint32_t id, struct state state)
 static int erase_at(uint32_t id, const struct store_key *key, struct store_hit *hit,
 		    unsigned appender)
 {
-	struct ballot floor = ballot_top(hit->record.acc);
 	uint64_t end = 0;
-	int rc = store_erase(life.store, appender, key, hit, floor, &end);
+	int rc = store_erase(life.store, appender, key, hit, &end);
 	if (rc == 0) {
 		ends[ops] = end;
 		note(id, (struct state){.kind = ABSENT});
@@ -341,22 +371,79 @@ static int erase(uint32_t id)
 	return rc;
 }
 
-static int drop(uint32_t block)
+/* ---- Notes, and the adoption of maps ---------------------------------------------------- */
+
+static int put_note(uint32_t id, size_t len)
 {
+	static const enum record_kind kinds[] = {RECORD_MAP, RECORD_VOTE, RECORD_FIN};
+	uint32_t which = id < NOTE_FINS ? id - NOTE_MAP : 2;
 	uint64_t end = 0;
-	struct ballot floor = ballot_make(versions[block] + 2, 0, 0);
-	int rc = store_drop(life.store, next_random() % WORKERS, block, floor, &end);
+	UNIT_REQUIRE(len >= sizeof(ops) || which == 2);
+	for (size_t i = 0; i < len; i++)
+		value_bytes[i] = byte_of(ops, i);
+	if (which == 2)
+		put_u32(value_bytes, (uint32_t)ops);
+	else
+		put_u64(value_bytes, ops);
+	/* The number of the operation makes an epoch, too. */
+	int rc =
+	    store_put_note(life.store, next_random() % WORKERS, kinds[which],
+			   which == 2 ? id - NOTE_FINS : 0, ops, bytes_of(value_bytes, len), &end);
+	if (rc == 0) {
+		ends[ops] = end;
+		note(id, (struct state){.kind = VALUE, .len = len});
+	}
+	return rc;
+}
+
+static int put_any_note(void)
+{
+	uint32_t id = NOTE_VOTE + next_random() % (NOTES_END - NOTE_VOTE);
+	return put_note(id, id < NOTE_FINS ? sizeof(ops) + next_random() % 500 : 4);
+}
+
+static int commit_somehow(void);
+
+/* The blocks of the bits in `blocks` are dropped, and the map is written: one operation. What
+ * was there must be there as long as the map is not. */
+static int adopt(uint32_t blocks, size_t map_len)
+{
+	uint64_t end;
+	int rc = 0;
+	for (uint32_t block = 0; rc == 0 && block < LIFE_BLOCKS_USED; block++) {
+		if ((blocks >> block & 1) == 0)
+			continue;
+		rc = store_drop(life.store, next_random() % WORKERS, block, ops, &end);
+		if (rc == 0)
+			is_adopting = true;
+		if (rc == 0 && is_running && locked == 0 && chance(2))
+			rc = commit_somehow();
+	}
+	if (rc == 0)
+		rc = put_note(NOTE_MAP, map_len);
 	if (rc != 0)
 		return rc;
-	ends[ops] = end;
-	versions[block]++;
+	is_adopting = false;
 	life.drops++;
 	for (uint32_t id = 0; id < LIFE_KEYS; id++) {
 		uint8_t name[KEY_SIZE];
-		if (key_of(id, name).block == block && state_now(id).kind != ABSENT)
+		if ((blocks >> key_of(id, name).block & 1) != 0 && state_now(id).kind != ABSENT)
 			note(id, (struct state){.kind = ABSENT});
 	}
 	return 0;
+}
+
+/* Once begun, it is done. */
+static int adopt_for_sure(uint32_t blocks, size_t map_len)
+{
+	int rc = adopt(blocks, map_len);
+	for (int i = 0; rc == DHT_EAGAIN || (rc == DHT_ENOSPC && is_adopting); i++) {
+		UNIT_REQUIRE(i < RETRIES_MAX);
+		rc = life_provide();
+		if (rc == 0)
+			rc = adopt(blocks, map_len);
+	}
+	return rc;
 }
 
 static int put_ceiling(void)
@@ -425,8 +512,10 @@ static int operate(void)
 	uint32_t id = draw_id(), choice = next_random() % 64;
 	if (choice < 2)
 		return put_ceiling();
-	if (choice < 5)
-		return drop(next_random() % LIFE_BLOCKS_USED);
+	if (choice < 4)
+		return put_any_note();
+	if (choice < 6)
+		return adopt_for_sure(next_random() & next_random(), 8 + next_random() % 5000);
 	if (choice < 16)
 		return erase(id);
 	return choice < 26 ? put(id, (struct state){.kind = TOMBSTONE}) : put_any(id);
@@ -467,7 +556,7 @@ static void take_lock(void *ctx, uint32_t block)
 {
 	(void)ctx;
 	UNIT_REQUIRE(locked == 0 && block < LIFE_BLOCKS_USED);
-	if (is_running && chance(40)) {
+	if (is_running && !is_adopting && chance(40)) {
 		ops++;
 		(void)operate();
 	}
@@ -491,7 +580,7 @@ static int expire(void *ctx, unsigned appender, const struct store_key *key, str
 	uint32_t id = (uint32_t)get_u64(key->key.data);
 	struct state state = state_now(id);
 	UNIT_REQUIRE(locked == key->block + 1 && appender == COMPACTOR);
-	UNIT_REQUIRE(state.op == ballot_counter(hit->record.acc) && state.kind == VALUE);
+	UNIT_REQUIRE(state.op == ballot_counter(hit->record.ver) && state.kind == VALUE);
 	UNIT_REQUIRE(state.expires_ms != 0 && state.expires_ms <= life.now_ms);
 	ops++;
 	int rc = put_at(id, key, hit, appender, (struct state){.kind = TOMBSTONE});
@@ -624,7 +713,7 @@ int life_delete(uint32_t id)
 int life_drop(uint32_t block)
 {
 	ops++;
-	return drop(block);
+	return adopt_for_sure(1u << block, sizeof(ops));
 }
 
 int life_compact(void)
@@ -787,6 +876,7 @@ static void close_store(void)
 		check_pin(&pins[i]);
 	store_close(life.store);
 	life.store = NULL;
+	is_adopting = false;
 }
 
 int life_reopen(void)
@@ -855,10 +945,10 @@ int life_open(void)
 
 void life_begin(const struct life_plan *plan, uint64_t seed)
 {
-	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+	for (uint32_t id = 0; id < NOTES_END; id++)
 		model[id] = (struct history){.count = 0};
 	memset(pins, 0, sizeof(pins));
-	memset(versions, 0, sizeof(versions));
+	is_adopting = false;
 	memset(ends, 0, sizeof(ends));
 	memset(ceilings, 0, sizeof(ceilings));
 	ops = acked = 0;

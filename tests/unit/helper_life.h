@@ -70,7 +70,8 @@ int life_open(void);
 int life_run(unsigned count);
 
 /* Single operations, as life_run draws them. They return what the store said, after
- * providing room if that was all it wanted. life_delete: a tombstone, then its erasure. */
+ * providing room if that was all it wanted. life_delete: a tombstone, then its erasure.
+ * life_drop: a block is dropped, and the map that says so is written. */
 int life_put(uint32_t id, size_t len);
 int life_put_expiring(uint32_t id, size_t len, uint64_t expires_ms);
 int life_erase(uint32_t id);

@@ -53,10 +53,62 @@ struct record helper_log_copy_of(struct record rec)
 	return rec;
 }
 
-struct record helper_log_erasure(const char *key, uint64_t counter)
+struct record helper_log_erasure(const char *key)
 {
-	struct record rec = helper_log_value(key, counter, "");
-	rec.kind = RECORD_ERASE;
+	return (struct record){.kind = RECORD_ERASE, .key = bytes_of(key, strlen(key))};
+}
+
+uint64_t helper_log_position(void)
+{
+	const struct helper_log_image *image = &helper_log.images[helper_log.count - 1];
+	return image->sequence << STORE_OFFSET_BITS | image->end;
+}
+
+/* A record of a block, if it has one, and an epoch. */
+static struct record note(enum record_kind kind, const uint32_t *block, uint64_t epoch,
+			  const void *bytes, size_t len)
+{
+	static uint8_t key[RECORD_BLOCK_KEY_SIZE], value[256];
+	ck_assert_uint_le(RECORD_EPOCH_SIZE + len, sizeof(value));
+	put_u32(key, block != NULL ? *block : 0);
+	put_u64(value, epoch);
+	if (len > 0)
+		memcpy(value + RECORD_EPOCH_SIZE, bytes, len);
+	return (struct record){.kind = kind,
+			       .key = bytes_of(key, block != NULL ? sizeof(key) : 0),
+			       .value = bytes_of(value, RECORD_EPOCH_SIZE + len)};
+}
+
+struct record helper_log_drop(uint32_t block, uint64_t epoch)
+{
+	return note(RECORD_DROP, &block, epoch, NULL, 0);
+}
+
+struct record helper_log_mark(uint64_t epoch)
+{
+	return note(RECORD_DROP, NULL, epoch, NULL, 0);
+}
+
+struct record helper_log_map(uint64_t epoch, const char *text)
+{
+	return note(RECORD_MAP, NULL, epoch, text, strlen(text));
+}
+
+struct record helper_log_vote(uint64_t epoch, const char *text)
+{
+	return note(RECORD_VOTE, NULL, epoch, text, strlen(text));
+}
+
+struct record helper_log_fin(uint32_t block, uint64_t epoch, uint32_t version)
+{
+	uint8_t bytes[RECORD_FIN_VERSION_SIZE];
+	put_u32(bytes, version);
+	return note(RECORD_FIN, &block, epoch, bytes, sizeof(bytes));
+}
+
+struct record helper_log_moved(struct record rec, uint64_t position)
+{
+	rec.acc.order = position;
 	return rec;
 }
 

@@ -42,11 +42,24 @@ void helper_log_begin_segment(uint64_t sequence);
 void helper_log_add(struct record rec);
 void helper_log_end_segment(void);
 
-/* A VALUE whose acc is of version 1 and the counter, the same as a copy, and an ERASE with
- * that as its floor. */
+/* The position of the record that is added next. */
+uint64_t helper_log_position(void);
+
+/* A VALUE whose acc is of version 1 and the counter, the same as a copy, and an ERASE. */
 struct record helper_log_value(const char *key, uint64_t counter, const char *text);
 struct record helper_log_copy_of(struct record rec);
-struct record helper_log_erasure(const char *key, uint64_t counter);
+struct record helper_log_erasure(const char *key);
+
+/* DROP of a block, a mark, MAP, VOTE, FIN of a block. Each call uses the bytes of the one
+ * before. */
+struct record helper_log_drop(uint32_t block, uint64_t epoch);
+struct record helper_log_mark(uint64_t epoch);
+struct record helper_log_map(uint64_t epoch, const char *text);
+struct record helper_log_vote(uint64_t epoch, const char *text);
+struct record helper_log_fin(uint32_t block, uint64_t epoch, uint32_t version);
+
+/* One that compaction has moved from where it was first appended. */
+struct record helper_log_moved(struct record rec, uint64_t position);
 
 /* Writes the segments and their manifest to an empty disk. */
 void helper_log_write(struct helper_disk *disk);

@@ -114,7 +114,7 @@ static int erase(uint64_t id, uint64_t *end)
 	struct store_hit hit;
 	uint8_t name[8];
 	ck_assert_int_eq(find(id, &key, name, &hit), STORE_FOUND);
-	return store_erase(store, 0, &key, &hit, hit.record.acc, end);
+	return store_erase(store, 0, &key, &hit, end);
 }
 
 /* Makes spares until there are enough, or the disk is full. */

@@ -134,18 +134,30 @@ static int put(unsigned appender, uint32_t id, struct expected to)
 	return rc;
 }
 
-static int erase(unsigned appender, uint32_t id, struct ballot floor)
+static int erase(unsigned appender, uint32_t id)
 {
 	struct store_key key = key_of(id);
 	struct store_hit hit;
 	uint64_t end = 0;
 	find(id, &hit);
-	int rc = store_erase(store, appender, &key, &hit, floor, &end);
+	int rc = store_erase(store, appender, &key, &hit, &end);
 	UNIT_REQUIRE((rc == 0) == (end != 0) && (rc == 0) == (hit.location == 0));
 	if (rc == 0)
 		expected[id] = (struct expected){0};
 	find(id, &hit);
 	return rc;
+}
+
+static void drop(uint32_t block, uint64_t epoch)
+{
+	uint64_t end = 0;
+	UNIT_REQUIRE(store_drop(store, 0, block, epoch, &end) == 0 && end != 0);
+	for (uint32_t id = block; id < KEYS; id += BLOCKS) {
+		struct store_hit hit;
+		expected[id] = (struct expected){0};
+		find(id, &hit);
+		UNIT_REQUIRE(store_rests_on(store, block, &hit) == end);
+	}
 }
 
 static void set_flags(uint32_t id, uint32_t flags)
@@ -181,7 +193,7 @@ static int step(unsigned appender, uint32_t id, uint64_t *random, uint64_t count
 	if (!expected[id].present)
 		return 0;
 	if (choice < 8)
-		return erase(appender, id, ballot_make(1, counter, 1));
+		return erase(appender, id);
 	set_flags(id, next_random(random) % 4);
 	return 0;
 }
@@ -340,6 +352,8 @@ START_TEST(store_does_what_the_model_does)
 	uint64_t random = 1;
 	for (uint32_t i = 1; i <= STEPS; i++) {
 		UNIT_REQUIRE(step(0, next_random(&random) % KEYS, &random, i) == 0);
+		if (i % 700 == 0)
+			drop(next_random(&random) % BLOCKS, i);
 		if (i % 1000 == 0) {
 			check_counts();
 			check_scan(1 + i / 1000);
@@ -349,7 +363,7 @@ START_TEST(store_does_what_the_model_does)
 	}
 	for (uint32_t id = 0; id < KEYS; id++) {
 		if (expected[id].present)
-			UNIT_REQUIRE(erase(0, id, ballot_make(1, STEPS + 1, 1)) == 0);
+			UNIT_REQUIRE(erase(0, id) == 0);
 	}
 	check_counts();
 	/* The last segment, and the one after it. */
@@ -443,7 +457,7 @@ START_TEST(full_store_takes_writes_again_when_something_was_erased)
 	/* Erasing appends too: it takes one segment more, and gives back others. */
 	atomic_store(&heap.segments_max, 4);
 	for (uint32_t id = 0; id < stored / 2; id++)
-		ck_assert_int_eq(erase(0, id, ballot_make(1, 1000 + id, 1)), 0);
+		ck_assert_int_eq(erase(0, id), 0);
 	check_counts();
 	ck_assert_int_lt(atomic_load(&heap.segments), 4);
 	for (uint32_t id = 0; id < stored / 3; id++)
@@ -572,7 +586,7 @@ START_TEST(threads_leave_what_the_model_says)
 	check_scan(5);
 	for (uint32_t id = 0; id < KEYS; id++) {
 		if (expected[id].present)
-			UNIT_REQUIRE(erase(0, id, ballot_make(2, 1, 1)) == 0);
+			UNIT_REQUIRE(erase(0, id) == 0);
 	}
 	check_counts();
 	ck_assert_int_le(atomic_load(&heap.segments), 2);

@@ -78,29 +78,32 @@ static int check_store(unsigned *damages)
 
 /* ---- What wins ----------------------------------------------------------------------- */
 
-START_TEST(highest_acc_wins_wherever_it_lies)
+START_TEST(latest_record_wins_whatever_its_acc)
 {
 	helper_log_begin_segment(3);
-	helper_log_add(helper_log_value("a", 9, "new"));
+	helper_log_add(helper_log_value("a", 9, "old"));
 	helper_log_add(helper_log_value("b", 1, "old"));
 	helper_log_end_segment();
 	helper_log_begin_segment(8);
-	helper_log_add(helper_log_value("a", 4, "old"));
+	helper_log_add(helper_log_value("a", 4, "new"));
 	helper_log_add(helper_log_value("b", 2, "new"));
+	helper_log_add(helper_log_value("c", 2, "old"));
+	helper_log_add(helper_log_value("c", 1, "new"));
 	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	check_value("a", "new");
 	check_value("b", "new");
+	check_value("c", "new");
 	ck_assert_uint_eq(report.segments, 2);
-	ck_assert_uint_eq(report.records, 4);
-	ck_assert_uint_eq(report.keys, 2);
+	ck_assert_uint_eq(report.records, 6);
+	ck_assert_uint_eq(report.keys, 3);
 	ck_assert_uint_eq(report.highest_counter, 9);
 	ck_assert_uint_eq(report.ceiling, 5);
 	ck_assert_uint_eq(report.cut_bytes, 0);
 }
 END_TEST
 
-START_TEST(vote_beats_copy_of_the_same_acc)
+START_TEST(copy_and_vote_of_the_same_acc_are_in_order)
 {
 	struct store_hit hit;
 	helper_log_begin_segment(1);
@@ -113,60 +116,220 @@ START_TEST(vote_beats_copy_of_the_same_acc)
 	ck_assert_int_eq(find("a", &hit), STORE_FOUND);
 	ck_assert(!hit.record.copy);
 	ck_assert_int_eq(find("b", &hit), STORE_FOUND);
-	ck_assert(!hit.record.copy);
+	ck_assert(hit.record.copy);
 }
 END_TEST
 
-START_TEST(erase_hides_what_is_not_above_its_floor)
+/* "behind": a sync stores a copy of a lower acc than what was erased. */
+START_TEST(erase_hides_what_lies_before_it)
 {
 	helper_log_begin_segment(1);
 	helper_log_add(helper_log_value("before", 5, "x"));
-	helper_log_add(helper_log_erasure("before", 5));
-	helper_log_add(helper_log_erasure("behind", 5));
-	helper_log_add(helper_log_erasure("lower", 2));
-	helper_log_add(helper_log_erasure("behind", 3));
+	helper_log_add(helper_log_erasure("before"));
+	helper_log_add(helper_log_value("behind", 9, "old"));
+	helper_log_add(helper_log_erasure("behind"));
+	helper_log_add(helper_log_erasure("twice"));
 	helper_log_end_segment();
 	helper_log_begin_segment(2);
-	helper_log_add(helper_log_value("behind", 5, "x"));
-	helper_log_add(helper_log_value("above", 6, "x"));
-	helper_log_add(helper_log_erasure("above", 5));
-	helper_log_add(helper_log_value("lower", 3, "x"));
+	helper_log_add(helper_log_copy_of(helper_log_value("behind", 5, "new")));
+	helper_log_add(helper_log_value("twice", 6, "x"));
+	helper_log_add(helper_log_erasure("twice"));
 	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	check_value("before", NULL);
-	check_value("behind", NULL);
-	check_value("above", "x");
-	check_value("lower", "x");
+	check_value("behind", "new");
+	check_value("twice", NULL);
+	ck_assert_uint_eq(report.keys, 1);
+}
+END_TEST
+
+/* Compaction has put them behind what came after them. */
+START_TEST(what_hides_keeps_its_position_when_it_is_moved)
+{
+	uint64_t erased, dropped;
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("erased", 5, "old"));
+	helper_log_add(helper_log_value("dropped", 5, "old"));
+	helper_log_add(helper_log_value("gone", 5, "old"));
+	helper_log_end_segment();
+	helper_log_begin_segment(3);
+	erased = helper_log_position();
+	helper_log_add(helper_log_value("erased", 4, "new"));
+	dropped = helper_log_position();
+	helper_log_add(helper_log_value("dropped", 4, "new"));
+	helper_log_end_segment();
+	helper_log_begin_segment(4);
+	helper_log_add(helper_log_map(7, ""));
+	helper_log_add(helper_log_moved(helper_log_drop('d' % BLOCKS, 7), dropped));
+	helper_log_add(helper_log_moved(helper_log_drop('g' % BLOCKS, 7), dropped));
+	helper_log_add(helper_log_moved(helper_log_erasure("erased"), erased));
+	helper_log_write(&disk);
+	ck_assert_int_eq(open_store(), 0);
+	check_value("erased", "new");
+	check_value("dropped", "new");
+	check_value("gone", NULL);
 	ck_assert_uint_eq(report.keys, 2);
 }
 END_TEST
 
-START_TEST(drop_hides_older_versions_of_its_block)
+/* A member rejoins a block: its old life is dropped, and the copies of the new one are of older
+ * ballots than anything before. */
+START_TEST(drop_hides_what_lies_before_it)
 {
-	uint8_t block[RECORD_DROP_KEY_SIZE] = {0};
-	struct record drop = {
-	    .kind = RECORD_DROP, .acc = {.version = 2}, .key = bytes_of(block, sizeof(block))};
-	struct record young = helper_log_value("\1young", 1, "x");
 	char names[200][8];
-	put_u32(block, 1);
-	young.acc.version = 2;
 	helper_log_begin_segment(1);
+	helper_log_add(helper_log_map(1, ""));
 	for (int i = 0; i < 200; i++) {
 		snprintf(names[i], sizeof(names[i]), "\1%d", i);
-		helper_log_add(helper_log_value(names[i], 7, "x"));
+		helper_log_add(helper_log_value(names[i], 7, "old"));
 	}
-	helper_log_add(young);
-	helper_log_add(drop);
 	helper_log_add(helper_log_value("\2other", 7, "x"));
-	helper_log_add(helper_log_value("\1late", 7, "x"));
+	helper_log_add(helper_log_drop(1, 2));
+	helper_log_add(helper_log_map(2, ""));
+	for (int i = 0; i < 100; i++)
+		helper_log_add(helper_log_copy_of(helper_log_value(names[i], 3, "new")));
 	helper_log_write(&disk);
 	ck_assert_int_eq(open_store(), 0);
 	for (int i = 0; i < 200; i++)
-		check_value(names[i], NULL);
-	check_value("\1late", NULL);
-	check_value("\1young", "x");
+		check_value(names[i], i < 100 ? "new" : NULL);
 	check_value("\2other", "x");
-	ck_assert_uint_eq(report.keys, 2);
+	ck_assert_uint_eq(report.keys, 101);
+	ck_assert_uint_eq(store_keys(store, 1), 100);
+}
+END_TEST
+
+static void commit(void)
+{
+	int rc = 0;
+	while (rc == 0 && store_wants_segment(store))
+		rc = store_prepare(store);
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(store_commit(store, STORE_SYNC), 0);
+}
+
+static void put_map(uint64_t epoch)
+{
+	uint64_t end;
+	int rc = store_put_note(store, 0, RECORD_MAP, 0, epoch, bytes_of("m", 1), &end);
+	ck_assert_int_eq(rc, 0);
+	commit();
+}
+
+static void reopen(void)
+{
+	store_close(store);
+	store = NULL;
+	ck_assert_int_eq(open_store(), 0);
+}
+
+/* Two blocks are dropped, the log is torn before the map; what lies before and behind is there,
+ * and stays although the adoption is done again, for one of the blocks only. */
+START_TEST(drop_without_its_map_never_counts)
+{
+	uint64_t end;
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_map(4, ""));
+	helper_log_add(helper_log_value("\1a", 7, "x"));
+	helper_log_add(helper_log_value("\2a", 7, "x"));
+	helper_log_add(helper_log_drop(1, 5));
+	helper_log_add(helper_log_drop(2, 5));
+	helper_log_add(helper_log_value("\3behind", 7, "x"));
+	helper_log_write(&disk);
+	ck_assert_int_eq(open_store(), 0);
+	check_value("\1a", "x");
+	check_value("\2a", "x");
+	check_value("\3behind", "x");
+	/* A crash before anything was written changes nothing. */
+	if (_i == 1)
+		reopen();
+	commit();
+	if (_i == 2)
+		reopen();
+	check_value("\1a", "x");
+	ck_assert_int_eq(store_drop(store, 0, 1, 5, &end), 0);
+	put_map(5);
+	for (int i = 0; i < 3; i++) {
+		check_value("\1a", NULL);
+		check_value("\2a", "x");
+		check_value("\3behind", "x");
+		reopen();
+		put_map(6 + (uint64_t)i);
+	}
+}
+END_TEST
+
+/* A mark is for what lies before it, and for epochs above its own. */
+START_TEST(mark_voids_what_lies_before_it)
+{
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_value("\1a", 7, "x"));
+	helper_log_add(helper_log_value("\2a", 7, "x"));
+	helper_log_add(helper_log_value("\3a", 7, "x"));
+	helper_log_add(helper_log_drop(1, 5));
+	helper_log_add(helper_log_drop(2, 4));
+	uint64_t at = helper_log_position();
+	helper_log_add(helper_log_drop(3, 5));
+	if (_i == 0)
+		helper_log_add(helper_log_moved(helper_log_mark(4), at));
+	helper_log_add(helper_log_map(5, ""));
+	helper_log_write(&disk);
+	ck_assert_int_eq(open_store(), 0);
+	check_value("\1a", _i == 0 ? "x" : NULL);
+	check_value("\2a", NULL);
+	check_value("\3a", NULL);
+}
+END_TEST
+
+/* ---- Notes ---------------------------------------------------------------------------- */
+
+static void check_note(enum record_kind kind, uint32_t id, const void *bytes, size_t len)
+{
+	struct bytes value;
+	ck_assert(store_note(store, kind, id, &value) == (bytes != NULL));
+	if (bytes != NULL)
+		ck_assert(bytes_equal(value, bytes_of(bytes, len)));
+}
+
+START_TEST(latest_notes_are_found)
+{
+	uint8_t version[4] = {8};
+	helper_log_begin_segment(1);
+	helper_log_add(helper_log_map(3, "old"));
+	helper_log_add(helper_log_vote(3, "vote"));
+	helper_log_add(helper_log_fin(7, 3, 1));
+	helper_log_add(helper_log_fin(5, 3, 9));
+	helper_log_end_segment();
+	helper_log_begin_segment(2);
+	helper_log_add(helper_log_map(4, "new map"));
+	helper_log_add(helper_log_vote(3, ""));
+	helper_log_add(helper_log_fin(5, 4, 8));
+	helper_log_write(&disk);
+	ck_assert_int_eq(open_store(), 0);
+	for (int i = 0; i < 3; i++) {
+		check_note(RECORD_MAP, 0, "new map", 7);
+		check_note(RECORD_VOTE, 0, "", 0);
+		check_note(RECORD_FIN, 5, version, 4);
+		check_note(RECORD_FIN, 6, NULL, 0);
+		commit();
+		reopen();
+	}
+}
+END_TEST
+
+START_TEST(notes_of_impossible_contents_are_damage)
+{
+	struct record rec = helper_log_fin(BLOCKS, 1, 1);
+	if (_i == 1)
+		rec = helper_log_drop(BLOCKS, 1);
+	if (_i == 2) {
+		rec = helper_log_map(1, "");
+		rec.value.len--;
+	}
+	helper_log_begin_segment(1);
+	helper_log_add(rec);
+	helper_log_write(&disk);
+	ck_assert_int_eq(open_store(), DHT_ECORRUPT);
+	ck_assert_ptr_nonnull(strstr(report.why, "impossible"));
 }
 END_TEST
 
@@ -268,7 +431,7 @@ START_TEST(every_damaged_byte_is_noticed)
 	unsigned damages;
 	helper_log_begin_segment(1);
 	helper_log_add(helper_log_value("a", 1, "some bytes"));
-	helper_log_add(helper_log_erasure("b", 5));
+	helper_log_add(helper_log_erasure("b"));
 	helper_log_end_segment();
 	helper_log_begin_segment(2);
 	helper_log_add(helper_log_copy_of(helper_log_value("c", 2, "more bytes")));
@@ -382,10 +545,15 @@ int main(void)
 	TCase *tcase = tcase_create("store_recover");
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, highest_acc_wins_wherever_it_lies);
-	tcase_add_test(tcase, vote_beats_copy_of_the_same_acc);
-	tcase_add_test(tcase, erase_hides_what_is_not_above_its_floor);
-	tcase_add_test(tcase, drop_hides_older_versions_of_its_block);
+	tcase_add_test(tcase, latest_record_wins_whatever_its_acc);
+	tcase_add_test(tcase, copy_and_vote_of_the_same_acc_are_in_order);
+	tcase_add_test(tcase, erase_hides_what_lies_before_it);
+	tcase_add_test(tcase, what_hides_keeps_its_position_when_it_is_moved);
+	tcase_add_test(tcase, drop_hides_what_lies_before_it);
+	tcase_add_loop_test(tcase, drop_without_its_map_never_counts, 0, 3);
+	tcase_add_loop_test(tcase, mark_voids_what_lies_before_it, 0, 2);
+	tcase_add_test(tcase, latest_notes_are_found);
+	tcase_add_loop_test(tcase, notes_of_impossible_contents_are_damage, 0, 3);
 	tcase_add_test(tcase, keys_that_can_expire_are_counted);
 	tcase_add_test(tcase, highest_ceiling_counts);
 	tcase_add_test(tcase, torn_end_is_cut_for_good);

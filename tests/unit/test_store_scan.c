@@ -56,7 +56,7 @@ static int erase(struct store *store, const char *key)
 	uint64_t end;
 	if (store_find(store, &k, NULL, &hit) == STORE_ABSENT)
 		return DHT_ENOTFOUND;
-	return store_erase(store, 0, &k, &hit, ballot_make(0, ++counter, 0), &end);
+	return store_erase(store, 0, &k, &hit, &end);
 }
 
 START_TEST(flags_stay_with_an_entry_until_its_record_changes)
