@@ -716,6 +716,29 @@ int life_drop(uint32_t block)
 	return adopt_for_sure(1u << block, sizeof(ops));
 }
 
+static int put_note_for_sure(uint32_t id, size_t len)
+{
+	int rc = DHT_EAGAIN;
+	ops++;
+	for (int i = 0; rc == DHT_EAGAIN; i++) {
+		UNIT_REQUIRE(i < RETRIES_MAX);
+		rc = put_note(id, len);
+		if (rc == DHT_EAGAIN && life_provide() != 0)
+			return DHT_EIO;
+	}
+	return rc;
+}
+
+int life_vote(size_t len)
+{
+	return put_note_for_sure(NOTE_VOTE, len);
+}
+
+int life_fin(uint32_t block)
+{
+	return put_note_for_sure(NOTE_FINS + block, RECORD_FIN_VERSION_SIZE);
+}
+
 int life_compact(void)
 {
 	int rc = store_compact_begin(life.store, life.now_ms);

@@ -77,6 +77,8 @@ int life_put_expiring(uint32_t id, size_t len, uint64_t expires_ms);
 int life_erase(uint32_t id);
 int life_delete(uint32_t id);
 int life_drop(uint32_t block);
+int life_vote(size_t len);
+int life_fin(uint32_t block);
 void life_set_flags(uint32_t id, bool promised, bool hot);
 
 /* Makes room for appends: spare files, and a commit. */

@@ -389,6 +389,175 @@ START_TEST(cold_segment_is_emptied)
 }
 END_TEST
 
+/* No record is read for it; the housekeeper finds what is left of the segments. */
+START_TEST(cold_block_is_dropped)
+{
+	begin(&cold);
+	for (uint32_t i = 0; i < 2 * LIFE_KEYS; i++)
+		ck_assert_int_eq(life_put_expiring(i % LIFE_KEYS, 250000, 1000 + i), 0);
+	if (_i == 1) {
+		ck_assert_int_eq(life_commit(), 0);
+		life_recover();
+	}
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_uint_gt(counts().cold_segments, 5);
+	uint64_t reads = life.disk.calls[HELPER_DISK_READ];
+	for (uint32_t block = 0; block < LIFE_BLOCKS_USED; block++)
+		ck_assert_int_eq(life_drop(block), 0);
+	ck_assert_uint_eq(life.disk.calls[HELPER_DISK_READ], reads);
+	ck_assert(counts().keys == 0 && counts().expiring == 0 && counts().live_bytes == 0);
+	life_check();
+	for (uint32_t id = 0; id < 3; id++)
+		ck_assert_int_eq(life_put(id, 1000), 0);
+	ck_assert_int_eq(life_commit(), 0);
+	compact_all();
+	life_recover();
+	life_check();
+	ck_assert_int_eq(life_keep_house(), 0);
+	compact_all();
+	ck_assert_uint_le(counts().disk_bytes, (2 + 2 + FILES_SPARE_MAX) * (uint64_t)LIFE_SEGMENT);
+	end();
+}
+END_TEST
+
+/* The adoption that dropped a block was torn. When compaction has moved everything that it moves,
+ * and a later map is there, what was not dropped is there still. */
+START_TEST(void_drop_does_not_outlive_its_mark)
+{
+	uint64_t end_of_drop;
+	begin(&quiet);
+	/* Block 1, in a segment where nothing is dead. */
+	for (uint32_t id = 2; id < 4; id++)
+		ck_assert_int_eq(life_put(id, 450000), 0);
+	ck_assert_int_eq(life_put(4, 300000), 0);
+	ck_assert_int_eq(life_put(4, 300000), 0);
+	ck_assert_int_eq(life_put(6, 300000), 0);
+	ck_assert_uint_eq(sequence(), 2);
+	go_to_next_segment(8, 200000);
+	ck_assert_int_eq(store_drop(life.store, 0, 1, 1, &end_of_drop), 0);
+	uint64_t dropped_in = sequence();
+	go_to_next_segment(8, 200000);
+	ck_assert_int_eq(life_commit(), 0);
+	life_recover();
+	life_check();
+	uint64_t marked_in = sequence();
+	go_to_next_segment(8, 200000);
+	ck_assert_int_eq(life_commit(), 0);
+	compact_all();
+	ck_assert(is_in_log(1) && !is_in_log(dropped_in) && !is_in_log(marked_in));
+	ck_assert_int_eq(life_drop(0), 0);
+	end();
+}
+END_TEST
+
+/* What a DROP makes dead is needed again if its map is lost. */
+START_TEST(files_wait_for_the_map)
+{
+	uint64_t end_of_drop;
+	begin(&quiet);
+	for (uint32_t id = 2; id < 4; id++)
+		ck_assert_int_eq(life_put(id, 450000), 0);
+	go_to_next_segment(4, 300000);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(store_drop(life.store, 0, 1, 1, &end_of_drop), 0);
+	for (int i = 0; i < 3; i++) {
+		go_to_next_segment(4, 300000);
+		ck_assert_int_eq(life_commit(), 0);
+		compact_all();
+	}
+	ck_assert(is_in_log(1));
+	if (_i == 0) {
+		life_recover();
+		life_check();
+	} else {
+		ck_assert_int_eq(life_drop(1), 0);
+		ck_assert_int_eq(life_commit(), 0);
+		ck_assert(!is_in_log(1));
+	}
+	end();
+}
+END_TEST
+
+/* Notes are moved, and the latest ones are found. */
+START_TEST(notes_survive_compaction)
+{
+	begin(&quiet);
+	for (int i = 0; i < 5; i++) {
+		uint64_t now = sequence();
+		for (uint32_t block = 0; block < LIFE_BLOCKS_USED; block += 2)
+			ck_assert_int_eq(life_fin(block), 0);
+		ck_assert_int_eq(life_vote(100), 0);
+		if (i < 3)
+			ck_assert_int_eq(life_drop(1), 0);
+		go_to_next_segment(9, 200000);
+		ck_assert_int_eq(life_commit(), 0);
+		life_check();
+		compact_all();
+		ck_assert(!is_in_log(now));
+		life_check();
+		life_recover();
+	}
+	end();
+}
+END_TEST
+
+/* ---- Digests of what is not in memory --------------------------------------------------- */
+
+/* Fetches what a digest asks for, until it is one. */
+static struct store_digest digest_of(uint32_t block)
+{
+	enum { FETCHED_MAX = 64 };
+	struct store_fetched fetched[FETCHED_MAX];
+	struct store_digest digest;
+	unsigned count = 0;
+	for (;;) {
+		const struct store_fetched *list = count > 0 ? &fetched[count - 1] : NULL;
+		uint32_t next =
+		    store_digest(life.store, block, 0, STORE_HASH_END, UINT32_MAX, list, &digest);
+		ck_assert_uint_eq(next, STORE_HASH_END);
+		if (digest.found != STORE_COLD)
+			break;
+		ck_assert_uint_gt(digest.cold_count, 0);
+		for (unsigned i = 0; i < digest.cold_count; i++) {
+			uint8_t *data;
+			UNIT_REQUIRE(count < FETCHED_MAX);
+			store_pin(life.store, digest.cold[i]);
+			UNIT_REQUIRE(store_fetch(life.store, digest.cold[i], &data) == 0);
+			store_unpin(life.store, digest.cold[i]);
+			fetched[count] =
+			    (struct store_fetched){.location = digest.cold[i],
+						   .data = data,
+						   .next = count > 0 ? &fetched[count - 1] : NULL};
+			count++;
+		}
+	}
+	ck_assert_int_eq(digest.found, STORE_FOUND);
+	while (count > 0)
+		free((void *)(uintptr_t)fetched[--count].data);
+	return digest;
+}
+
+START_TEST(digest_is_the_same_of_cold_records)
+{
+	struct store_digest hot[LIFE_BLOCKS_USED];
+	begin(&cold);
+	for (uint32_t id = 0; id < LIFE_KEYS; id++)
+		ck_assert_int_eq(life_put(id, 250000), 0);
+	for (uint32_t block = 0; block < LIFE_BLOCKS_USED; block++)
+		hot[block] = digest_of(block);
+	ck_assert_int_eq(life_commit(), 0);
+	ck_assert_int_eq(life_balance(), 0);
+	ck_assert_uint_gt(counts().cold_segments, 5);
+	for (uint32_t block = 0; block < LIFE_BLOCKS_USED; block++) {
+		struct store_digest digest = digest_of(block);
+		ck_assert_uint_eq(digest.count, store_keys(life.store, block));
+		ck_assert(digest.count == hot[block].count && digest.sum == hot[block].sum);
+	}
+	end();
+}
+END_TEST
+
 /* ---- Values that have expired --------------------------------------------------------- */
 
 enum { EXPIRED_AT = 1000, EXPIRING_SIZE = 250000 };
@@ -639,6 +808,11 @@ int main(void)
 	tcase_add_test(tcase, flags_survive_a_move);
 	tcase_add_test(tcase, pinned_segment_stays);
 	tcase_add_test(tcase, cold_segment_is_emptied);
+	tcase_add_loop_test(tcase, cold_block_is_dropped, 0, 2);
+	tcase_add_test(tcase, void_drop_does_not_outlive_its_mark);
+	tcase_add_loop_test(tcase, files_wait_for_the_map, 0, 2);
+	tcase_add_test(tcase, notes_survive_compaction);
+	tcase_add_test(tcase, digest_is_the_same_of_cold_records);
 	tcase_add_loop_test(tcase, expired_values_leave_the_disk, 0, 3);
 	tcase_add_test(tcase, what_expires_later_counts_as_alive);
 	tcase_add_test(tcase, expired_values_are_not_copied);
