@@ -73,7 +73,7 @@ static bool is_proposal_sane(const struct message *m)
 
 static bool is_key_sane(const struct message *m, const struct store_key *key)
 {
-	if (m->key.len > RECORD_KEY_MAX || key->block != m->block)
+	if (key->block != m->block)
 		return false;
 	if (m->kind == MESSAGE_PREPARE)
 		return is_drawn_by_sender(m);
@@ -104,7 +104,8 @@ static bool is_range_sane(const struct message *m)
 static bool is_sane(const struct node *node, const struct message *m, struct store_key *key)
 {
 	if (m->kind >= MESSAGE_KIND_COUNT || m->from >= RING_MEMBERS_MAX ||
-	    m->from == node->number || m->block >= store_blocks(node->store))
+	    m->from == node->number || m->block >= store_blocks(node->store) ||
+	    m->key.len > RECORD_KEY_MAX)
 		return false;
 	if (!is_counter_sane(m->b) || !is_counter_sane(m->next) || !is_counter_sane(m->bound) ||
 	    !is_counter_sane(m->named) || !is_record_sane(&m->record))
