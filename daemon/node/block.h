@@ -22,15 +22,17 @@
 enum { NODE_NO_SEAT = QUORUM_SEATS };
 
 struct active;
+struct collection;
+struct repair;
 
 /* A sync of this block from members of O (section 6), volatile. */
 struct node_pull {
-	uint16_t pulled;         /* seats of O whose answer is complete */
-	uint8_t from;            /* the seat that is being asked; NODE_NO_SEAT: none */
+	uint16_t pulled;         /* seats of O whose answer is complete; the own one is */
+	uint8_t from;            /* the seat that is being asked, or was last */
+	uint8_t tries;           /* questions to it in a row without an answer */
 	uint32_t hash;           /* how far that one is */
-	uint64_t tag;            /* of the question under way */
+	uint64_t tag;            /* of the question under way; 0: there is none */
 	uint64_t asked_us;       /* when it was asked */
-	uint64_t end;            /* position behind the latest copy that was stored */
 	uint64_t records, bytes; /* that came, and were missing here */
 };
 
@@ -46,9 +48,14 @@ struct node_block {
 	bool is_moving;              /* tasks under way do not know the version yet */
 	bool is_fin;                 /* durable or on its way there: fin_end */
 	uint64_t fin_end;
+	uint64_t dropped_epoch; /* of the map with which all data of the block went last */
 	struct node_pull pull;
 	struct promises promises;
-	uint64_t turned_us;     /* when those were called old */
+	uint64_t turned_us;             /* when those were called old */
+	struct collection *collections; /* node/collect.h: under way; NULL: none */
+	uint32_t collection_count;
+	uint32_t collect_hash;  /* where the walk over tombstones goes on */
+	struct repair *repair;  /* node/repair.h: under way, its owner's; NULL: none */
 	struct active **active; /* node/active.h: keys with tasks under way */
 	uint32_t active_count, active_cap;
 };

@@ -108,11 +108,22 @@ void entry_save_promise(struct node *node, struct entry *entry)
 		forget_promise(entry);
 }
 
+/* Between the DROP of a block and the MAP that lets it count, nothing is appended to the block. */
+static bool waits_for_drop(const struct node *node, const struct node_block *block)
+{
+	return node_map_end(node) == NODE_RESTS_ON_MAP && block->dropped_epoch != 0 &&
+	       block->dropped_epoch == atomic_load_explicit(&node->epoch, memory_order_relaxed);
+}
+
 static int append(struct node *node, struct node_step *step, struct entry *entry,
 		  enum acceptor_effect effect)
 {
 	uint64_t end;
 	int rc = 0;
+	if (effect != ACCEPTOR_NOTHING && waits_for_drop(node, entry->block)) {
+		step->waits_for = NODE_WAITS_FOR_MAP;
+		return DHT_EAGAIN;
+	}
 	switch (effect) {
 	case ACCEPTOR_NOTHING:
 		return 0;

@@ -4,6 +4,7 @@
  * who it is for.
  */
 #include "base/error.h"
+#include "node/collect.h"
 #include "node/coordinator.h"
 #include "node/forward.h"
 #include "node/node.h"
@@ -241,6 +242,7 @@ static int dispatch(struct node *node, struct node_step *step, const struct stor
 	case MESSAGE_VALUE:
 		return coordinator_handle(node, step, m);
 	case MESSAGE_HELD:
+		return collect_handle(node, step, key, m);
 	case MESSAGE_PULL:
 	case MESSAGE_CHUNK:
 	case MESSAGE_COMPARE:

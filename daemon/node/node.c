@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "node/collect.h"
 #include "ring/slot.h"
 
 enum { TAG_START_SHIFT = 40 }; /* a trillion tags a start, 16 million starts */
@@ -32,8 +33,10 @@ void node_fini(struct node *node)
 {
 	if (node->blocks == NULL)
 		return;
-	for (uint32_t i = 0; i < store_blocks(node->store); i++)
+	for (uint32_t i = 0; i < store_blocks(node->store); i++) {
 		promises_clear(&node->blocks[i].promises);
+		collect_stop(&node->blocks[i]);
+	}
 	free(node->blocks);
 	node->blocks = NULL;
 }

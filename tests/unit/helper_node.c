@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "node/adopt.h"
+#include "ring/code.h"
 #include "unit.h"
 
 /* ---- Copies of messages ------------------------------------------------------------ */
@@ -121,6 +123,17 @@ static void raise_ceiling(struct helper_node *h)
 	counter_ceiling_durable(&h->node.counter, ceiling);
 }
 
+/* The map of the store, if it holds one. */
+static void restore(struct helper_node *h, const struct ring_map *map)
+{
+	struct ring_map *kept = NULL;
+	struct bytes code;
+	if (store_note(h->store, RECORD_MAP, 0, &code))
+		ck_assert_int_eq(ring_map_decode(code, NULL, &kept), 0);
+	node_restore(&h->node, kept != NULL ? kept : map, h->report.ceiling);
+	ring_map_destroy(kept);
+}
+
 static void start(struct helper_node *h, uint16_t number, const struct ring_map *map)
 {
 	struct store_options options = {
@@ -135,14 +148,8 @@ static void start(struct helper_node *h, uint16_t number, const struct ring_map 
 	ck_assert_int_eq(node_init(&h->node, h->store, number, HELPER_NODE_SEED, h->report.ceiling,
 				   (uint32_t)h->starts),
 			 0);
-	for (uint32_t i = 0; i < HELPER_NODE_BLOCKS; i++) {
-		struct ring_block block;
-		ring_map_get_block(map, i, &block);
-		node_block_set(&h->node.blocks[i], &block, number);
-		if (h->starts > 1)
-			h->node.blocks[i].acceptor.low =
-			    acceptor_restart_low(block.version, h->report.ceiling);
-	}
+	restore(h, map);
+	h->node.times.round_us = HELPER_NODE_ROUND_US;
 	raise_ceiling(h);
 }
 
@@ -254,6 +261,23 @@ void helper_node_forget(struct helper_node *h)
 }
 
 /* ---- Several ----------------------------------------------------------------------- */
+
+void helper_node_adopt(struct helper_node *h, const struct ring_map *map)
+{
+	int rc = 0;
+	node_adopt_begin(&h->node, map);
+	for (uint32_t i = 0; i < HELPER_NODE_BLOCKS; i++) {
+		do
+			rc = node_adopt_block(&h->node, &h->step, map, i);
+		while (rc == DHT_EAGAIN && helper_node_provide(h));
+		ck_assert_int_eq(rc, 0);
+		helper_node_done(h);
+	}
+	do
+		rc = node_adopt_end(&h->node, &h->step, map);
+	while (rc == DHT_EAGAIN && helper_node_provide(h));
+	ck_assert_int_eq(rc, 0);
+}
 
 static struct helper_node *find(struct helper_node *const *nodes, unsigned count, uint16_t number)
 {

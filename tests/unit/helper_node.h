@@ -18,6 +18,7 @@ enum {
 	HELPER_NODE_SEGMENT = STORE_SEGMENT_SIZE_MIN,
 	HELPER_NODE_SENT_MAX = 4096,
 	HELPER_NODE_SEED = 42,
+	HELPER_NODE_ROUND_US = 100000,
 };
 
 struct helper_sent {
@@ -67,6 +68,9 @@ void helper_node_done(struct helper_node *h);
 
 /* node_handle until it is done. Returns its result. */
 int helper_node_handle(struct helper_node *h, const struct message *m);
+
+/* Adopts a map, block after block. */
+void helper_node_adopt(struct helper_node *h, const struct ring_map *map);
 
 /* The latest message that was sent; its kind is checked. */
 const struct message *helper_node_sent(struct helper_node *h, enum message_kind kind);
