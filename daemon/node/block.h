@@ -15,13 +15,13 @@
 #define DHT_NODE_BLOCK_H
 
 #include "node/promises.h"
+#include "node/table.h"
 #include "paxos/acceptor.h"
 #include "paxos/quorum.h"
 #include "ring/map.h"
 
 enum { NODE_NO_SEAT = QUORUM_SEATS };
 
-struct active;
 struct collection;
 struct repair;
 
@@ -54,10 +54,11 @@ struct node_block {
 	uint64_t turned_us;             /* when those were called old */
 	struct collection *collections; /* node/collect.h: under way; NULL: none */
 	uint32_t collection_count;
-	uint32_t collect_hash;  /* where the walk over tombstones goes on */
-	struct repair *repair;  /* node/repair.h: under way, its owner's; NULL: none */
-	struct active **active; /* node/active.h: keys with tasks under way */
-	uint32_t active_count, active_cap;
+	uint32_t collect_hash; /* where the walk over tombstones goes on */
+	struct repair *repair; /* node/repair.h: under way, its owner's; NULL: none */
+	struct table active;   /* node/active.h: keys with tasks under way */
+	struct table forwards; /* node/forward.c: tasks under way at other nodes */
+	uint64_t forwards_alarm, forwards_alarm_us; /* tag and time of the timer; 0: none */
 };
 
 /* Sets what the map says of a block. */

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "node/collect.h"
+#include "node/coordinator.h"
+#include "node/forward.h"
 #include "ring/slot.h"
 
 enum { TAG_START_SHIFT = 40 }; /* a trillion tags a start, 16 million starts */
@@ -34,6 +36,8 @@ void node_fini(struct node *node)
 	if (node->blocks == NULL)
 		return;
 	for (uint32_t i = 0; i < store_blocks(node->store); i++) {
+		coordinator_fini(node, i);
+		forward_fini(node, i);
 		promises_clear(&node->blocks[i].promises);
 		collect_stop(&node->blocks[i]);
 	}

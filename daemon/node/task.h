@@ -30,6 +30,14 @@ enum task_kind {
 	TASK_IDENTITY,   /* a PREPARE round that changes nothing (section 5) */
 };
 
+struct node;
+struct node_step;
+struct task;
+
+/* Called for a task of the node's own instead of effects->done; without a step when the node
+ * ends. */
+typedef void (*task_end_fn)(struct node *node, struct node_step *step, struct task *task);
+
 /* The longest that an operation may take: the register protocol, section 4, rests on it. */
 #define TASK_DEADLINE_MAX_US 10000000ull
 
@@ -44,6 +52,13 @@ struct task {
 	struct arena held;
 	/* What went wrong where no quorum answered: replicas asked, answered, needed. */
 	uint8_t asked, answered;
+
+	/* The node's. */
+	task_end_fn end;      /* NULL: the task is a client's */
+	bool is_forwarded;    /* another node has sent it: it is not to go on to a third one */
+	uint8_t forwards;     /* how often it was sent to another node, of which */
+	uint16_t was_sent_to; /* these seats have refused it, in this version of the block */
+	uint32_t sent_version;
 };
 
 void task_init(struct task *task, enum task_kind kind);
