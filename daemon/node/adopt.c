@@ -25,7 +25,8 @@ static void restore_block(struct node *node, uint32_t number, const struct ring_
 	node_block_set(block, from, node->number);
 	block->is_fin = was_fin(node, number);
 	block->fin_end = 0;
-	block->acceptor.low = acceptor_restart_low(from->version, ceiling);
+	uint32_t version = PAXOS_BROKEN(NO_VERSION) ? 0 : from->version;
+	block->acceptor.low = acceptor_restart_low(version, ceiling);
 	/* Nobody but this node has ever coordinated in a block that it was alone with from the
 	 * beginning on, and what it coordinated has ended with it. */
 	bool was_alone = from->version == 0 && node_block_is_alone(block);

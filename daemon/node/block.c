@@ -46,7 +46,7 @@ void node_block_set(struct node_block *block, const struct ring_block *from, uin
 {
 	block->phase = from->phase;
 	block->acceptor.version = from->version;
-	block->acceptor.start = from->start;
+	block->acceptor.start = PAXOS_BROKEN(NO_VERSION) ? 0 : from->start;
 	block->seats = 0;
 	block->since = 0;
 	take_list(block, &from->old, from->old_since, self, &block->quorum.old);

@@ -28,9 +28,11 @@ struct repair;
 /* A sync of this block from members of O (section 6), volatile. */
 struct node_pull {
 	uint16_t pulled;         /* seats of O whose answer is complete; the own one is */
-	uint8_t from;            /* the seat that is being asked, or was last */
+	bool is_on;              /* a source was chosen: */
+	uint8_t from;            /* its seat; afterwards that of the last one */
 	uint8_t tries;           /* questions to it in a row without an answer */
-	uint32_t hash;           /* how far that one is */
+	uint32_t hash;           /* how far its answers are */
+	uint32_t until;          /* the end of the range that is being asked for */
 	uint64_t tag;            /* of the question under way; 0: there is none */
 	uint64_t asked_us;       /* when it was asked */
 	uint64_t records, bytes; /* that came, and were missing here */

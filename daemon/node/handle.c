@@ -8,7 +8,9 @@
 #include "node/coordinator.h"
 #include "node/forward.h"
 #include "node/node.h"
+#include "node/repair.h"
 #include "node/replica.h"
+#include "node/sync.h"
 #include "paxos/variant.h"
 
 /* A counter that no node reaches in a lifetime, and far below the one that has no successor. */
@@ -245,9 +247,10 @@ static int dispatch(struct node *node, struct node_step *step, const struct stor
 		return collect_handle(node, step, key, m);
 	case MESSAGE_PULL:
 	case MESSAGE_CHUNK:
+		return sync_handle(node, step, m);
 	case MESSAGE_COMPARE:
 	case MESSAGE_DIFFER:
-		return 0;
+		return repair_handle(node, step, m);
 	case MESSAGE_STALE:
 	case MESSAGE_FORWARD:
 	case MESSAGE_RESULT:

@@ -13,9 +13,10 @@
  *         repeated. A message may be dropped instead. DHT_EDAMAGED: the disk lied, the node
  *         must stop.
  *
- * The parts: block.h (a block's state), entry.h (a key's state), replica.h (answers), active.h and
- * coordinator.h (asks), forward.h (lets others ask), adopt.h (maps), sync.h, repair.h, collect.h
- * (what nobody asked for); local.h (a block with one replica, which needs no message).
+ * The parts: block.h (a block's state), entry.h (a key's state), handle.c (messages), replica.h
+ * (answers), active.h and coordinator.h (asks), forward.h (lets others ask), adopt.h (maps),
+ * sync.h, repair.h, collect.h (what nobody asked for), range.h (parts of a block); local.h (a block
+ * with one replica, which needs no message).
  */
 #ifndef DHT_NODE_NODE_H
 #define DHT_NODE_NODE_H

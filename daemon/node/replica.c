@@ -116,12 +116,25 @@ static void on_prepare(struct node *node, struct node_step *step, struct entry *
 	answer_with(step, m, &answer, entry_rests_on(node, entry));
 }
 
+/* The broken fast path: what is accepted here was never promised, if it names the record that
+ * is here and nothing else was promised since. */
+static bool is_fast_refused(const struct entry *entry, const struct message *m)
+{
+	const struct acceptor_key *key = &entry->acceptor;
+	return PAXOS_BROKEN(FAST_PREVIOUS) && !ballot_is_absent(m->named) &&
+	       (!key->has_entry || !ballot_equal(key->record.acc, key->promised) ||
+		!ballot_equal(key->record.acc, m->named));
+}
+
 static int on_accept(struct node *node, struct node_step *step, struct entry *entry,
 		     const struct message *m)
 {
 	struct message answer = answer_to(node, m, MESSAGE_OK);
-	struct acceptor_answer said;
-	int rc = replica_accept(node, step, entry, &m->record, m->next, &said);
+	struct acceptor_answer said = {
+	    .ballot = acceptor_bound(&entry->block->acceptor, &entry->acceptor)};
+	int rc = 0;
+	if (!is_fast_refused(entry, m))
+		rc = replica_accept(node, step, entry, &m->record, m->next, &said);
 	if (rc != 0)
 		return rc;
 	answer.is_ok = said.is_ok;

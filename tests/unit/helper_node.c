@@ -102,7 +102,7 @@ static void locate(void *ctx, struct store_key *key, uint32_t blocks)
 	*key = node_locate(key->key, HELPER_NODE_SEED, blocks);
 }
 
-void helper_node_commit(struct helper_node *h)
+static void commit(struct helper_node *h)
 {
 	while (store_wants_segment(h->store)) {
 		int rc = store_prepare(h->store);
@@ -113,14 +113,20 @@ void helper_node_commit(struct helper_node *h)
 	ck_assert_int_eq(store_commit(h->store, STORE_SYNC), 0);
 }
 
-/* As the committer does at the start. */
-static void raise_ceiling(struct helper_node *h)
+static void raise_ceiling(struct helper_node *h, uint64_t ceiling)
 {
-	uint64_t end, ceiling = h->report.ceiling + 2 * COUNTER_AHEAD_MIN;
-	helper_node_commit(h);
+	uint64_t end;
 	ck_assert_int_eq(store_put_ceiling(h->store, 0, ceiling, &end), 0);
-	helper_node_commit(h);
+	commit(h);
 	counter_ceiling_durable(&h->node.counter, ceiling);
+}
+
+void helper_node_commit(struct helper_node *h)
+{
+	commit(h);
+	uint64_t wanted = counter_wants_ceiling(&h->node.counter, 0);
+	if (wanted != 0)
+		raise_ceiling(h, wanted);
 }
 
 /* The map of the store, if it holds one. */
@@ -150,7 +156,8 @@ static void start(struct helper_node *h, uint16_t number, const struct ring_map 
 			 0);
 	restore(h, map);
 	h->node.times.round_us = HELPER_NODE_ROUND_US;
-	raise_ceiling(h);
+	commit(h);
+	raise_ceiling(h, h->report.ceiling + 2 * COUNTER_AHEAD_MIN);
 }
 
 static void stop(struct helper_node *h)

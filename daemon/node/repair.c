@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/repair.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "node/coordinator.h"
+#include "node/range.h"
+
+enum {
+	TIMEOUT_ROUNDS = 4, /* for an answer, in times of a round */
+	TRIES_MAX = 3,      /* before a range is left out */
+	SETTLE_MAX = 16, /* identity rounds that an answer begins; others wait for a later pass */
+};
+
+void repair_begin(struct node *node, struct repair *repair, uint32_t block, uint16_t with)
+{
+	DHT_ASSERT(node->blocks[block].repair == NULL);
+	*repair = (struct repair){.block = block, .with = with};
+	node->blocks[block].repair = repair;
+}
+
+void repair_end(struct node *node, struct repair *repair)
+{
+	if (node->blocks != NULL && node->blocks[repair->block].repair == repair)
+		node->blocks[repair->block].repair = NULL;
+}
+
+/* ---- Digests --------------------------------------------------------------------- */
+
+/* Makes the digest of what comes first in [from, until). *reached is where it ends. */
+static int make_digest(const struct node *node, struct node_step *step, uint32_t block,
+		       uint32_t from, uint32_t until, struct store_digest *digest,
+		       uint32_t *reached)
+{
+	*reached =
+	    store_digest(node->store, block, from, until, RANGE_DIGEST_MAX, step->fetched, digest);
+	switch (digest->found) {
+	case STORE_COLD:
+		step->waits_for = NODE_WAITS_FOR_RECORD;
+		step->cold = digest->cold[0];
+		return DHT_EAGAIN;
+	case STORE_DAMAGED:
+		return DHT_EDAMAGED;
+	case STORE_FOUND:
+	case STORE_ABSENT:
+		return 0;
+	}
+	DHT_UNREACHABLE();
+}
+
+/* ---- The one that asks ----------------------------------------------------------- */
+
+static void advance(struct repair *repair, uint32_t hash)
+{
+	repair->hash = hash;
+	repair->tag = 0;
+	repair->tries = 0;
+	repair->is_done = hash >= STORE_HASH_END;
+}
+
+static bool may_compare(const struct node_block *block, uint16_t with)
+{
+	return node_block_is_replica(block) && !node_block_is_recovering(block) &&
+	       node_block_seat(block, with) != NODE_NO_SEAT;
+}
+
+static int ask(struct node *node, struct node_step *step, struct repair *repair)
+{
+	struct message m = {.kind = MESSAGE_COMPARE,
+			    .from = node->number,
+			    .block = repair->block,
+			    .version = node->blocks[repair->block].acceptor.version,
+			    .from_hash = repair->hash};
+	struct store_digest digest;
+	int rc = make_digest(node, step, repair->block, repair->hash, STORE_HASH_END, &digest,
+			     &repair->until);
+	if (rc != 0)
+		return rc;
+	m.until_hash = repair->until;
+	m.digest = digest.sum;
+	m.count = (uint32_t)digest.count;
+	m.tag = repair->tag = node_tag(node);
+	repair->asked_us = step->now_us;
+	step->effects->send(step->effects->ctx, &repair->with, 1, &m, node_map_end(node));
+	return 0;
+}
+
+int repair_step(struct node *node, struct node_step *step, struct repair *repair)
+{
+	if (!may_compare(&node->blocks[repair->block], repair->with))
+		repair->is_done = true;
+	if (repair->is_done)
+		return 0;
+	if (repair->tag != 0) {
+		if (step->now_us < repair->asked_us + TIMEOUT_ROUNDS * node->times.round_us)
+			return 0;
+		repair->tag = 0;
+		if (++repair->tries == TRIES_MAX)
+			advance(repair, repair->until);
+	}
+	return repair->is_done ? 0 : ask(node, step, repair);
+}
+
+/* ---- What differs ---------------------------------------------------------------- */
+
+/* What the other one has named, in the order of hashes, which an own item is looked up in with
+ * ascending hashes. One that it named in another order counts as lacking: it is told in vain. */
+struct named {
+	const struct message *m;
+	size_t at;
+};
+
+static uint32_t hash_of(const struct node *node, struct bytes key)
+{
+	struct store_key k = node_key(node, key);
+	return range_hash(&k);
+}
+
+static const struct message_item *find_named(const struct node *node, struct named *named,
+					     const struct message_item *own)
+{
+	uint32_t hash = hash_of(node, own->key);
+	const struct message *m = named->m;
+	while (named->at < m->item_count && hash_of(node, m->items[named->at].key) < hash)
+		named->at++;
+	for (size_t i = named->at; i < m->item_count; i++) {
+		if (bytes_equal(m->items[i].key, own->key))
+			return &m->items[i];
+		if (hash_of(node, m->items[i].key) != hash)
+			break;
+	}
+	return NULL;
+}
+
+static void tell(struct node *node, struct node_step *step, const struct range *range,
+		 const struct message_item *own, struct repair *repair)
+{
+	struct message m = {.kind = MESSAGE_LEARN,
+			    .from = node->number,
+			    .block = range->block,
+			    .version = node->blocks[range->block].acceptor.version,
+			    .key = own->key,
+			    .record = own->record,
+			    .location = own->location};
+	step->effects->send(step->effects->ctx, &repair->with, 1, &m, range->rests_on);
+	repair->told++;
+}
+
+/* The other one has not got it. LEARN would refuse what is of an older version than start. */
+static int mend(struct node *node, struct node_step *step, const struct range *range,
+		const struct message_item *own, struct repair *repair, unsigned *settled)
+{
+	struct store_key key = node_key(node, own->key);
+	if (own->record.acc.version >= node->blocks[range->block].acceptor.start) {
+		tell(node, step, range, own, repair);
+		return 0;
+	}
+	if ((*settled)++ >= SETTLE_MAX)
+		return 0;
+	repair->settled++;
+	return coordinator_identity(node, step, &key);
+}
+
+/* Sets range->until to what was mended: a step tells a bounded number of bytes. */
+static int mend_all(struct node *node, struct node_step *step, struct range *range,
+		    const struct message *m, struct repair *repair)
+{
+	struct named named = {.m = m};
+	unsigned settled = 0;
+	size_t bytes = 0;
+	uint32_t hash = range->from;
+	for (size_t i = 0; i < range->count; i++) {
+		const struct message_item *own = &range->items[i];
+		uint32_t before = hash;
+		hash = hash_of(node, own->key);
+		if (bytes > RANGE_BYTES_MAX && hash > before) {
+			range->until = hash;
+			break;
+		}
+		const struct message_item *other = find_named(node, &named, own);
+		if (other != NULL && ballot_compare(other->record.acc, own->record.acc) >= 0)
+			continue;
+		int rc = mend(node, step, range, own, repair, &settled);
+		if (rc != 0)
+			return rc;
+		bytes += own->key.len + own->record.value.len;
+	}
+	return 0;
+}
+
+static int on_differ(struct node *node, struct node_step *step, const struct message *m)
+{
+	struct repair *repair = node->blocks[m->block].repair;
+	if (repair == NULL || repair->tag == 0 || m->tag != repair->tag ||
+	    m->from != repair->with || m->from_hash != repair->hash ||
+	    m->until_hash <= repair->hash || m->until_hash > repair->until)
+		return 0;
+	if (m->is_same) {
+		advance(repair, m->until_hash);
+		return 0;
+	}
+	struct range *range = malloc(sizeof(*range));
+	if (range == NULL)
+		return 0;
+	int rc = range_collect(node, step, m->block, m->from_hash, m->until_hash, RANGE_KEYS_ALONE,
+			       range);
+	if (rc == 0)
+		rc = mend_all(node, step, range, m, repair);
+	if (rc == 0) {
+		repair->differed++;
+		advance(repair, range->until);
+	}
+	free(range);
+	return rc == DHT_EAGAIN || rc == DHT_EDAMAGED ? rc : 0;
+}
+
+/* ---- The one that is asked ------------------------------------------------------- */
+
+static int name_own(struct node *node, struct node_step *step, uint32_t until,
+		    struct message *answer, struct range *range)
+{
+	int rc = range_collect(node, step, answer->block, answer->from_hash, until,
+			       RANGE_KEYS_ALONE, range);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < range->count; i++) {
+		struct ballot acc = range->items[i].record.acc;
+		range->items[i].record = (struct paxos_record){.acc = acc};
+		range->items[i].location = 0;
+	}
+	answer->until_hash = range->until;
+	answer->items = range->items;
+	answer->item_count = range->count;
+	return 0;
+}
+
+static int answer_compare(struct node *node, struct node_step *step, const struct message *m,
+			  struct range *range)
+{
+	struct message answer = {.kind = MESSAGE_DIFFER,
+				 .from = node->number,
+				 .block = m->block,
+				 .version = m->version,
+				 .tag = m->tag,
+				 .from_hash = m->from_hash,
+				 .until_hash = m->until_hash};
+	struct store_digest digest;
+	uint32_t reached;
+	int rc = make_digest(node, step, m->block, m->from_hash, m->until_hash, &digest, &reached);
+	if (rc != 0)
+		return rc;
+	answer.is_same =
+	    reached == m->until_hash && digest.count == m->count && digest.sum == m->digest;
+	rc = name_own(node, step, answer.is_same ? m->from_hash : reached, &answer, range);
+	if (rc != 0)
+		return rc;
+	if (answer.is_same)
+		answer.until_hash = m->until_hash;
+	step->effects->send(step->effects->ctx, &m->from, 1, &answer, range->rests_on);
+	return 0;
+}
+
+static int on_compare(struct node *node, struct node_step *step, const struct message *m)
+{
+	if (m->from_hash >= m->until_hash)
+		return 0;
+	struct range *range = malloc(sizeof(*range));
+	int rc = range != NULL ? answer_compare(node, step, m, range) : DHT_ENOMEM;
+	free(range);
+	/* An answer that cannot be made is asked for again. */
+	return rc == DHT_EAGAIN || rc == DHT_EDAMAGED ? rc : 0;
+}
+
+int repair_handle(struct node *node, struct node_step *step, const struct message *m)
+{
+	return m->kind == MESSAGE_COMPARE ? on_compare(node, step, m) : on_differ(node, step, m);
+}
