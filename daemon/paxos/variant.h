@@ -45,7 +45,10 @@
 	X(NO_VERSION, "ballots carry no version")                                                  \
 	X(READ_DIRTY, "READ is answered before what it tells is durable")                          \
 	X(COUNTER_LOWER, "the counter starts again below the ceiling")                             \
-	X(DISK_SAME_IDENTITY, "a node that lost its disk keeps its identity")
+	X(DISK_SAME_IDENTITY, "a node that lost its disk keeps its identity")                      \
+	X(MAP_UNDECIDED, "a map is adopted before it is decided")                                  \
+	X(VOTER_FORGETS, "a voter forgets at a restart what it promised and accepted")             \
+	X(VOTER_DROPS, "a voter that adopted a map answers for its epoch as if nothing was accepted")
 
 enum paxos_variant {
 	PAXOS_AS_WRITTEN,

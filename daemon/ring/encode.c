@@ -100,33 +100,12 @@ static void write_member(struct writer *w, const struct ring_member *member)
 	write_addresses(w, member->peers, member->peer_count);
 }
 
-static bool same_addresses(const struct ring_address *a, size_t a_count,
-			   const struct ring_address *b, size_t b_count)
-{
-	if (a_count != b_count)
-		return false;
-	for (size_t i = 0; i < a_count; i++) {
-		if (a[i].port != b[i].port || strcmp(a[i].host, b[i].host) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool is_same_member(const struct ring_member *a, const struct ring_member *b)
-{
-	return a->standing == b->standing && strcmp(a->id, b->id) == 0 &&
-	       strcmp(a->name, b->name) == 0 && strcmp(a->zone, b->zone) == 0 &&
-	       a->weight == b->weight &&
-	       same_addresses(a->clients, a->client_count, b->clients, b->client_count) &&
-	       same_addresses(a->peers, a->peer_count, b->peers, b->peer_count);
-}
-
 /* True if the base has the member, and in the same form. */
 static bool is_known(const struct ring_map *base, const struct ring_member *member)
 {
 	const struct ring_member *before =
 	    base == NULL ? NULL : ring_map_member(base, member->number);
-	return before != NULL && is_same_member(before, member);
+	return before != NULL && ring_member_is_equal(before, member);
 }
 
 static void write_members(struct encoding *e)

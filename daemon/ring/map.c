@@ -18,7 +18,7 @@ static void free_addresses(struct ring_address *addresses, size_t count)
 	free(addresses);
 }
 
-static void free_member(struct ring_member *member)
+void ring_member_fini(struct ring_member *member)
 {
 	free(member->name);
 	free(member->zone);
@@ -40,7 +40,7 @@ static struct ring_address *copy_addresses(const struct ring_address *addresses,
 	return copy;
 }
 
-static int copy_member(struct ring_member *dst, const struct ring_member *src)
+int ring_member_copy(struct ring_member *dst, const struct ring_member *src)
 {
 	*dst = *src;
 	dst->name = strdup(src->name);
@@ -51,12 +51,32 @@ static int copy_member(struct ring_member *dst, const struct ring_member *src)
 	    (dst->clients != NULL || src->client_count == 0) &&
 	    (dst->peers != NULL || src->peer_count == 0))
 		return 0;
-	free_member(dst);
+	ring_member_fini(dst);
 	return DHT_ENOMEM;
 }
 
-/* Returns the place of the first member whose number is at least this one. */
-static size_t find_member(const struct ring_map *map, uint16_t number)
+static bool same_addresses(const struct ring_address *a, size_t a_count,
+			   const struct ring_address *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++) {
+		if (a[i].port != b[i].port || strcmp(a[i].host, b[i].host) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool ring_member_is_equal(const struct ring_member *a, const struct ring_member *b)
+{
+	return a->standing == b->standing && strcmp(a->id, b->id) == 0 &&
+	       strcmp(a->name, b->name) == 0 && strcmp(a->zone, b->zone) == 0 &&
+	       a->weight == b->weight &&
+	       same_addresses(a->clients, a->client_count, b->clients, b->client_count) &&
+	       same_addresses(a->peers, a->peer_count, b->peers, b->peer_count);
+}
+
+size_t ring_map_place(const struct ring_map *map, uint16_t number)
 {
 	size_t low = 0, high = map->member_count;
 	while (low < high) {
@@ -71,7 +91,7 @@ static size_t find_member(const struct ring_map *map, uint16_t number)
 
 const struct ring_member *ring_map_member(const struct ring_map *map, uint16_t number)
 {
-	size_t at = find_member(map, number);
+	size_t at = ring_map_place(map, number);
 	bool is_found = at < map->member_count && map->members[at].number == number;
 	return is_found ? &map->members[at] : NULL;
 }
@@ -86,13 +106,27 @@ int ring_map_add_member(struct ring_map *map, const struct ring_member *member)
 		return DHT_ENOMEM;
 	map->members = members;
 	struct ring_member copy;
-	int rc = copy_member(&copy, member);
+	int rc = ring_member_copy(&copy, member);
 	if (rc != 0)
 		return rc;
-	size_t at = find_member(map, member->number);
+	size_t at = ring_map_place(map, member->number);
 	memmove(&members[at + 1], &members[at], (map->member_count - at) * sizeof(*members));
 	members[at] = copy;
 	map->member_count++;
+	return 0;
+}
+
+int ring_map_set_member(struct ring_map *map, const struct ring_member *member)
+{
+	struct ring_member copy;
+	if (ring_map_member(map, member->number) == NULL)
+		return DHT_ENOTFOUND;
+	int rc = ring_member_copy(&copy, member);
+	if (rc != 0)
+		return rc;
+	size_t at = ring_map_place(map, member->number);
+	ring_member_fini(&map->members[at]);
+	map->members[at] = copy;
 	return 0;
 }
 
@@ -118,13 +152,13 @@ static void mark_named(const struct ring_map *map, bool named[RING_MEMBERS_MAX])
 int ring_map_remove_member(struct ring_map *map, uint16_t number)
 {
 	bool named[RING_MEMBERS_MAX] = {false};
-	size_t at = find_member(map, number);
+	size_t at = ring_map_place(map, number);
 	if (at == map->member_count || map->members[at].number != number)
 		return DHT_ENOTFOUND;
 	mark_named(map, named);
 	if (named[number])
 		return DHT_EPRECOND;
-	free_member(&map->members[at]);
+	ring_member_fini(&map->members[at]);
 	map->member_count--;
 	memmove(&map->members[at], &map->members[at + 1],
 		(map->member_count - at) * sizeof(*map->members));
@@ -296,7 +330,7 @@ void ring_map_destroy(struct ring_map *map)
 	if (map == NULL)
 		return;
 	for (size_t i = 0; i < map->member_count; i++)
-		free_member(&map->members[i]);
+		ring_member_fini(&map->members[i]);
 	free(map->members);
 	intern_fini(&map->lists);
 	intern_fini(&map->states);

@@ -76,6 +76,13 @@ struct ring_member {
 	size_t client_count, peer_count;
 };
 
+/* Makes a copy with texts of its own; DHT_ENOMEM. fini gives them back. */
+int ring_member_copy(struct ring_member *dst, const struct ring_member *src) DHT_MUST_CHECK;
+void ring_member_fini(struct ring_member *member);
+
+/* True if both say the same; numbers and state are not looked at. */
+bool ring_member_is_equal(const struct ring_member *a, const struct ring_member *b);
+
 /* ---- Blocks ------------------------------------------------------------------------ */
 
 /* Numbers of members in the order of preference, all others 0. */
@@ -168,6 +175,9 @@ int ring_map_copy(const struct ring_map *map, uint64_t epoch, struct ring_map **
 /* NULL is allowed. */
 void ring_map_destroy(struct ring_map *map);
 
+/* Takes over all that is said about the member of this number. DHT_ENOTFOUND. */
+int ring_map_set_member(struct ring_map *map, const struct ring_member *member) DHT_MUST_CHECK;
+
 /* Forgets a member. DHT_ENOTFOUND; DHT_EPRECOND while a block or the voters name it. */
 int ring_map_remove_member(struct ring_map *map, uint16_t number) DHT_MUST_CHECK;
 
@@ -177,6 +187,10 @@ uint16_t ring_map_free_number(const struct ring_map *map);
 
 /* NULL: there is none of that number. */
 const struct ring_member *ring_map_member(const struct ring_map *map, uint16_t number);
+
+/* Returns the place of the first member whose number is at least this one, in ascending order;
+ * the number of members if there is none. */
+size_t ring_map_place(const struct ring_map *map, uint16_t number);
 
 /* The block's part of the map. */
 void ring_map_get_block(const struct ring_map *map, uint32_t block, struct ring_block *out);
