@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/histogram.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -258,10 +259,28 @@ START_TEST(log_filters_by_level_and_keeps_a_line_a_line)
 }
 END_TEST
 
+START_TEST(pieces_have_the_hash_of_their_bytes)
+{
+	uint8_t data[1000];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * i / 7);
+	for (size_t len = 0; len <= sizeof(data); len++) {
+		size_t first = len / 3, second = len / 2;
+		struct bytes pieces[] = {bytes_of(data, first), bytes_of(NULL, 0),
+					 bytes_of(data + first, second),
+					 bytes_of(data + first + second, len - first - second)};
+		UNIT_REQUIRE(hash_pieces(pieces, 4) == hash_bytes(data, len));
+	}
+	struct bytes all = bytes_of(data, sizeof(data));
+	ck_assert_uint_eq(hash_pieces(&all, 1), hash_bytes(data, sizeof(data)));
+	ck_assert_uint_eq(hash_pieces(&all, 0), hash_bytes(data, 0));
+}
+END_TEST
+
 UNIT_MAIN("base", 4, errors_have_distinct_numbers_and_texts,
 	  buffer_keeps_content_while_it_grows_and_is_taken,
 	  buffer_refuses_more_than_its_bound_and_stays_as_it_was,
 	  buffer_formats_whether_there_is_room_or_not, buffer_reuses_its_front_without_growing,
 	  buffer_gives_back_what_it_does_not_need, list_keeps_order_through_moves_and_splices,
 	  histogram_quantiles_are_within_a_cell, histogram_counts_many_and_is_emptied,
-	  log_filters_by_level_and_keeps_a_line_a_line)
+	  log_filters_by_level_and_keeps_a_line_a_line, pieces_have_the_hash_of_their_bytes)
