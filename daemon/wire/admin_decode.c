@@ -8,6 +8,7 @@
 #include "admin.pb-c.h"
 #include "base/error.h"
 #include "proto/frame.h"
+#include "wire/protobuf.h"
 
 static struct bytes bytes_from(ProtobufCBinaryData data)
 {
@@ -214,65 +215,22 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 /* ---- A look at the encoded message ----------------------------------------------- */
 
 enum {
-	WIRE_TYPE_VARINT = 0,
-	WIRE_TYPE_64_BITS = 1,
-	WIRE_TYPE_BYTES = 2,
-	WIRE_TYPE_32_BITS = 5,
 	FIELD_ENTRIES = 1,     /* of LoadRequest */
 	FIELD_OLD_VERSION = 3, /* of CasRequest */
 	/* An entry is a field and has up to three; the rest is for the request itself. */
 	FIELDS_MAX = 4 * WIRE_LOAD_MAX + 64,
 };
 
-/* Reads a varint; returns its length, 0 if there is none. */
-static size_t read_varint(const uint8_t *data, size_t len, uint64_t *value)
-{
-	*value = 0;
-	for (size_t i = 0; i < len && i < 10; i++) {
-		*value |= (uint64_t)(data[i] & 0x7f) << (7 * i);
-		if (data[i] < 0x80)
-			return i + 1;
-	}
-	return 0;
-}
-
 /* Takes the next length-delimited field off data, passing over others; *count is raised
- * by the fields it saw. Returns the field's number, 0 at the end and at anything that
- * unpacking will refuse. */
-static uint64_t next_bytes_field(struct bytes *data, struct bytes *field, size_t *count)
+ * by the fields it saw. False: at the end, or at anything that unpacking will refuse. */
+static bool next_bytes_field(struct bytes *data, struct protobuf_field *field, size_t *count)
 {
-	while (data->len > 0) {
-		uint64_t tag, value;
-		size_t skip = 0, n = read_varint(data->data, data->len, &tag);
-		if (n == 0)
-			return 0;
-		*data = bytes_of(data->data + n, data->len - n);
+	while (data->len > 0 && protobuf_next(data, field) == 0) {
 		*count += 1;
-		switch (tag & 7) {
-		case WIRE_TYPE_VARINT:
-			skip = read_varint(data->data, data->len, &value);
-			break;
-		case WIRE_TYPE_64_BITS:
-			skip = 8;
-			break;
-		case WIRE_TYPE_32_BITS:
-			skip = 4;
-			break;
-		case WIRE_TYPE_BYTES:
-			n = read_varint(data->data, data->len, &value);
-			if (n == 0 || value > data->len - n)
-				return 0;
-			*field = bytes_of(data->data + n, (size_t)value);
-			*data = bytes_of(field->data + field->len, data->len - n - field->len);
-			return tag >> 3;
-		default:
-			return 0;
-		}
-		if (skip == 0 || skip > data->len)
-			return 0;
-		*data = bytes_of(data->data + skip, data->len - skip);
+		if ((field->tag & 7) == PROTOBUF_BYTES)
+			return true;
 	}
-	return 0;
+	return false;
 }
 
 /* Whether a field of a command is a message, and not the bytes of a key or a value. */
@@ -287,13 +245,12 @@ static bool is_message(uint64_t command, uint64_t field)
  * the messages in that. */
 static bool has_too_many_fields(struct bytes request)
 {
-	struct bytes content, inner, field;
-	uint64_t command, number;
+	struct protobuf_field command, content, inner;
 	size_t count = 0;
-	while ((command = next_bytes_field(&request, &content, &count)) != 0) {
-		while ((number = next_bytes_field(&content, &inner, &count)) != 0) {
-			while (is_message(command, number) &&
-			       next_bytes_field(&inner, &field, &count) != 0)
+	while (next_bytes_field(&request, &command, &count)) {
+		while (next_bytes_field(&command.bytes, &content, &count)) {
+			while (is_message(command.tag >> 3, content.tag >> 3) &&
+			       next_bytes_field(&content.bytes, &inner, &count))
 				continue;
 			if (count > FIELDS_MAX)
 				return true;

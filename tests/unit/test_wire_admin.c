@@ -79,6 +79,26 @@ START_TEST(keys_and_values_are_bounded)
 }
 END_TEST
 
+START_TEST(many_tiny_fields_are_refused_whatever_stands_in_front)
+{
+	enum { FIELDS = 5 * WIRE_LOAD_MAX };
+	/* A tag that is cut to one of 32 bits. */
+	static const char *const fronts[] = {"", "\xfa\xff\xff\xff\x7f\x01x"};
+	uint8_t *data = malloc(8 + 2 * FIELDS);
+	for (size_t i = 0; i < DHT_ARRAY_LEN(fronts); i++) {
+		char why[WIRE_WHY_MAX];
+		struct admin_request request;
+		size_t len = strlen(fronts[i]);
+		memcpy(data, fronts[i], len);
+		for (size_t k = 0; k < FIELDS; k++)
+			memcpy(data + len + 2 * k, "\x78\x01", 2);
+		ck_assert_int_eq(wire_admin_decode(data, len + 2 * FIELDS, &limits, &request, why),
+				 DHT_ETOOBIG);
+	}
+	free(data);
+}
+END_TEST
+
 START_TEST(cas_needs_something_to_compare_within_range)
 {
 	char why[WIRE_WHY_MAX];
@@ -359,7 +379,8 @@ START_TEST(frame_headers_are_checked)
 END_TEST
 
 UNIT_MAIN("wire_admin", 10, requests_without_call_id_or_command_are_refused,
-	  keys_and_values_are_bounded, cas_needs_something_to_compare_within_range,
-	  a_put_has_a_ttl_or_keeps_one, a_ttl_reads_or_sets, loaded_entries_bring_their_expiry,
+	  keys_and_values_are_bounded, many_tiny_fields_are_refused_whatever_stands_in_front,
+	  cas_needs_something_to_compare_within_range, a_put_has_a_ttl_or_keeps_one,
+	  a_ttl_reads_or_sets, loaded_entries_bring_their_expiry,
 	  a_ttl_is_answered_with_what_is_left, responses_are_whole_frames_that_unpack,
 	  status_carries_the_store, frame_headers_are_checked)
