@@ -2,6 +2,7 @@
 #include "node/entry.h"
 
 #include "base/error.h"
+#include "paxos/variant.h"
 
 struct record entry_record(const struct paxos_record *from, struct bytes key)
 {
@@ -35,6 +36,8 @@ struct paxos_record entry_paxos_record(const struct record *from)
 static struct ballot promised_of(const struct entry *entry, struct ballot noted)
 {
 	struct ballot acc = entry->hit.record.acc;
+	if (PAXOS_BROKEN(COPY_LOW) && entry->hit.record.copy)
+		return noted;
 	if (entry->hit.promised)
 		acc = ballot_successor(acc);
 	return ballot_max(acc, noted);

@@ -167,6 +167,9 @@ START_TEST(a_new_member_gets_copies_of_all)
 	struct ballot floor = block_of(3)->acceptor.floor;
 	ck_assert(ballot_compare(floor, ballot_make(0, 7, 4095)) >= 0);
 	ck_assert(ballot_compare(load(3, texts[1]).acceptor.promised, ballot_make(0, 6, 0)) >= 0);
+	/* Nor is one below what the key may have been promised while it was absent. */
+	ck_assert(ballot_compare(load(3, texts[0]).acceptor.promised, ballot_make(0, 6, 4095)) >=
+		  0);
 	ck_assert_uint_ge(counter_value(&h[3].node.counter), KEYS + 4);
 	end();
 }
@@ -259,6 +262,29 @@ START_TEST(a_copy_never_replaces_what_is_newer)
 	ck_assert(bytes_equal(entry.acceptor.record.value, bytes_of_text("newer")));
 	ck_assert(!entry.acceptor.record.is_copy);
 	ck_assert_uint_eq(block_of(3)->pull.records, KEYS - 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_copy_ends_what_was_reserved)
+{
+	begin();
+	adopt_joint(1, 2, 3);
+	struct ballot before = ballot_make(1, 9000, 1), newer = ballot_make(1, 9500, 0);
+	store(1, texts[5], before, bytes_of_text("before"));
+	struct entry entry = load(1, texts[5]);
+	entry.acceptor.hot = true;
+	entry_save_promise(&h[1].node, &entry);
+	entry = load(1, texts[5]);
+	ck_assert(entry.acceptor.hot && entry.hit.promised);
+	for (unsigned i = 0; i < 3; i += 2)
+		store(i, texts[5], newer, bytes_of_text("newer"));
+	pull(1);
+	entry = load(1, texts[5]);
+	ck_assert(entry.acceptor.record.is_copy);
+	ck_assert(ballot_equal(entry.acceptor.record.acc, newer));
+	ck_assert(!entry.acceptor.hot && !entry.hit.hot && !entry.hit.promised);
+	ck_assert(ballot_equal(entry.acceptor.promised, newer));
 	end();
 }
 END_TEST
@@ -535,9 +561,9 @@ END_TEST
 UNIT_MAIN("node_sync", 120, a_new_member_gets_copies_of_all,
 	  a_fin_is_told_when_it_is_durable_and_outlives_a_restart, a_restart_before_fin_begins_anew,
 	  who_has_it_all_is_sent_nothing, a_majority_that_is_itself_needs_nobody,
-	  a_copy_never_replaces_what_is_newer, another_source_is_asked_for_one_that_dies,
-	  a_source_that_is_known_to_be_down_is_not_asked, without_a_majority_there_is_no_fin,
-	  only_the_answer_to_the_question_counts,
+	  a_copy_never_replaces_what_is_newer, a_copy_ends_what_was_reserved,
+	  another_source_is_asked_for_one_that_dies, a_source_that_is_known_to_be_down_is_not_asked,
+	  without_a_majority_there_is_no_fin, only_the_answer_to_the_question_counts,
 	  a_source_that_has_not_adopted_the_version_does_not_answer,
 	  a_chunk_waits_for_all_that_it_tells,
 	  large_values_come_in_many_chunks_and_cold_ones_are_read, a_full_disk_holds_up_the_fin,
