@@ -213,6 +213,55 @@ START_TEST(a_stop_before_the_map_is_durable_undoes_the_drops)
 }
 END_TEST
 
+/* Adopts the map on a disk that may crash at any time. */
+static void adopt_until_crash(void)
+{
+	node_adopt_begin(&h.node, map);
+	for (uint32_t i = 0; i < HELPER_NODE_BLOCKS; i++) {
+		ck_assert_int_eq(node_adopt_block(&h.node, &h.step, map, i), 0);
+		if (i % 16 == 0 && store_commit(h.store, STORE_SYNC) != 0)
+			return;
+	}
+	ck_assert_int_eq(node_adopt_end(&h.node, &h.step, map), 0);
+	(void)!store_commit(h.store, STORE_SYNC);
+}
+
+/* Blocks 1, 5, 9... are dropped by the second of two maps: all of them, or none. */
+START_TEST(a_crash_finds_all_drops_or_none)
+{
+	bool had_none = false, had_all = false;
+	for (uint64_t at = 1; at < 14; at++) {
+		struct ring_map *before;
+		begin(1);
+		next_epoch();
+		for (uint32_t i = 1; i < HELPER_NODE_BLOCKS; i += 4) {
+			ck_assert_int_eq(accept_value(i, 0, 5), 0);
+			begin_joint(i, 0, 2, 3);
+		}
+		helper_node_adopt(&h, map);
+		helper_node_commit(&h);
+		ck_assert_int_eq(ring_map_copy(map, map->epoch, &before), 0);
+		next_epoch();
+		for (uint32_t i = 1; i < HELPER_NODE_BLOCKS; i += 4)
+			ck_assert_int_eq(ring_phase_finish(map, i), 0);
+		helper_disk_crash_at(&h.disk, at);
+		adopt_until_crash();
+		helper_node_restart(&h, HELPER_DISK_TEAR, before);
+		bool is_new = atomic_load(&h.node.epoch) == map->epoch;
+		ck_assert(is_new || atomic_load(&h.node.epoch) == before->epoch);
+		for (uint32_t i = 1; i < HELPER_NODE_BLOCKS; i += 4) {
+			ck_assert(has_record(i, 0) == !is_new);
+			ck_assert(node_block_is_replica(block_of(i)) == !is_new);
+		}
+		had_all = had_all || is_new;
+		had_none = had_none || !is_new;
+		ring_map_destroy(before);
+		end();
+	}
+	ck_assert(had_all && had_none);
+}
+END_TEST
+
 START_TEST(nothing_is_stored_between_a_drop_and_its_map)
 {
 	begin(1);
@@ -346,7 +395,7 @@ END_TEST
 UNIT_MAIN("node_adopt", 60, only_blocks_that_changed_do_anything,
 	  who_is_no_replica_any_more_drops_all, who_joins_again_drops_what_it_had,
 	  what_is_told_meanwhile_waits_for_the_map,
-	  a_stop_before_the_map_is_durable_undoes_the_drops,
+	  a_stop_before_the_map_is_durable_undoes_the_drops, a_crash_finds_all_drops_or_none,
 	  nothing_is_stored_between_a_drop_and_its_map, another_order_keeps_the_seats,
 	  a_map_of_another_cluster_is_not_the_same, low_covers_what_was_forgotten,
 	  who_was_always_alone_needs_no_low, a_fin_counts_for_its_version_alone)

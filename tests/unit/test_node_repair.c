@@ -224,6 +224,12 @@ START_TEST(what_is_of_an_older_version_is_settled_by_identity_rounds)
 	ck_assert_uint_eq(repair.told, 0);
 	helper_node_sent(&h[1], MESSAGE_PREPARE);
 	repair_end(&h[1].node, &repair);
+	helper_node_exchange(nodes, NODES);
+	for (unsigned i = 0; i < NODES; i++) {
+		struct entry entry = load(i, 0);
+		ck_assert(bytes_equal(entry.acceptor.record.value, bytes_of_text("two")));
+		ck_assert(acceptor_is_vote(&entry.block->acceptor, &entry.acceptor.record));
+	}
 	end();
 }
 END_TEST

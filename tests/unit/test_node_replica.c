@@ -487,6 +487,89 @@ START_TEST(nonsense_is_dropped)
 }
 END_TEST
 
+static struct ballot any_ballot(uint16_t from)
+{
+	static const uint64_t counters[] = {
+	    0, 1, 2, 5, 70, BALLOT_COUNTER_MAX / 2, BALLOT_COUNTER_MAX};
+	uint64_t counter = counters[rand() % 7];
+	if (rand() % 4 == 0)
+		return BALLOT_ABSENT;
+	return ballot_make((uint32_t)(rand() % 4), counter, rand() % 3 != 0 ? from : 4095);
+}
+
+static struct paxos_record any_record(uint16_t from)
+{
+	struct paxos_record record = {.acc = any_ballot(from),
+				      .ver = any_ballot(from),
+				      .pver = any_ballot(from),
+				      .is_tombstone = rand() % 2 == 0,
+				      .is_copy = rand() % 2 == 0};
+	if (rand() % 2 == 0)
+		record.value = bytes_of_text("value");
+	return record;
+}
+
+static struct message any_message(const char *key, struct message_item *items, size_t count)
+{
+	struct message m = message((enum message_kind)(rand() % (MESSAGE_KIND_COUNT + 1)), key);
+	if (m.kind == MESSAGE_FORWARD || m.kind == MESSAGE_RESULT)
+		m.kind = MESSAGE_PULL;
+	for (size_t i = 0; i < count; i++)
+		items[i] = (struct message_item){.key = m.key, .record = any_record(m.from)};
+	if (rand() % 8 == 0)
+		m.from = (uint16_t)(rand() % 6);
+	m.version = (uint32_t)(rand() % 4);
+	m.tag = (uint64_t)(rand() % 3);
+	m.is_ok = rand() % 2 == 0;
+	m.is_omitted = rand() % 4 == 0;
+	m.is_same = rand() % 4 == 0;
+	m.holding = (enum acceptor_holding)(rand() % 4);
+	m.b = any_ballot(m.from);
+	m.next = rand() % 2 == 0 ? ballot_max(m.b, any_ballot(m.from)) : any_ballot(m.from);
+	m.bound = any_ballot(m.from);
+	m.named = any_ballot(m.from);
+	m.record = any_record(m.from);
+	if (rand() % 2 == 0) {
+		m.b.version = m.version;
+		m.record.acc = m.b;
+	}
+	m.from_hash = (uint32_t)rand() % (STORE_HASH_END + 2);
+	m.until_hash = rand() % 2 == 0 ? STORE_HASH_END : (uint32_t)rand() % (STORE_HASH_END + 2);
+	m.count = (uint32_t)(rand() % 3);
+	m.items = items;
+	m.item_count = (size_t)rand() % (count + 1);
+	return m;
+}
+
+/* Whatever peers say, it is answered, waits or is dropped; and the node goes on after that. */
+START_TEST(no_message_breaks_it)
+{
+	struct message_item items[3];
+	char keys[4][16];
+	unsigned from = 0;
+	begin();
+	srand((unsigned)_i + 1);
+	for (unsigned i = 0; i < 4; i++, from++) {
+		snprintf(keys[i], sizeof(keys[i]), "%s", key_where(true, &from));
+		set_version(keys[i], 1 + i % 2, i % 2)->phase = i == 3 ? RING_RECOVER : RING_STABLE;
+	}
+	unsigned answers = 0;
+	for (int i = 0; i < 100000; i++) {
+		struct message m = any_message(keys[rand() % 4], items, DHT_ARRAY_LEN(items));
+		int rc = node_handle(&h.node, &h.step, &m);
+		UNIT_REQUIRE(rc == 0 || rc == DHT_EAGAIN);
+		if (rc == DHT_EAGAIN && h.step.waits_for == NODE_WAITS_FOR_COMMIT)
+			helper_node_commit(&h);
+		h.step.random++;
+		answers += h.sent_count;
+		helper_node_forget(&h);
+	}
+	ck_assert_uint_gt(answers, 1000);
+	ck_assert(ask(message(MESSAGE_READ, keys[0]), MESSAGE_VALUE) != NULL);
+	end();
+}
+END_TEST
+
 /* ---- What has to be there first ---------------------------------------------------- */
 
 START_TEST(every_ballot_of_a_message_raises_the_counter)
@@ -709,7 +792,7 @@ UNIT_MAIN("node_replica", 60, a_prepare_is_promised_once_and_lower_ones_are_refu
 	  the_own_seat_is_asked_by_calls, hot_is_over_in_a_new_version,
 	  an_older_version_is_answered_stale_or_dropped, a_newer_version_waits_for_its_map,
 	  stale_asks_for_a_map_that_is_newer, only_replicas_answer_and_are_answered,
-	  a_block_that_recovers_answers_no_operation, nonsense_is_dropped,
+	  a_block_that_recovers_answers_no_operation, nonsense_is_dropped, no_message_breaks_it,
 	  every_ballot_of_a_message_raises_the_counter,
 	  a_ballot_beyond_the_ceiling_waits_for_a_higher_one,
 	  nothing_is_done_while_the_log_is_out_of_room, an_accept_that_finds_a_full_disk_is_refused,
