@@ -71,11 +71,11 @@ static void fail_for(struct node *node, struct node_step *step, struct active *a
 	fail_batch(node, step, a, a->round.attempt_count > 0 ? DHT_EUNCERTAIN : status);
 }
 
-static void finish(struct node *node, struct node_step *step, struct active *a, struct task *task)
+/* The task was decided: its results are what it is told. */
+static void settle(struct node *node, struct active *a, struct task *task)
 {
 	active_keep_value(node, a, task);
 	task->whole.end = a->rests_on;
-	coordinator_end(node, step, task);
 }
 
 /* ---- Time ------------------------------------------------------------------------------ */
@@ -191,7 +191,8 @@ static void on_read_done(struct node *node, struct node_step *step, struct activ
 			a->state = ACTIVE_PREPARES;
 			return;
 		}
-		finish(node, step, a, leave_batch(a));
+		settle(node, a, task);
+		coordinator_end(node, step, leave_batch(a));
 	}
 	a->state = ACTIVE_IDLE;
 }
@@ -214,8 +215,11 @@ static int on_decided(struct node *node, struct node_step *step, struct active *
 {
 	struct task *task;
 	heat(node, step, a);
+	/* One may show what another one wrote, which goes with that one's owner. */
+	for (struct list *link = a->batch.next; link != &a->batch; link = link->next)
+		settle(node, a, LIST_ENTRY(link, struct task, link));
 	while ((task = leave_batch(a)) != NULL)
-		finish(node, step, a, task);
+		coordinator_end(node, step, task);
 	a->state = ACTIVE_IDLE;
 	return a->round.base.is_tombstone ? collect_key(node, step, &a->key) : 0;
 }
