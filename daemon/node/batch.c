@@ -43,10 +43,13 @@ static void apply(const struct active *a, struct chain *chain, struct task *task
 	chain_apply(chain, &task->series, &task->whole);
 }
 
-/* Bytes that a task writes, and that it may be told of what the ones before have made. */
-static size_t bytes_of_task(const struct task *task, const struct chain *chain)
+/* Bytes that a task writes, and that it may get a copy of: what is there before it, unless that
+ * lies in the own store still. */
+static size_t bytes_of_task(const struct active *a, const struct task *task,
+			    const struct chain *chain)
 {
-	size_t bytes = chain->generation > 0 ? chain->now.value.len : 0;
+	bool is_stored = a->own.location != 0 && chain->now.value.data == a->own.bytes.data;
+	size_t bytes = is_stored ? 0 : chain->now.value.len;
 	for (size_t i = 0; i < task->series.count; i++)
 		bytes += task->series.ops[i].value.len;
 	return bytes;
@@ -58,7 +61,7 @@ static struct task *take_within(struct active *a, const struct chain *chain, siz
 	struct list *link = list_first(&a->queue);
 	if (link == NULL || a->batch_count >= ACTIVE_BATCH_MAX)
 		return NULL;
-	*bytes += bytes_of_task(LIST_ENTRY(link, struct task, link), chain);
+	*bytes += bytes_of_task(a, LIST_ENTRY(link, struct task, link), chain);
 	return *bytes <= ACTIVE_BATCH_BYTES_MAX ? active_take(a) : NULL;
 }
 
@@ -78,7 +81,7 @@ bool active_compose(struct active *a, uint64_t now_ms, struct paxos_record *made
 	chain_begin(&chain, &base);
 	for (struct list *link = a->batch.next; link != &a->batch; link = link->next) {
 		struct task *task = LIST_ENTRY(link, struct task, link);
-		bytes += bytes_of_task(task, &chain);
+		bytes += bytes_of_task(a, task, &chain);
 		apply(a, &chain, task, now_ms);
 	}
 	if (a->round.attempt_count == 0 && !a->is_single)
