@@ -113,7 +113,8 @@ static bool is_from_guest(const struct member *m, uint32_t peer,
 static bool is_from_member(struct member *m, const struct member_step *step, uint32_t peer,
 			   const struct member_message *message)
 {
-	bool has_left = message->from == MEMBER_NOBODY && member_message_may_come_from_guest(message);
+	bool has_left =
+	    message->from == MEMBER_NOBODY && member_message_may_come_from_guest(message);
 	if ((message->from != peer && !has_left) || peer >= RING_MEMBERS_MAX || peer == m->number)
 		return false;
 	if (message->lineage == m->lineage)

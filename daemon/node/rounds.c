@@ -95,6 +95,13 @@ static void fill_in_late(struct active *a, const struct entry *entry)
 	base->is_tombstone = entry->acceptor.record.is_tombstone;
 }
 
+static void fill_in_read_late(struct node *node, struct node_step *step, struct active *a)
+{
+	struct entry entry;
+	if (PAXOS_BROKEN(OMITTED_LATE) && entry_load(node, step, &a->key, &entry) == 0)
+		fill_in_late(a, &entry);
+}
+
 /* Answers from what was read, as long as nothing is to be changed. */
 static void on_read_done(struct node *node, struct node_step *step, struct active *a)
 {
@@ -150,6 +157,7 @@ int rounds_follow(struct node *node, struct node_step *step, struct active *a, e
 	case ROUND_WAITS:
 		return 0;
 	case ROUND_READ_DONE:
+		fill_in_read_late(node, step, a);
 		on_read_done(node, step, a);
 		return 0;
 	case ROUND_CHANGE:
@@ -214,7 +222,6 @@ static void ask(struct node *node, struct node_step *step, struct active *a,
 	if (r->phase == ROUND_ACCEPTING) {
 		m.record = r->base;
 		m.next = PAXOS_BROKEN(FAST_PREVIOUS) ? r->b : r->next;
-		m.is_same = a->is_fast;
 	}
 	if (stored != NULL) {
 		m.record.value = stored->record.value;

@@ -42,7 +42,7 @@ static int grow(struct table *table)
 
 int table_insert(struct table *table, struct table_link *link, uint64_t number)
 {
-	if (table->count >= table->cap) {
+	if (table->count >= table->cap && !table->is_visited) {
 		int rc = grow(table);
 		if (rc != 0)
 			return rc;
@@ -83,6 +83,8 @@ struct table_link *table_find_next(const struct table_link *link)
 
 void table_visit(struct table *table, void (*visit)(void *ctx, struct table_link *link), void *ctx)
 {
+	DHT_ASSERT(!table->is_visited);
+	table->is_visited = true;
 	for (uint32_t i = 0; i < table->cap && table->count > 0; i++) {
 		struct table_link *following;
 		for (struct table_link *link = table->buckets[i]; link != NULL; link = following) {
@@ -90,6 +92,7 @@ void table_visit(struct table *table, void (*visit)(void *ctx, struct table_link
 			visit(ctx, link);
 		}
 	}
+	table->is_visited = false;
 }
 
 void table_fini(struct table *table)

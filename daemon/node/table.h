@@ -12,6 +12,8 @@
 #ifndef DHT_NODE_TABLE_H
 #define DHT_NODE_TABLE_H
 
+#include <stdbool.h>
+
 #include "base/assert.h"
 
 struct table_link {
@@ -22,6 +24,7 @@ struct table_link {
 struct table {
 	struct table_link **buckets; /* cap of them; NULL before the first object */
 	uint32_t count, cap;
+	bool is_visited; /* it must not grow now */
 };
 
 /* Puts an object in. */
@@ -34,7 +37,7 @@ void table_remove(struct table *table, struct table_link *link);
 struct table_link *table_find(const struct table *table, uint64_t number);
 struct table_link *table_find_next(const struct table_link *link);
 
-/* Calls visit for each object, which it may remove. It must not insert any. */
+/* Calls visit for each object, which it may remove. One that it inserts may be visited, too. */
 void table_visit(struct table *table, void (*visit)(void *ctx, struct table_link *link), void *ctx);
 
 /* Gives the memory back; the objects are their owner's. */
