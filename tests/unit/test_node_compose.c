@@ -331,17 +331,61 @@ static void move_letter(void)
 		helper_nodes_deliver(&n, index);
 }
 
-/* Every increment that was answered counts once, those of unknown outcome at most once, and no
- * answer is given twice. */
-START_TEST(increments_are_counted_once)
+/* What became of the increments so far. */
+struct tally {
+	bool seen[TURNS + 2]; /* numbers that were answered */
+	int64_t answered, unknown, highest;
+};
+
+static void count(struct tally *tally, struct call *call)
+{
+	int status = call->task.whole.status;
+	UNIT_REQUIRE(status == 0 || status == DHT_EUNCERTAIN || status == DHT_ENOQUORUM);
+	if (call->ops[0].kind == OP_INCR && status == 0) {
+		int64_t number = call->results[0].number;
+		UNIT_REQUIRE(number > 0 && number < TURNS && !tally->seen[number]);
+		tally->seen[number] = true;
+		tally->answered++;
+		tally->highest = number > tally->highest ? number : tally->highest;
+	}
+	tally->unknown += status == DHT_EUNCERTAIN;
+	helper_call_end(&n, call);
+}
+
+/* The block as it is after so many changes of its phase: the same replicas all the time. */
+static struct ring_block block_after(unsigned changes)
+{
+	struct ring_block block;
+	ring_map_get_block(n.map, BLOCK, &block);
+	block.version += changes;
+	block.start = changes > 0 ? block.version - (changes + 1) % 2 : block.start;
+	if (changes % 2 == 1) {
+		block.phase = RING_JOINT;
+		block.next = block.old;
+		memcpy(block.next_since, block.old_since, sizeof(block.next_since));
+	}
+	return block;
+}
+
+/* Lets one node adopt what is new; none is more than one change behind. */
+static void change_version(unsigned changes[3])
+{
+	unsigned at = draw(3);
+	unsigned lowest = changes[0];
+	for (unsigned i = 1; i < 3; i++)
+		lowest = changes[i] < lowest ? changes[i] : lowest;
+	if (changes[at] > lowest)
+		return;
+	struct ring_block block = block_after(++changes[at]);
+	helper_nodes_move(&n, at, BLOCK, &block);
+}
+
+static void count_increments(struct tally *tally, unsigned seed, bool with_versions)
 {
 	static struct call calls[CLIENTS];
-	static bool seen[TURNS + 2];
 	bool is_busy[CLIENTS] = {false};
-	int64_t answered = 0, unknown = 0, highest = 0;
-	srand((unsigned)_i + 1);
-	open_nodes();
-	memset(seen, 0, sizeof(seen));
+	unsigned changes[3] = {0};
+	srand(seed);
 	for (int turn = 0; turn < TURNS; turn++) {
 		unsigned i = draw(CLIENTS);
 		if (!is_busy[i] && draw(4) == 0) {
@@ -349,42 +393,54 @@ START_TEST(increments_are_counted_once)
 			helper_nodes_ask(&n, draw(3), &calls[i], &key, &op, 1);
 			is_busy[i] = true;
 		} else if (is_busy[i] && calls[i].is_done) {
-			const struct call *call = &calls[i];
-			bool writes = call->ops[0].kind == OP_INCR;
-			if (call->task.whole.status == 0 && writes) {
-				int64_t number = call->results[0].number;
-				UNIT_REQUIRE(number > 0 && number < TURNS && !seen[number]);
-				seen[number] = true;
-				answered++;
-				highest = number > highest ? number : highest;
-			}
-			unknown += call->task.whole.status == DHT_EUNCERTAIN;
-			helper_call_end(&n, &calls[i]);
+			count(tally, &calls[i]);
 			is_busy[i] = false;
 		} else if (draw(20) == 0) {
 			helper_nodes_pass(&n, draw(400));
+		} else if (with_versions && draw(40) == 0) {
+			change_version(changes);
 		} else {
 			move_letter();
 		}
 	}
+	while (with_versions && (changes[0] != changes[1] || changes[1] != changes[2]))
+		change_version(changes);
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		if (!is_busy[i])
 			continue;
 		helper_nodes_finish(&n, &calls[i]);
-		if (calls[i].task.whole.status == 0 && calls[i].ops[0].kind == OP_INCR)
-			answered++;
-		unknown += calls[i].task.whole.status == DHT_EUNCERTAIN;
-		helper_call_end(&n, &calls[i]);
+		count(tally, &calls[i]);
 	}
+}
+
+/* Every increment that was answered counts once, those of unknown outcome at most once, and no
+ * answer is given twice. */
+static void check_increments(unsigned seed, bool with_versions)
+{
+	static struct tally tally;
 	struct call call;
+	memset(&tally, 0, sizeof(tally));
+	open_nodes();
+	count_increments(&tally, seed, with_versions);
 	helper_nodes_do(&n, 1, &call, &key, incr());
 	int64_t total = call.results[0].number - 1;
 	helper_call_end(&n, &call);
-	ck_assert_int_ge(total, answered);
-	ck_assert_int_le(total, answered + unknown);
-	ck_assert_int_ge(total, highest);
-	ck_assert_int_gt(answered, 100);
+	ck_assert_int_ge(total, tally.answered);
+	ck_assert_int_le(total, tally.answered + tally.unknown);
+	ck_assert_int_ge(total, tally.highest);
+	ck_assert_int_gt(tally.answered, 20);
 	close_idle();
+}
+
+START_TEST(increments_are_counted_once)
+{
+	check_increments((unsigned)_i + 1, false);
+}
+END_TEST
+
+START_TEST(increments_are_counted_once_while_versions_change)
+{
+	check_increments((unsigned)_i + 1, true);
 }
 END_TEST
 
@@ -404,6 +460,7 @@ int main(void)
 	tcase_add_test(tcase, a_batch_of_unknown_outcome_is_judged_as_one);
 	tcase_add_test(tcase, what_comes_and_goes_within_a_batch_is_no_change);
 	tcase_add_loop_test(tcase, increments_are_counted_once, 0, 20);
+	tcase_add_loop_test(tcase, increments_are_counted_once_while_versions_change, 0, 20);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
