@@ -336,7 +336,8 @@ void segment_pin(struct segments *segs, uint64_t location)
 {
 	uint64_t before = atomic_fetch_add_explicit(&segs->slots[segment_slot_of(location)].holds,
 						    ONE_PIN, memory_order_relaxed);
-	DHT_ASSERT((before & LIVE_MASK) != 0 && before < UINT64_MAX - ONE_PIN);
+	/* One that nothing is alive in may still be pinned by somebody, and so again. */
+	DHT_ASSERT(before != 0 && (before & CLOSED) == 0 && before < UINT64_MAX - ONE_PIN);
 }
 
 void segment_unpin(struct segments *segs, uint64_t location)

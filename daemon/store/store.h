@@ -274,7 +274,8 @@ uint32_t store_digest(const struct store *store, uint32_t block, uint32_t from, 
 		      unsigned max, const struct store_fetched *fetched, struct store_digest *out);
 
 /* Keeps the segment of a location from being reused, across the group lock: pinning is
- * for a record that is the latest of its key, under the lock of its group. */
+ * for a record that is the latest of its key, under the lock of its group, or that is pinned
+ * already. */
 void store_pin(struct store *store, uint64_t location);
 void store_unpin(struct store *store, uint64_t location);
 
