@@ -42,13 +42,18 @@ struct resp_parked {
 	struct batched request; /* args: its own */
 };
 
+struct batch {
+	const uint8_t *foreseen; /* the input of a later turn that it is of; NULL: none */
+	size_t len;
+	struct batched requests[BATCH_REQUESTS];
+	struct bytes args[BATCH_ARGS];
+};
+
 struct resp_scratch {
 	struct resp_stats *stats;
 	struct resp_request request; /* one that does not go into a batch */
 	struct resp_out out;
-	size_t batch_len;
-	struct batched batch[BATCH_REQUESTS];
-	struct bytes args[BATCH_ARGS];
+	struct batch batches[WORKER_AHEAD + 1];
 };
 
 /* One call of resp_input. */
@@ -270,15 +275,13 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 
 /* Parses what is there of requests in their usual form, and asks for the memory that their
  * keys will need. */
-static void collect(struct input *in)
+static void collect(struct worker *w, struct bytes rest, struct batch *batch)
 {
-	struct resp_scratch *scratch = in->scratch;
-	struct bytes rest = rest_of(in);
 	size_t args = 0, n = 0;
 	for (; n < BATCH_REQUESTS && rest.len > 0; n++) {
-		struct batched *request = &scratch->batch[n];
-		request->args = scratch->args + args;
-		request->size = resp_parser_walk(rest, &limits, scratch->args + args,
+		struct batched *request = &batch->requests[n];
+		request->args = batch->args + args;
+		request->size = resp_parser_walk(rest, &limits, batch->args + args,
 						 BATCH_ARGS - args, &request->argc);
 		if (request->size == 0)
 			break;
@@ -292,25 +295,90 @@ static void collect(struct input *in)
 		size_t first = request->command != NULL ? (size_t)request->command->first_key : 0;
 		if (first == 0 || first >= request->argc)
 			continue;
-		request->key = exec_key(in->worker, request->args[first]);
-		exec_prefetch_index(in->worker, &request->key);
+		request->key = exec_key(w, request->args[first]);
+		exec_prefetch_index(w, &request->key);
 	}
-	scratch->batch_len = n;
+	batch->len = n;
 }
 
-static bool run_batch(struct input *in)
+/* Asks for the records, now that the places in the index have come. */
+static void prefetch_records(struct worker *w, const struct batch *batch)
 {
-	struct resp_scratch *scratch = in->scratch;
-	for (size_t i = 0; scratch->batch_len > 1 && i < scratch->batch_len; i++) {
-		if (scratch->batch[i].key.key.data != NULL)
-			exec_prefetch_record(in->worker, &scratch->batch[i].key);
+	for (size_t i = 0; i < batch->len; i++) {
+		if (batch->requests[i].key.key.data != NULL)
+			exec_prefetch_record(w, &batch->requests[i].key);
 	}
-	for (size_t i = 0; i < scratch->batch_len; i++) {
-		const struct batched *request = &scratch->batch[i];
-		if (!run(in, request, i + 1 < scratch->batch_len ? request + 1 : NULL))
+}
+
+/* The batch of an input that was foreseen, or NULL; without input: one that is free. */
+static struct batch *batch_of(struct resp_scratch *scratch, const uint8_t *data)
+{
+	for (size_t i = 0; i <= WORKER_AHEAD; i++) {
+		if (scratch->batches[i].foreseen == data)
+			return &scratch->batches[i];
+	}
+	return NULL;
+}
+
+static struct batch *free_batch(struct resp_scratch *scratch)
+{
+	struct batch *batch = batch_of(scratch, NULL);
+	DHT_ASSERT(batch != NULL);
+	return batch;
+}
+
+/* Returns the next requests, as far as there are some in their usual form. */
+static const struct batch *next_batch(struct input *in)
+{
+	struct batch *batch = batch_of(in->scratch, in->data + in->used);
+	if (batch == NULL) {
+		batch = free_batch(in->scratch);
+		batch->len = 0;
+		if (in->state->parser.need == 0)
+			collect(in->worker, rest_of(in), batch);
+	}
+	batch->foreseen = NULL;
+	/* That of a single one is needed at once, or was asked for before. */
+	if (batch->len > 1)
+		prefetch_records(in->worker, batch);
+	return batch;
+}
+
+static bool run_batch(struct input *in, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->len; i++) {
+		const struct batched *request = &batch->requests[i];
+		if (!run(in, request, i + 1 < batch->len ? request + 1 : NULL))
 			return false;
 	}
 	return true;
+}
+
+/* ---- Before its turn ------------------------------------------------------------------ */
+
+static void resp_foresee(struct worker *w, struct session *s, const uint8_t *data, size_t len)
+{
+	const struct resp_session *state = (const struct resp_session *)(const void *)s->state;
+	struct batch *batch = free_batch(w->resp);
+	if (state->parser.need != 0 || state->parked != NULL)
+		return;
+	collect(w, bytes_of(data, len), batch);
+	batch->foreseen = data;
+}
+
+static void resp_approach(struct worker *w, const uint8_t *data)
+{
+	const struct batch *batch = batch_of(w->resp, data);
+	/* Several have enough to do with each other to wait for none. */
+	if (batch != NULL && batch->len == 1)
+		prefetch_records(w, batch);
+}
+
+static void resp_forget(struct worker *w, const uint8_t *data)
+{
+	struct batch *batch = batch_of(w->resp, data);
+	if (batch != NULL)
+		batch->foreseen = NULL;
 }
 
 /* Takes whatever comes next, whole or not. */
@@ -371,10 +439,8 @@ static size_t resp_input(struct worker *w, struct session *s, const uint8_t *dat
 	if (in.state->parked != NULL)
 		goes_on = run_parked(&in);
 	while (goes_on && in.used < len) {
-		in.scratch->batch_len = 0;
-		if (in.state->parser.need == 0)
-			collect(&in);
-		goes_on = in.scratch->batch_len > 0 ? run_batch(&in) : run_one(&in);
+		const struct batch *batch = next_batch(&in);
+		goes_on = batch->len > 0 ? run_batch(&in, batch) : run_one(&in);
 	}
 	if (in.counted > 0)
 		stop_clock(&in);
@@ -400,5 +466,8 @@ const struct protocol resp_serve_protocol = {
     .state_size = sizeof(struct resp_session),
     .in_max = RESP_REQUEST_MAX + WORKER_READ_MAX,
     .input = resp_input,
+    .foresee = resp_foresee,
+    .approach = resp_approach,
+    .forget = resp_forget,
     .closed = resp_closed,
 };

@@ -40,6 +40,14 @@ struct protocol {
 	 * session->paused. */
 	size_t (*input)(struct worker *w, struct session *s, const uint8_t *data, size_t len);
 
+	/* Looks at data that `input` is given in a later turn, and asks for the memory that the
+	 * first requests in it need first; for the rest in approach, when that has come. It is
+	 * forgotten if the session ends before its turn. At most WORKER_AHEAD are foreseen at
+	 * a time. NULL, all three, if the protocol has no use for it. */
+	void (*foresee)(struct worker *w, struct session *s, const uint8_t *data, size_t len);
+	void (*approach)(struct worker *w, const uint8_t *data);
+	void (*forget)(struct worker *w, const uint8_t *data);
+
 	/* Produces the next slice of a stream while session->streaming; writes to
 	 * worker_out() until worker_should_pause(). NULL if the protocol has none. */
 	void (*resume)(struct worker *w, struct session *s);

@@ -85,11 +85,70 @@ static size_t received(struct session *s, ssize_t n, size_t room)
 	return (size_t)n;
 }
 
+/* ---- Reading ahead ------------------------------------------------------------------ */
+
+/* What was read for the session before its turn, or NULL; for no session: one that is free. */
+static struct worker_scratch *scratch_of(struct worker *w, const struct session *s)
+{
+	for (unsigned i = 0; i <= WORKER_AHEAD; i++) {
+		if (w->in[i].session == s)
+			return &w->in[i];
+	}
+	return NULL;
+}
+
+static struct worker_scratch *free_scratch(struct worker *w)
+{
+	struct worker_scratch *in = scratch_of(w, NULL);
+	DHT_ASSERT(in != NULL);
+	return in;
+}
+
+/* Its turn surely is to read, into the scratch, and to run what was read: but for being
+ * killed before. */
+static bool will_read(const struct session *s)
+{
+	return s->readable && !s->conn.input_ended && !s->conn.broken && !s->paused && !s->waits &&
+	       !s->streaming && !s->closing && s->conn.in.len == 0 &&
+	       output_len(&s->conn.out) == 0 && !outbox_holds(s) && !session_is_killed(s);
+}
+
+void turn_look_ahead(struct worker *w, struct session *s)
+{
+	if (s->protocol->foresee == NULL || scratch_of(w, s) != NULL || !will_read(s))
+		return;
+	struct worker_scratch *in = free_scratch(w);
+	ssize_t n = s->conn.transport->read(&s->conn, in->data, WORKER_READ_MAX);
+	in->len = received(s, n, WORKER_READ_MAX);
+	if (in->len == 0)
+		return;
+	in->session = s;
+	s->protocol->foresee(w, s, in->data, in->len);
+}
+
+void turn_approach(struct worker *w, struct session *s)
+{
+	struct worker_scratch *in = scratch_of(w, s);
+	if (in != NULL)
+		s->protocol->approach(w, in->data);
+}
+
+void turn_forget(struct worker *w, struct session *s)
+{
+	struct worker_scratch *in = scratch_of(w, s);
+	if (in == NULL)
+		return;
+	in->session = NULL;
+	s->protocol->forget(w, in->data);
+}
+
+/* ---- A turn -------------------------------------------------------------------------- */
+
 /* Reads once. Returns the bytes read, 0 when there is nothing or the peer ended. */
 static size_t read_once(struct worker *w, struct session *s, uint8_t **scratch)
 {
 	struct buffer *in = &s->conn.in;
-	uint8_t *to = w->in;
+	uint8_t *to = free_scratch(w)->data;
 	size_t room = WORKER_READ_MAX;
 	if (in->len > 0) {
 		/* Never so little that the last bytes of a request cost a read of their own. */
@@ -120,6 +179,12 @@ static void take_input(struct worker *w, struct session *s)
 		if (s->paused || s->streaming || s->closing)
 			return;
 	}
+	struct worker_scratch *ahead = scratch_of(w, s);
+	if (ahead != NULL) {
+		ahead->session = NULL;
+		feed(w, s, ahead->data, ahead->len);
+		return;
+	}
 	if (!s->readable || s->conn.input_ended || s->conn.broken)
 		return;
 	uint8_t *scratch = NULL;
@@ -139,7 +204,8 @@ static void discard(struct worker *w, struct session *s)
 {
 	if (may_discard(s))
 		s->discarded += (uint32_t)received(
-		    s, s->conn.transport->read(&s->conn, w->in, WORKER_READ_MAX), WORKER_READ_MAX);
+		    s, s->conn.transport->read(&s->conn, free_scratch(w)->data, WORKER_READ_MAX),
+		    WORKER_READ_MAX);
 }
 
 /* What becomes of a session that has nothing more to say than what is in conn.out. */

@@ -29,6 +29,16 @@ enum turn_result {
 
 enum turn_result turn_serve(struct worker *w, struct session *s);
 
+/* Reads for a session before others, of the same round, are served: so the memory that its
+ * requests need comes while that goes on. turn_look_ahead is for one of the next WORKER_AHEAD
+ * sessions, turn_approach for the very next one. Neither does anything where it is of no use,
+ * or was done. */
+void turn_look_ahead(struct worker *w, struct session *s);
+void turn_approach(struct worker *w, struct session *s);
+
+/* Drops what was read for a session that ends before its turn. */
+void turn_forget(struct worker *w, struct session *s);
+
 /* True when nothing is lost or delayed by parking the session. */
 bool turn_is_parkable(const struct session *s);
 

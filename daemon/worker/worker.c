@@ -40,6 +40,7 @@ static void session_bury(struct worker *w, struct session *s)
 		count(&w->stats.hot, (uint64_t)-1);
 	}
 	list_remove(&s->ready_link);
+	turn_forget(w, s);
 	outbox_drop(s);
 	fetch_drop(w, s);
 	/* An event of this round may still point to it. */
@@ -256,10 +257,26 @@ static void take_event(struct worker *w, const struct epoll_event *event)
 		worker_make_ready(w, s);
 }
 
+/* Of what is asked for here, the one has the time until the session before it was served to
+ * come, and so has the other. */
+static void look_ahead(struct worker *w, struct list *sessions)
+{
+	unsigned ahead = 0;
+	LIST_FOREACH_SAFE(link, next, sessions)
+	{
+		turn_look_ahead(w, LIST_ENTRY(link, struct session, ready_link));
+		if (++ahead == WORKER_AHEAD)
+			break;
+	}
+	if (ahead > 0)
+		turn_approach(w, LIST_ENTRY(list_first(sessions), struct session, ready_link));
+}
+
 static void serve_first(struct worker *w, struct list *sessions, uint64_t ready_ns)
 {
 	struct session *s = LIST_ENTRY(list_first(sessions), struct session, ready_link);
 	list_remove(&s->ready_link);
+	look_ahead(w, sessions);
 	serve(w, s, s->streaming ? JOB_background : s->protocol->hot_kind, ready_ns);
 }
 
@@ -274,6 +291,8 @@ static void serve_ready(struct worker *w, uint64_t ready_ns)
 		serve_first(w, &round, ready_ns);
 	if (!list_is_empty(&w->streams))
 		serve_first(w, &w->streams, ready_ns);
+	for (unsigned i = 0; i <= WORKER_AHEAD; i++)
+		DHT_ASSERT(w->in[i].session == NULL);
 }
 
 /* Parks what was silent for park_after, oldest first. Returns when to look again. */
@@ -469,8 +488,13 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct wor
 	histogram_init(&w->stats.wait);
 	histogram_init(&w->stats.run);
 	queue_init(&w->queue, queue_max);
-	w->in = malloc(WORKER_READ_MAX);
-	int rc = w->in != NULL ? poller_open(&w->poller) : DHT_ENOMEM;
+	int rc = 0;
+	for (unsigned i = 0; i <= WORKER_AHEAD; i++) {
+		w->in[i].data = malloc(WORKER_READ_MAX);
+		rc = w->in[i].data != NULL ? rc : DHT_ENOMEM;
+	}
+	if (rc == 0)
+		rc = poller_open(&w->poller);
 	if (rc == 0)
 		rc = wake_open(&w->wake, &w->poller, WATCH_WAKE);
 	if (rc != 0)
@@ -550,6 +574,8 @@ void worker_fini(struct worker *w)
 	poller_close(&w->poller);
 	queue_fini(&w->queue);
 	output_reset(&w->out);
-	free(w->in);
-	w->in = NULL;
+	for (unsigned i = 0; i <= WORKER_AHEAD; i++) {
+		free(w->in[i].data);
+		w->in[i].data = NULL;
+	}
 }

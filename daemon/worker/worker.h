@@ -38,6 +38,7 @@ enum {
 	WORKER_EVENTS_MAX = 256,             /* events taken from the kernel at once */
 	WORKER_REPLY_MAX = 80 * 1024 * 1024, /* one reply at the most */
 	WORKER_MAX = 1024,
+	WORKER_AHEAD = 2, /* sessions that are read before the one ahead of them is served */
 };
 #define WORKER_SLICE_NS 200000ull /* of background work, while clients may wait */
 
@@ -69,6 +70,13 @@ struct worker_stats {
 	struct histogram run;
 };
 
+/* Where a session's input is read that has none waiting. */
+struct worker_scratch {
+	uint8_t *data;           /* WORKER_READ_MAX bytes */
+	struct session *session; /* what it holds was read for this one's turn; NULL: nothing */
+	size_t len;
+};
+
 struct worker {
 	unsigned index; /* also its number as an appender of the store */
 	struct worker_shared *shared;
@@ -83,10 +91,10 @@ struct worker {
 	struct list graveyard; /* closed in this round of the loop */
 	struct output out;     /* replies of the session being served */
 	struct outbox outbox;  /* replies that wait for the log */
-	uint8_t *in;           /* WORKER_READ_MAX bytes of scratch */
-	void *resp;            /* the client protocol's scratch (resp/serve.h), the server's */
-	uint64_t now_ns;       /* when the running job or event was started */
-	bool has_written;      /* in this round of the loop */
+	struct worker_scratch in[WORKER_AHEAD + 1];
+	void *resp;       /* the client protocol's scratch (resp/serve.h), the server's */
+	uint64_t now_ns;  /* when the running job or event was started */
+	bool has_written; /* in this round of the loop */
 	bool draining;
 	_Atomic bool shall_keep;         /* told to park no session any more */
 	_Atomic bool keeps;              /* parks none, and keeps them hot; it writes this */
