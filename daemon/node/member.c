@@ -31,7 +31,7 @@ static int fill(struct member *m, const struct ring_map *map, struct bytes note,
 	if (rc != 0)
 		return rc;
 	m->lineage = member_lineage_of(m->map);
-	m->number = m->sender = member_maps_number(m);
+	m->number = member_maps_number(m);
 	member_heartbeat_adopted(m, &step);
 	return 0;
 }
@@ -105,7 +105,7 @@ static bool is_from_guest(const struct member *m, uint32_t peer,
 {
 	if (member_errand_waits_for_map(m, peer))
 		return message->kind == MEMBER_MAP || message->kind == MEMBER_ANSWER;
-	return member_message_may_come_from_guest(message);
+	return message->from == MEMBER_NOBODY && member_message_may_come_from_guest(message);
 }
 
 /* True if a member may say this to this one. A survivor of a recovery that knows nothing of it yet
@@ -113,8 +113,9 @@ static bool is_from_guest(const struct member *m, uint32_t peer,
 static bool is_from_member(struct member *m, const struct member_step *step, uint32_t peer,
 			   const struct member_message *message)
 {
-	bool has_left =
-	    message->from == MEMBER_NOBODY && member_message_may_come_from_guest(message);
+	bool has_left = message->from == MEMBER_NOBODY &&
+			(message->kind == MEMBER_PROBE || message->kind == MEMBER_PROBED ||
+			 message->kind == MEMBER_WANT_MAP || message->kind == MEMBER_MAP);
 	if ((message->from != peer && !has_left) || peer >= RING_MEMBERS_MAX || peer == m->number)
 		return false;
 	if (message->lineage == m->lineage)

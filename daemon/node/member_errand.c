@@ -8,7 +8,11 @@
 #include "node/member_maps.h"
 #include "node/member_propose.h"
 
-enum { RETRY_US = 300000 };
+enum {
+	RETRY_US = 300000,
+	RETRY_MAP_US =
+	    50000, /* of one that has begun: the map is on its way to whom it is asked of */
+};
 
 static void end(struct member_errand *errand)
 {
@@ -108,6 +112,8 @@ static void send_request(struct member *m, const struct member_step *step, uint3
 			 const struct member_errand *errand)
 {
 	struct member_message message = member_message_of(m, MEMBER_REQUEST);
+	if (errand->is_join)
+		message.from = MEMBER_NOBODY;
 	message.tag = errand->tag;
 	message.request = &errand->request;
 	step->effects->send(step->effects->ctx, peer, &message, NODE_RESTS_ON_MAP);
@@ -130,11 +136,12 @@ static void ask(struct member *m, const struct member_step *step, struct member_
 	if (!errand->is_join)
 		errand->asked = next_voter(m, errand->tries);
 	errand->tries++;
-	errand->retry_us = step->now_us + RETRY_US;
+	errand->retry_us = step->now_us + (errand->is_answered ? RETRY_MAP_US : RETRY_US);
 	if (!errand->is_answered)
 		send_request(m, step, errand->asked, errand);
 	if (errand->is_join) {
 		struct member_message message = member_message_of(m, MEMBER_WANT_MAP);
+		message.from = MEMBER_NOBODY;
 		step->effects->send(step->effects->ctx, errand->asked, &message, 0);
 	}
 }

@@ -182,19 +182,19 @@ static void take_beat(struct member *m, const struct member_step *step,
 void member_heartbeat_handle(struct member *m, const struct member_step *step, uint32_t peer,
 			     const struct member_message *message)
 {
-	bool is_member = ring_map_member(m->map, message->from) != NULL;
+	bool is_member = peer < RING_MEMBERS_MAX && ring_map_member(m->map, (uint16_t)peer) != NULL;
 	if (message->kind == MEMBER_BEAT) {
 		if (is_member)
 			take_beat(m, step, message);
 		else
-			member_maps_tell(m, step, message->from, message->epoch); /* it left */
+			member_maps_tell(m, step, peer, message->epoch); /* it left */
 	} else if (message->kind == MEMBER_PROBE) {
 		struct member_message reply = member_message_of(m, MEMBER_PROBED);
 		reply.tag = message->tag;
 		reply.is_full = step->is_full;
 		step->effects->send(step->effects->ctx, peer, &reply, NODE_RESTS_ON_MAP);
 	} else if (is_member) {
-		struct member_peer *known = &m->peers[message->from];
+		struct member_peer *known = &m->peers[peer];
 		known->probed_us = step->now_us;
 		known->epoch = message->epoch > known->epoch ? message->epoch : known->epoch;
 		known->is_full = message->is_full;

@@ -182,8 +182,6 @@ bool member_maps_adopt(struct member *m, const struct member_step *step, struct 
 	m->map = map;
 	m->lineage = member_lineage_of(map);
 	m->number = member_maps_number(m);
-	if (m->number != MEMBER_NOBODY)
-		m->sender = m->number;
 	m->adopted_us = step->now_us;
 	member_propose_drop(m);
 	step->effects->adopt(step->effects->ctx, map);

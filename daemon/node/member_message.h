@@ -35,7 +35,7 @@ enum member_message_kind {
 };
 
 enum {
-	MEMBER_NOBODY = RING_MEMBERS_MAX, /* `from` of a guest */
+	MEMBER_NOBODY = RING_MEMBERS_MAX, /* `from` of who is no member, or speaks as none */
 	MEMBER_FINS_MAX = 512,            /* of a BEAT */
 	MEMBER_NEWS_MAX = 32,
 	MEMBER_TEXT_MAX = 160,              /* bytes of a reason */

@@ -3,6 +3,7 @@
 
 #include "node/member_maps.h"
 #include "node/member_vote.h"
+#include "paxos/quorum.h"
 #include "ring/code.h"
 
 enum {
@@ -17,11 +18,18 @@ bool member_propose_may(const struct member *m, uint64_t now_us)
 	       !(m->vote.lineage == m->lineage && m->vote.epoch > m->map->epoch + 1);
 }
 
+/* A round that was too short once is a little longer for a while. */
 void member_propose_drop(struct member *m)
 {
 	struct member_proposal *p = &m->proposal;
+	unsigned failures = p->failures > 0 ? p->failures - 1 : 0;
 	buffer_reset(&p->value);
-	*p = (struct member_proposal){.retry_us = p->retry_us};
+	*p = (struct member_proposal){.retry_us = p->retry_us, .failures = failures};
+}
+
+static uint64_t deadline(const struct member *m, const struct member_step *step)
+{
+	return step->now_us + (m->times.round_us << m->proposal.failures);
 }
 
 /* One's own voter has promised something higher, or cannot store. */
@@ -77,7 +85,7 @@ void member_propose(struct member *m, const struct member_step *step, const stru
 	}
 	p->phase = MEMBER_PREPARING;
 	p->own_end = m->vote.end;
-	p->deadline_us = step->now_us + m->times.round_us;
+	p->deadline_us = deadline(m, step);
 	/* What one's own voter has accepted is known at once; it counts when it is durable. */
 	if (m->vote.accepted.round > 0) {
 		p->best = m->vote.accepted;
@@ -102,6 +110,7 @@ static void begin_accepting(struct member *m, const struct member_step *step)
 		return;
 	}
 	p->own_end = m->vote.end;
+	p->deadline_us = deadline(m, step);
 	ask(m, step, MEMBER_ACCEPT);
 }
 
@@ -118,8 +127,8 @@ static void decide(struct member *m, const struct member_step *step)
 static void count(struct member *m, const struct member_step *step, uint16_t place)
 {
 	struct member_proposal *p = &m->proposal;
-	p->answered |= 1u << place;
-	if (2 * __builtin_popcount(p->answered) <= m->map->voters.count)
+	p->answered |= (uint16_t)(1u << place);
+	if (!quorum_is_majority((uint16_t)((1u << m->map->voters.count) - 1), p->answered))
 		return;
 	if (p->phase == MEMBER_PREPARING)
 		begin_accepting(m, step);

@@ -38,7 +38,7 @@ struct member_proposal {
 	uint64_t epoch;
 	struct member_ballot ballot, best; /* best: of the values that were promised */
 	struct buffer value;               /* own until a promise has another */
-	uint32_t answered;                 /* voters by their place */
+	uint16_t answered;                 /* voters by their place */
 	uint64_t own_end;                  /* of the note of one's own answer; 0: counted */
 	uint64_t deadline_us;
 	/* Behind it. */
@@ -97,8 +97,8 @@ enum { MEMBER_SELF = UINT32_MAX };
 
 struct member {
 	char id[RING_ID_SIZE];
-	uint16_t number, sender; /* sender: the latest number that was not MEMBER_NOBODY */
-	uint64_t lineage;        /* first bytes of the map's */
+	uint16_t number;
+	uint64_t lineage; /* first bytes of the map's */
 	struct ring_map *map, *before;
 	struct member_times times;
 	uint64_t tags;
@@ -140,7 +140,7 @@ static inline struct member_message member_message_of(const struct member *m,
 						      enum member_message_kind kind)
 {
 	return (struct member_message){
-	    .kind = kind, .from = m->sender, .lineage = m->lineage, .epoch = m->map->epoch};
+	    .kind = kind, .from = m->number, .lineage = m->lineage, .epoch = m->map->epoch};
 }
 
 /* Place of a member among the voters, or their count. */
