@@ -107,6 +107,9 @@ bool active_compose(struct active *a, uint64_t now_ms, struct paxos_record *made
 /* Sets the results of the tasks to those of an attempt. */
 void active_recall(struct active *a, unsigned attempt);
 
+/* Copies the value that a task shows into the task. DHT_ENOMEM: it shows none now. */
+int active_copy_value(struct task *task) DHT_MUST_CHECK;
+
 /* Lets a task that was decided keep the value that it shows; whole says if that fails. */
 void active_keep_value(struct node *node, struct active *a, struct task *task);
 

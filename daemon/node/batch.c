@@ -139,23 +139,25 @@ static bool pin_any(struct node *node, struct active *a, struct task *task)
 	return false;
 }
 
+int active_copy_value(struct task *task)
+{
+	struct bytes was = task->whole.value, kept = {0};
+	task->whole.value = bytes_of(NULL, 0);
+	if (was.len == 0 || !show(task, was, was))
+		return 0;
+	int rc = arena_copy(&task->held, was, &kept);
+	task->whole.value = kept;
+	show(task, was, kept);
+	return rc;
+}
+
 /* A value that the task's own operations wrote or derived is its owner's or the series's. What
  * was there before it is of a round that ends now, or of another task. */
 void active_keep_value(struct node *node, struct active *a, struct task *task)
 {
-	struct bytes was = task->whole.value, kept;
-	if (was.len == 0 || !show(task, was, was)) {
-		task->whole.value = bytes_of(NULL, 0);
+	struct bytes was = task->whole.value;
+	if (was.len > 0 && show(task, was, was) && pin_any(node, a, task))
 		return;
-	}
-	if (pin_any(node, a, task))
-		return;
-	if (arena_copy(&task->held, was, &kept) == 0) {
-		task->whole.value = kept;
-		show(task, was, kept);
-		return;
-	}
-	show(task, was, bytes_of(NULL, 0));
-	task->whole.value = bytes_of(NULL, 0);
-	task->whole.status = a->round.attempt_count > 0 ? DHT_EUNCERTAIN : DHT_ENOMEM;
+	if (active_copy_value(task) != 0)
+		task->whole.status = a->round.attempt_count > 0 ? DHT_EUNCERTAIN : DHT_ENOMEM;
 }

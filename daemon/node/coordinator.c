@@ -96,6 +96,9 @@ static int run_alone(struct node *node, struct node_step *step, struct task *tas
 		store_pin(node->store, whole->location);
 		whole->is_pinned = true;
 	}
+	/* It may lie in what was fetched for this step. */
+	if (whole->location == 0 && active_copy_value(task) != 0)
+		whole->status = DHT_EUNCERTAIN;
 	coordinator_end(node, step, task);
 	return 0;
 }
