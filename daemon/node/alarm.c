@@ -52,14 +52,22 @@ static void expire_tasks(struct node *node, struct node_step *step, struct activ
 	}
 }
 
-/* Once its change was sent a batch stands or falls as a whole. */
+/* True once an ACCEPT was sent: what its tasks are told rests on each other, even where all of
+ * them together change nothing. */
+static bool is_proposed(const struct active *a)
+{
+	return a->round.attempt_count > 0 ||
+	       (a->state == ACTIVE_ASKS && a->round.phase == ROUND_ACCEPTING);
+}
+
+/* A batch that is proposed stands or falls as a whole. */
 void rounds_expire(struct node *node, struct node_step *step, struct active *a)
 {
 	expire_tasks(node, step, a, &a->queue);
-	if (a->round.attempt_count == 0)
+	if (!is_proposed(a))
 		expire_tasks(node, step, a, &a->batch);
 	else if (has_late_task(step, a))
-		rounds_fail(node, step, a, DHT_EUNCERTAIN);
+		rounds_fail_for(node, step, a, DHT_ENOQUORUM);
 	if (a->batch_count == 0)
 		a->state = ACTIVE_IDLE;
 }
