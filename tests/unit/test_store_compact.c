@@ -457,6 +457,41 @@ START_TEST(void_drop_does_not_outlive_its_mark)
 }
 END_TEST
 
+/* The other way round: nothing in the segment of the mark is needed any more (0), or it is
+ * emptied first (1). */
+START_TEST(mark_stays_as_long_as_a_void_drop)
+{
+	enum { SIZE = 300000 };
+	uint64_t end_of_drop;
+	begin(&quiet);
+	for (uint32_t id = 2; id < 4; id++)
+		ck_assert_int_eq(life_put(id, 450000), 0);
+	ck_assert_int_eq(life_put(8, SIZE), 0);
+	ck_assert_uint_eq(sequence(), 2);
+	ck_assert_int_eq(store_drop(life.store, 0, 1, 1, &end_of_drop), 0);
+	ck_assert_int_eq(life_put(10, SIZE), 0);
+	ck_assert_int_eq(life_put(11, SIZE), 0);
+	ck_assert_uint_eq(sequence(), 2);
+	go_to_next_segment(4, SIZE);
+	ck_assert_int_eq(life_commit(), 0);
+	life_recover();
+	uint64_t marked_in = sequence();
+	if (_i == 1)
+		ck_assert_int_eq(life_put(12, 1000), 0);
+	go_to_next_segment(5, SIZE / 2);
+	go_to_next_segment(5, SIZE / 2);
+	ck_assert_int_eq(life_commit(), 0);
+	for (int i = 0; _i == 1 && is_in_log(marked_in); i++) {
+		ck_assert_int_lt(i, 10);
+		ck_assert_int_eq(life_compact(), 0);
+		ck_assert_int_eq(life_commit(), 0);
+	}
+	ck_assert(is_in_log(1) && is_in_log(2));
+	ck_assert_int_eq(life_drop(0), 0);
+	end();
+}
+END_TEST
+
 /* What a DROP makes dead is needed again if its map is lost. */
 START_TEST(files_wait_for_the_map)
 {
@@ -816,6 +851,7 @@ int main(void)
 	tcase_add_test(tcase, cold_segment_is_emptied);
 	tcase_add_loop_test(tcase, cold_block_is_dropped, 0, 2);
 	tcase_add_test(tcase, void_drop_does_not_outlive_its_mark);
+	tcase_add_loop_test(tcase, mark_stays_as_long_as_a_void_drop, 0, 2);
 	tcase_add_loop_test(tcase, files_wait_for_the_map, 0, 2);
 	tcase_add_test(tcase, notes_survive_compaction);
 	tcase_add_test(tcase, digest_is_the_same_of_cold_records);
