@@ -230,12 +230,15 @@ static void watch(struct member *m, const struct member_step *step, size_t place
 		peer->heard_us = step->now_us; /* it has not begun to send */
 }
 
+/* A number may be another node's by now, if maps were missed. */
 static void forget_removed(struct member *m)
 {
 	for (size_t i = 0; m->before != NULL && i < m->before->member_count; i++) {
-		uint16_t number = m->before->members[i].number;
-		if (number < m->peer_cap && ring_map_member(m->map, number) == NULL)
-			m->peers[number] = (struct member_peer){0};
+		const struct ring_member *before = &m->before->members[i];
+		const struct ring_member *now = ring_map_member(m->map, before->number);
+		if (before->number < m->peer_cap &&
+		    (now == NULL || memcmp(now->id, before->id, RING_ID_SIZE) != 0))
+			m->peers[before->number] = (struct member_peer){0};
 	}
 }
 
@@ -273,7 +276,7 @@ void member_heartbeat_adopted(struct member *m, const struct member_step *step)
 	size_t count = m->map->member_count;
 	forget_removed(m);
 	for (size_t i = 0; i < m->peer_cap; i++) {
-		was_watched[i] = m->peers[i].is_watched;
+		was_watched[i] = m->peers[i].is_watched && m->peers[i].heard_us != 0;
 		m->peers[i].is_watched = false;
 	}
 	m->watched_count = 0;

@@ -4,6 +4,7 @@
  */
 #include "helper_map.h"
 #include "helper_member.h"
+#include "ring/code.h"
 #include "unit.h"
 
 static struct helper_member h;
@@ -114,6 +115,31 @@ START_TEST(a_probe_is_answered)
 }
 END_TEST
 
+/* It left and another one joined, in maps that were missed: nothing is left of it. */
+START_TEST(a_number_may_be_another_nodes)
+{
+	start(3);
+	helper_member_beat(&h, 2, 1000);
+	struct ring_map *next = helper_next(map);
+	struct buffer code = BUFFER_EMPTY;
+	next->epoch += 5;
+	next->members[2].id[0] = 'f';
+	ck_assert_int_eq(ring_map_encode(next, NULL, &code), 0);
+	struct member_message message = helper_message(&h, MEMBER_MAP, 1);
+	message.epoch = next->epoch;
+	message.map = bytes_of(buffer_head(&code), code.len);
+	helper_member_hear(&h, &message);
+	ck_assert_uint_eq(h.adopted, 1);
+	pass(700000);
+	ck_assert(member_is_down(h.m, 2));
+	helper_member_beat(&h, 2, 1);
+	ck_assert(!member_is_down(h.m, 2));
+	buffer_reset(&code);
+	ring_map_destroy(next);
+	stop();
+}
+END_TEST
+
 /* ---- Many ---------------------------------------------------------------------------- */
 
 static bool is_told(uint16_t number)
@@ -197,5 +223,6 @@ END_TEST
 UNIT_MAIN("member_heartbeat", 60, everybody_is_told_ten_times_a_second,
 	  silence_is_death_and_a_heartbeat_is_life, a_heartbeat_that_comes_late_is_no_sign_of_life,
 	  who_does_not_start_is_dead_too, a_higher_epoch_is_fetched_once_in_a_while,
-	  a_probe_is_answered, of_many_those_at_powers_of_two_watch_each_other,
-	  news_are_believed_and_passed_on, what_is_later_wins, who_hears_it_contradicts)
+	  a_probe_is_answered, a_number_may_be_another_nodes,
+	  of_many_those_at_powers_of_two_watch_each_other, news_are_believed_and_passed_on,
+	  what_is_later_wins, who_hears_it_contradicts)
