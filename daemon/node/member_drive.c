@@ -15,6 +15,7 @@
 enum {
 	PROBED_US = 1000000,  /* how long an answer to a probe counts */
 	DRIVE_US = 40000,     /* between two looks at all blocks */
+	LIMBO_US = 1000000,   /* that the proposer of a value has for itself */
 	STEP_IN_US = 1000000, /* per voter that comes before */
 };
 
@@ -269,9 +270,34 @@ static uint64_t patience(const struct member *m)
 	return before * STEP_IN_US;
 }
 
+/* A value that this voter has accepted, and that nobody told it the fate of. It may be decided,
+ * known to who died with it alone: then no change is seen, and nobody has a reason to propose.
+ * Whatever is proposed now brings it to light. */
+static bool is_in_limbo(const struct member *m)
+{
+	return m->vote.lineage == m->lineage && m->vote.epoch == m->map->epoch + 1 &&
+	       m->vote.accepted.round > 0;
+}
+
+static void leave_limbo(struct member *m, const struct member_step *step)
+{
+	struct ring_map *next;
+	if (m->limbo_us == 0)
+		m->limbo_us = step->now_us;
+	if (step->now_us - m->limbo_us < LIMBO_US + patience(m) ||
+	    !member_propose_may(m, step->now_us) ||
+	    ring_map_copy(m->map, m->map->epoch + 1, &next) != 0)
+		return;
+	m->limbo_us = step->now_us;
+	member_propose(m, step, next);
+	ring_map_destroy(next);
+}
+
 void member_drive_tick(struct member *m, const struct member_step *step)
 {
 	struct ahead ahead = {0};
+	if (is_in_limbo(m))
+		leave_limbo(m, step);
 	if (m->map->change.kind == RING_NO_CHANGE || !member_propose_may(m, step->now_us) ||
 	    step->now_us < m->adopted_us + m->times.epoch_us || step->now_us < m->drive_us ||
 	    find_target(m) != 0)
@@ -328,7 +354,7 @@ static bool leads_to_target(const struct member *m)
 void member_drive_adopted(struct member *m, const struct member_step *step)
 {
 	(void)step;
-	m->ready_us = 0;
+	m->ready_us = m->limbo_us = 0;
 	forget_old_fins(m);
 	if (m->target == NULL ||
 	    (m->before != NULL && is_same_change(m->map, m->before) && leads_to_target(m)))

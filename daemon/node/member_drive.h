@@ -19,7 +19,8 @@
  *     recover -> stable(O)  everybody is in sync
  *
  * and when nothing is left the last epoch ends the change (member_change_end). The first voter that
- * answers drives; the others step in if it leaves something undone for a second each.
+ * answers drives; the others step in if it leaves something undone for a second each. So they do
+ * when a value was accepted and nothing is heard of it any more.
  */
 #ifndef DHT_NODE_MEMBER_DRIVE_H
 #define DHT_NODE_MEMBER_DRIVE_H

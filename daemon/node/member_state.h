@@ -126,6 +126,7 @@ struct member {
 	struct member_block *blocks;
 	struct ring_replicas *target; /* of the change, NULL: not computed */
 	uint64_t adopted_us, drive_us, tick_us;
+	uint64_t limbo_us; /* since when a value that was accepted has no known fate; 0: none */
 	uint64_t ready_us; /* since when something could be decided; 0: nothing */
 
 	struct member_errand errands[MEMBER_ERRANDS];

@@ -332,6 +332,25 @@ START_TEST(a_refused_proposal_comes_again_with_a_higher_ballot)
 }
 END_TEST
 
+/* Its proposer is not heard of again: it may be decided, and known to nobody else. */
+START_TEST(what_was_accepted_comes_to_light)
+{
+	start();
+	ck_assert(accept(3, 1, 50)->is_ok);
+	helper_member_forget(&h);
+	helper_member_run(&h, 900000);
+	ck_assert_ptr_null(helper_member_find(&h, 2, MEMBER_PREPARE));
+	helper_member_run(&h, 700000);
+	ck_assert_ptr_nonnull(helper_member_find(&h, 2, MEMBER_PREPARE));
+	answer_promise(2, (struct member_ballot){0}, 0);
+	answer_accepted(2);
+	helper_member_sync(&h);
+	ck_assert_uint_eq(h.adopted, 1);
+	ck_assert_uint_eq(ring_map_member(member_map(h.m), 2)->weight, 50);
+	stop();
+}
+END_TEST
+
 START_TEST(messages_of_another_lineage_are_dropped)
 {
 	start();
@@ -355,5 +374,5 @@ UNIT_MAIN("member_vote", 60, a_promise_rests_on_its_note,
 	  own_answers_count_when_they_are_durable,
 	  a_value_that_may_be_decided_is_proposed_instead_of_the_own_one,
 	  a_majority_that_is_no_majority_decides_nothing,
-	  a_refused_proposal_comes_again_with_a_higher_ballot,
+	  a_refused_proposal_comes_again_with_a_higher_ballot, what_was_accepted_comes_to_light,
 	  messages_of_another_lineage_are_dropped)
