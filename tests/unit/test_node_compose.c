@@ -397,6 +397,10 @@ static void count_increments(struct tally *tally, unsigned seed, bool with_versi
 			is_busy[i] = false;
 		} else if (draw(20) == 0) {
 			helper_nodes_pass(&n, draw(400));
+		} else if (draw(50) == 0) {
+			/* Who coordinates changes with what each of them believes. */
+			node_set_down(helper_nodes_node(&n, draw(3)), (uint16_t)draw(3),
+				      draw(2) == 0);
 		} else if (with_versions && draw(40) == 0) {
 			change_version(changes);
 		} else {
