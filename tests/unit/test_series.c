@@ -153,6 +153,42 @@ START_TEST(a_watched_version_must_be_there_still)
 }
 END_TEST
 
+/* Three clients: the first one's version is gone when the second one writes, and the third one
+ * watches a version that is not there any more. */
+START_TEST(a_chain_gives_each_series_results_of_its_own)
+{
+	struct series series[3];
+	struct op_result results[3], wholes[3] = {{0}};
+	struct op ops[] = {put("1"), put("2"), put("3")};
+	struct record base = {.kind = RECORD_TOMBSTONE};
+	struct ballot at = ballot_make(3, 9, 1);
+	struct chain chain;
+	struct change change;
+	chain_begin(&chain, &base);
+	for (int i = 0; i < 3; i++) {
+		series_init(&series[i]);
+		series[i].ops = &ops[i];
+		series[i].results = &results[i];
+		series[i].count = 1;
+		series[i].is_watched = i == 2;
+		series_set_time(&series[i], T);
+		chain_apply(&chain, &series[i], &wholes[i]);
+	}
+	chain_end(&chain, &change);
+	ck_assert(change.changes && bytes_equal(change.value, text("2")));
+	for (int i = 0; i < 3; i++)
+		chain_written(&chain, &series[i], &wholes[i], at);
+	ck_assert_int_eq(wholes[2].status, DHT_EPRECOND);
+	ck_assert(ballot_equal(wholes[2].version, at) && ballot_equal(results[1].version, at));
+	ck_assert(bytes_equal(wholes[1].value, text("1")));
+	ck_assert(ballot_equal(wholes[1].version, results[0].version));
+	ck_assert_int_lt(ballot_compare(results[0].version, at), 0);
+	ck_assert_uint_eq(ballot_member(results[0].version), BALLOT_MEMBER_TOP);
+	for (int i = 0; i < 3; i++)
+		series_fini(&series[i]);
+}
+END_TEST
+
 START_TEST(a_key_that_comes_and_goes_leaves_nothing)
 {
 	struct world world;
@@ -312,5 +348,6 @@ START_TEST(a_series_equals_its_operations_one_by_one)
 END_TEST
 
 UNIT_MAIN("series", 60, each_operation_sees_what_the_ones_before_made,
-	  a_watched_version_must_be_there_still, a_key_that_comes_and_goes_leaves_nothing,
-	  a_series_that_cannot_be_written_has_not_been, a_series_equals_its_operations_one_by_one)
+	  a_watched_version_must_be_there_still, a_chain_gives_each_series_results_of_its_own,
+	  a_key_that_comes_and_goes_leaves_nothing, a_series_that_cannot_be_written_has_not_been,
+	  a_series_equals_its_operations_one_by_one)
