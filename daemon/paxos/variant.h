@@ -48,7 +48,8 @@
 	X(DISK_SAME_IDENTITY, "a node that lost its disk keeps its identity")                      \
 	X(MAP_UNDECIDED, "a map is adopted before it is decided")                                  \
 	X(VOTER_FORGETS, "a voter forgets at a restart what it promised and accepted")             \
-	X(VOTER_DROPS, "a voter that adopted a map answers for its epoch as if nothing was accepted")
+	X(VOTER_DROPS,                                                                             \
+	  "a voter that adopted a map answers for its epoch as if nothing was accepted")
 
 enum paxos_variant {
 	PAXOS_AS_WRITTEN,

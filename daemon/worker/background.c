@@ -105,7 +105,7 @@ static bool expire_step(struct background *b, struct worker *w)
 	uint64_t expired = b->expiry.expired;
 	groups_lock(&exec->groups, b->expire_block);
 	int rc = local_expire_block(exec->node, w->index, b->expire_block, clock_expiry_ms(),
-				   EXPIRE_STEP, &b->expiry);
+				    EXPIRE_STEP, &b->expiry);
 	groups_unlock(&exec->groups, b->expire_block);
 	atomic_fetch_add_explicit(&b->expired, b->expiry.expired - expired, memory_order_relaxed);
 	if (rc == DHT_EDAMAGED)
