@@ -15,7 +15,7 @@
  * The parts: member_vote.h (a voter's register), member_propose.h (a proposal), member_maps.h
  * (maps that are decided: adopt, fetch, spread), member_change.h (what a request makes of a map),
  * member_drive.h (how a change goes on), member_heartbeat.h (who lives), member_errand.h (requests
- * on their way), member_recover.h (by the operator's word), member_code.h (bytes of messages).
+ * on their way), member_recover.h (by the operator's word).
  *
  * Persist before send: `send` says what a message rests on, as node/effects.h has it: a position
  * of the log, 0 for nothing, or NODE_RESTS_ON_MAP for the map that was adopted last.
