@@ -6,92 +6,106 @@
 #include <stddef.h>
 
 #include "cluster.h"
+#include "upkeep.h"
 
-static struct node *any_node(struct cluster *c)
+static struct host *any_host(struct cluster *c)
 {
-	return &c->nodes[random_seat(&c->random, c->usable)];
+	return &c->hosts[random_seat(&c->random, c->usable)];
 }
 
-static struct node *any_replica(struct cluster *c)
+static struct host *any_replica(struct cluster *c)
 {
-	uint16_t all = quorum_all(&chain_latest(&c->chain)->replicas);
-	return &c->nodes[random_seat(&c->random, all)];
+	return &c->hosts[random_seat(&c->random, maps_replicas(&c->maps))];
+}
+
+static struct maps_block *any_block(struct cluster *c)
+{
+	return &c->maps.blocks[c->options.has_one_block ? 0 : random_below(&c->random, SIM_USED)];
 }
 
 /* ---- Faults -------------------------------------------------------------------------- */
 
-static void start_later(struct cluster *c, struct node *n)
+static void start_later(struct cluster *c, struct host *h)
 {
 	uint64_t delay_us = 1 + random_below(&c->random, 2 * c->options.down_us);
 	events_push(&c->events, (struct event){.at_us = c->now_us + delay_us,
 					       .kind = EVENT_START,
-					       .node = n->number,
-					       .detail = n->incarnation});
+					       .host = h->number,
+					       .incarnation = h->incarnation});
 }
 
 static void crash(struct cluster *c)
 {
-	struct node *n = any_replica(c);
-	if (!n->is_up)
+	struct host *h = any_replica(c);
+	if (!h->is_up)
 		return;
-	TRACE(c, "node %u crashes", n->number);
-	node_crash(n);
+	TRACE(c, "host %u crashes", h->number);
+	host_crash(h);
 	c->count.crashes++;
-	start_later(c, n);
+	start_later(c, h);
 }
 
 static void stop(struct cluster *c)
 {
-	struct node *n = any_replica(c);
-	if (!n->is_up)
+	struct host *h = any_replica(c);
+	if (!h->is_up)
 		return;
-	TRACE(c, "node %u stops", n->number);
-	node_stop(n);
-	start_later(c, n);
+	TRACE(c, "host %u stops", h->number);
+	host_stop(h);
+	start_later(c, h);
 }
 
 static uint16_t lost_members(const struct cluster *c)
 {
 	uint16_t lost = 0;
 	for (unsigned i = 0; i < c->members; i++) {
-		if (c->nodes[i].is_lost)
+		if (c->hosts[i].is_lost)
 			lost |= (uint16_t)(1u << i);
 	}
 	return lost;
 }
 
-/* A disk is lost, and with it the identity: another member takes its place in time. A
- * quorum of the replicas is left. */
-static void lose(struct cluster *c)
+/* A quorum of every block is left without these. */
+static bool can_lose(const struct cluster *c, uint16_t lost)
 {
-	const struct quorum *replicas = &chain_latest(&c->chain)->replicas;
-	struct node *n = any_replica(c);
-	uint16_t left = (uint16_t) ~(lost_members(c) | 1u << n->number);
-	if (n->is_lost || c->members == SIM_NODES || !quorum_is_met(replicas, left))
-		return;
-	TRACE(c, "node %u loses its disk; member %u is new", n->number, c->members);
-	if (n->is_up)
-		node_crash(n);
-	n->is_lost = true;
-	c->usable &= (uint16_t) ~(1u << n->number);
-	c->usable |= (uint16_t)(1u << c->members);
-	cluster_start_node(c, &c->nodes[c->members++]);
+	for (unsigned i = 0; i < SIM_USED; i++) {
+		const struct quorum *replicas = &maps_latest(&c->maps.blocks[i])->replicas;
+		if (!quorum_is_met(replicas, (uint16_t)~lost))
+			return false;
+	}
+	return true;
 }
 
-/* One link, or all from or to one node; cuts that come often make it flap. */
+/* A disk is lost, and with it the identity: another member takes its place in time. */
+static void lose(struct cluster *c)
+{
+	struct host *h = any_replica(c);
+	uint16_t lost = (uint16_t)(lost_members(c) | 1u << h->number);
+	if (h->is_lost || c->members == SIM_HOSTS || !can_lose(c, lost))
+		return;
+	TRACE(c, "host %u loses its disk; member %u is new", h->number, c->members);
+	if (h->is_up)
+		host_crash(h);
+	h->is_lost = true;
+	c->usable &= (uint16_t) ~(1u << h->number);
+	c->usable |= (uint16_t)(1u << c->members);
+	cluster_start_host(c, &c->hosts[c->members++]);
+}
+
+/* One link, or all from or to one host; cuts that come often make it flap. */
 static void cut(struct cluster *c)
 {
 	uint64_t until_us = c->now_us + 1 + random_below(&c->random, c->options.cut_us);
-	unsigned a = any_replica(c)->number, b = any_node(c)->number;
+	unsigned a = any_replica(c)->number, b = any_host(c)->number;
 	uint32_t what = random_below(&c->random, 4);
 	TRACE(c, "cut %u of %u and %u", what, a, b);
 	if (what == 0)
-		c->network.links[a][b].cut_us = until_us;
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+		network_cut(c, a, b, until_us);
+	for (unsigned i = 0; i < SIM_HOSTS; i++) {
 		if (what == 1 || what == 3)
-			c->network.links[a][i].cut_us = until_us;
+			network_cut(c, a, i, until_us);
 		if (what == 2 || what == 3)
-			c->network.links[i][a].cut_us = until_us;
+			network_cut(c, i, a, until_us);
 	}
 }
 
@@ -100,6 +114,22 @@ static void slow(struct cluster *c)
 	uint64_t until_us = c->now_us + 1 + random_below(&c->random, c->options.slow_us);
 	unsigned a = any_replica(c)->number, b = any_replica(c)->number;
 	c->network.links[a][b].slow_us = until_us;
+}
+
+/* A disk fills up, or has room again. */
+static void fill(struct cluster *c)
+{
+	struct host *h = any_replica(c);
+	h->disk.is_full = !h->disk.is_full && !c->is_healing;
+	TRACE(c, "disk of %u is %s", h->number, h->disk.is_full ? "full" : "not full");
+}
+
+static void set_clock(struct cluster *c)
+{
+	struct host *h = any_host(c);
+	h->clock_ms = (int64_t)random_below(&c->random, 2 * (uint32_t)c->options.skew_ms + 1) -
+		      c->options.skew_ms;
+	TRACE(c, "clock of %u is %d ms ahead", h->number, (int)h->clock_ms);
 }
 
 /* ---- Maps ---------------------------------------------------------------------------- */
@@ -113,10 +143,10 @@ static uint16_t draw_set(struct cluster *c, unsigned size)
 }
 
 /* One member replaced, or any other set. */
-static uint16_t draw_next(struct cluster *c)
+static uint16_t draw_next(struct cluster *c, const struct maps_block *block)
 {
 	static const uint8_t sizes[] = {1, 2, 3, 3, 3, 5};
-	const struct quorum *replicas = &chain_latest(&c->chain)->replicas;
+	const struct quorum *replicas = &maps_latest(block)->replicas;
 	uint16_t lost = replicas->old & (uint16_t)~c->usable;
 	uint16_t spare = c->usable & (uint16_t)~replicas->old;
 	if ((lost != 0 || random_chance(&c->random, 500)) && spare != 0) {
@@ -129,59 +159,100 @@ static uint16_t draw_next(struct cluster *c)
 	return draw_set(c, sizes[random_below(&c->random, sizeof(sizes))]);
 }
 
-static void change(struct cluster *c)
+/* The set that is there is replaced by itself no more than any other. */
+static bool begin_change(struct cluster *c, struct maps_block *block, uint16_t next)
 {
-	const struct quorum *replicas = &chain_latest(&c->chain)->replicas;
-	if (quorum_is_joint(replicas) || !chain_may_change(&c->chain))
-		return;
-	uint16_t next = draw_next(c);
-	/* The set that is there is replaced by itself no more than any other. */
-	if (next == replicas->old || (next & ~c->usable) != 0)
-		return;
-	chain_join(&c->chain, next);
+	const struct quorum *replicas = &maps_latest(block)->replicas;
+	if (quorum_is_joint(replicas) || !maps_may_change(&c->maps, block) ||
+	    next == replicas->old || (next & ~c->usable) != 0)
+		return false;
+	maps_join(&c->maps, block, next);
 	c->count.changes++;
-	TRACE(c, "map: version %u is joint, %x and %x", c->chain.current,
-	      chain_latest(&c->chain)->replicas.old, next);
+	TRACE(c, "map: version %u of block %u is joint, %x and %x", block->version, block->number,
+	      maps_latest(block)->replicas.old, next);
+	return true;
 }
 
-/* Drives the change that is under way: to its end, or now and then back. */
+/* Both blocks sometimes change in one map. */
+static void change(struct cluster *c)
+{
+	struct maps_block *block = any_block(c);
+	uint16_t next = draw_next(c, block);
+	if (c->maps.epoch + 3 >= SIM_EPOCHS)
+		return;
+	maps_begin(&c->maps);
+	bool has_changed = begin_change(c, block, next);
+	if (random_chance(&c->random, 300))
+		has_changed = begin_change(c, any_block(c), draw_next(c, block)) || has_changed;
+	if (has_changed)
+		maps_decide(&c->maps);
+	else
+		maps_discard(&c->maps);
+}
+
+/* Drives a change that is under way: to its end, or now and then back. */
 static void drive(struct cluster *c)
 {
-	if (chain_may_finish(&c->chain)) {
-		chain_finish(&c->chain);
-		TRACE(c, "map: version %u is stable, the new replicas", c->chain.current);
-	} else if (quorum_is_joint(&chain_latest(&c->chain)->replicas) &&
+	struct maps_block *block = any_block(c);
+	if (c->maps.epoch + 3 >= SIM_EPOCHS)
+		return;
+	if (maps_may_finish(block)) {
+		maps_begin(&c->maps);
+		maps_finish(&c->maps, block);
+		maps_decide(&c->maps);
+		TRACE(c, "map: version %u of block %u is stable, the new replicas", block->version,
+		      block->number);
+	} else if (quorum_is_joint(&maps_latest(block)->replicas) &&
 		   random_chance(&c->random, 30)) {
-		chain_cancel(&c->chain);
-		TRACE(c, "map: version %u is stable, the old replicas", c->chain.current);
+		maps_begin(&c->maps);
+		maps_cancel(&c->maps, block);
+		maps_decide(&c->maps);
+		TRACE(c, "map: version %u of block %u is stable, the old replicas", block->version,
+		      block->number);
 	}
 }
 
+/* Any later map: members sleep through some. */
 static void adopt(struct cluster *c)
 {
-	struct node *n = any_node(c);
-	if (n->block.version < c->chain.current)
-		node_adopt(n, n->block.version + 1 +
-				  random_below(&c->random, c->chain.current - n->block.version));
+	struct host *h = any_host(c);
+	if (!h->is_up)
+		return;
+	uint64_t epoch = atomic_load(&h->node.epoch);
+	if (epoch < c->maps.epoch)
+		host_map(h,
+			 epoch + 1 + random_below(&c->random, (uint32_t)(c->maps.epoch - epoch)));
 }
 
 /* ---- Housekeeping -------------------------------------------------------------------- */
 
+static void keep_house(struct cluster *c)
+{
+	struct host *h = any_host(c);
+	if (h->is_up)
+		host_housekeep(h);
+}
+
+static void upkeep_of(struct cluster *c, enum upkeep what)
+{
+	struct host *h = any_replica(c);
+	if (h->is_up)
+		host_upkeep(h, what, any_block(c)->number);
+}
+
 static void collect(struct cluster *c)
 {
-	node_collect(any_replica(c), random_below(&c->random, c->options.keys));
+	upkeep_of(c, UPKEEP_COLLECT);
 }
 
 static void repair(struct cluster *c)
 {
-	node_repair(any_replica(c), random_below(&c->random, c->options.keys),
-		    any_replica(c)->number);
+	upkeep_of(c, UPKEEP_REPAIR);
 }
 
 static void pull(struct cluster *c)
 {
-	struct node *n = any_replica(c);
-	node_pull(n, random_seat(&c->random, chain_latest(&c->chain)->replicas.old));
+	upkeep_of(c, UPKEEP_SYNC);
 }
 
 /* ---- The table ----------------------------------------------------------------------- */
@@ -190,12 +261,20 @@ static const struct row {
 	size_t option; /* of the mean time between */
 	void (*act)(struct cluster *c);
 } rows[] = {
-    {offsetof(struct options, crash_us), crash},     {offsetof(struct options, stop_us), stop},
-    {offsetof(struct options, lose_us), lose},       {offsetof(struct options, cut_us), cut},
-    {offsetof(struct options, slow_us), slow},       {offsetof(struct options, change_us), change},
-    {offsetof(struct options, drive_us), drive},     {offsetof(struct options, adopt_us), adopt},
-    {offsetof(struct options, collect_us), collect}, {offsetof(struct options, repair_us), repair},
+    {offsetof(struct options, crash_us), crash},
+    {offsetof(struct options, stop_us), stop},
+    {offsetof(struct options, lose_us), lose},
+    {offsetof(struct options, cut_us), cut},
+    {offsetof(struct options, slow_us), slow},
+    {offsetof(struct options, change_us), change},
+    {offsetof(struct options, drive_us), drive},
+    {offsetof(struct options, adopt_us), adopt},
+    {offsetof(struct options, collect_us), collect},
+    {offsetof(struct options, repair_us), repair},
     {offsetof(struct options, pull_us), pull},
+    {offsetof(struct options, full_us), fill},
+    {offsetof(struct options, clock_us), set_clock},
+    {offsetof(struct options, housekeep_us), keep_house},
 };
 
 static void schedule(struct cluster *c, uint32_t row)

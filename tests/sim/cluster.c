@@ -2,80 +2,14 @@
 #include "cluster.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
+#include <stdlib.h>
 
-/* ---- Trace -------------------------------------------------------------------------- */
+#include "base/error.h"
 
-const char *trace_ballot(struct ballot b, char text[TRACE_BALLOT_MAX])
-{
-	if (ballot_is_absent(b))
-		snprintf(text, TRACE_BALLOT_MAX, "-");
-	else
-		snprintf(text, TRACE_BALLOT_MAX, "%" PRIu32 ".%" PRIu64 ".%" PRIu32, b.version,
-			 ballot_counter(b), ballot_member(b));
-	return text;
-}
+/* True time at the begin of a run: wall clocks are around it. */
+#define TRUE_BEGIN_MS 1000000ull
 
-void trace_line(struct cluster *c, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	fprintf(c->trace, "%9" PRIu64 " ", c->now_us);
-	vfprintf(c->trace, format, arguments);
-	fputc('\n', c->trace);
-	va_end(arguments);
-}
-
-static void trace_field(struct cluster *c, const char *name, struct ballot b)
-{
-	char text[TRACE_BALLOT_MAX];
-	if (!ballot_is_absent(b))
-		fprintf(c->trace, " %s=%s", name, trace_ballot(b, text));
-}
-
-static void trace_record(struct cluster *c, const struct message *m)
-{
-	const struct paxos_record *record = &m->record;
-	if (!paxos_record_is_there(record))
-		return;
-	trace_field(c, "acc", record->acc);
-	trace_field(c, "ver", record->ver);
-	trace_field(c, "pver", record->pver);
-	if (record->is_tombstone)
-		fprintf(c->trace, " tombstone");
-	else if (m->is_omitted)
-		fprintf(c->trace, " value omitted");
-	else
-		fprintf(c->trace, " value=%" PRIx64, operation_number(record));
-	if (record->is_copy)
-		fprintf(c->trace, " copy");
-}
-
-void trace_message(struct cluster *c, const char *what, const struct message *m)
-{
-	if (c->trace == NULL)
-		return;
-	fprintf(c->trace, "%9" PRIu64 " %s %u->%u %s version=%" PRIu32, c->now_us, what, m->from,
-		m->to, message_name(m->type), m->version);
-	if (m->type != MESSAGE_STALE)
-		fprintf(c->trace, " key=%u", m->key);
-	if (m->tag != 0)
-		fprintf(c->trace, " tag=%" PRIx64, m->tag);
-	if ((m->type == MESSAGE_PROMISE || m->type == MESSAGE_OK) && !m->is_ok)
-		fprintf(c->trace, " refused");
-	if (m->type == MESSAGE_HELD)
-		fprintf(c->trace, " %s",
-			m->holding == ACCEPTOR_HOLDS  ? "holds"
-			: m->holding == ACCEPTOR_GONE ? "gone"
-						      : "behind");
-	trace_field(c, "b", m->b);
-	trace_field(c, "next", m->next);
-	trace_field(c, "bound", m->bound);
-	trace_record(c, m);
-	fputc('\n', c->trace);
-}
-
-/* ---- What nodes are given ----------------------------------------------------------- */
+/* ---- What hosts are given ----------------------------------------------------------- */
 
 void cluster_fail(struct cluster *c, int key, const char *what)
 {
@@ -89,7 +23,7 @@ void cluster_fail(struct cluster *c, int key, const char *what)
 uint32_t cluster_round_us(const struct cluster *c)
 {
 	const struct options *o = &c->options;
-	uint32_t enough_us = 6 * o->delay_us + 12 * o->fsync_us;
+	uint32_t enough_us = 6 * o->delay_us + 12 * o->fsync_us + 1000;
 	return c->is_healing && enough_us > o->round_us ? enough_us : o->round_us;
 }
 
@@ -98,84 +32,294 @@ uint32_t cluster_deadline_us(const struct cluster *c)
 	return c->is_healing ? 16 * cluster_round_us(c) : c->options.deadline_us;
 }
 
-void cluster_timer(struct cluster *c, struct node *n, unsigned key, uint32_t delay_us)
+uint64_t cluster_hash_seed(const struct cluster *c)
 {
-	if (c->is_scripted)
-		return;
-	events_push(&c->events, (struct event){.at_us = c->now_us + 1 + delay_us,
-					       .kind = EVENT_ROUND,
-					       .node = n->number,
-					       .key = (uint8_t)key,
-					       .detail = n->coordinators[key].generation});
+	return c->hash_seed;
 }
 
-void cluster_sync(struct cluster *c, struct node *n)
+uint64_t cluster_true_ms(const struct cluster *c)
 {
-	if (c->is_scripted) {
-		if ((c->slow_disks >> n->number & 1) == 0)
-			node_synced(n);
+	return TRUE_BEGIN_MS + c->now_us / 1000;
+}
+
+int64_t cluster_clock_ms(struct host *h)
+{
+	struct history *history = &h->cluster->history;
+	if (h->clock_ms < history->least_ms)
+		history->least_ms = h->clock_ms;
+	if (h->clock_ms > history->most_ms)
+		history->most_ms = h->clock_ms;
+	return h->clock_ms;
+}
+
+void cluster_wants_map(struct cluster *c, struct host *h, uint16_t from)
+{
+	uint64_t epoch = atomic_load(&c->hosts[from].node.epoch);
+	if (!c->hosts[from].is_up || h->wanted_epoch >= epoch)
 		return;
-	}
-	uint64_t delay_us = 1 + random_below(&c->random, 2 * c->options.fsync_us);
-	if (!c->is_healing && random_chance(&c->random, c->options.slow_fsync))
-		delay_us *= 30;
+	h->wanted_epoch = epoch;
+	uint64_t delay_us =
+	    c->is_scripted ? 0 : 1 + random_below(&c->random, 4 * c->options.delay_us);
 	events_push(&c->events, (struct event){.at_us = c->now_us + delay_us,
-					       .kind = EVENT_SYNCED,
-					       .node = n->number,
-					       .detail = n->incarnation});
+					       .kind = EVENT_MAP,
+					       .host = h->number,
+					       .incarnation = h->incarnation,
+					       .detail = (uint32_t)epoch});
 }
 
-void cluster_answer(struct cluster *c, uint32_t history, enum outcome outcome, uint64_t result)
+int cluster_key_of(const struct cluster *c, struct bytes key)
 {
-	const struct history_item *item = &c->history.items[history];
-	bool was_pending = item->outcome == OUTCOME_PENDING;
+	for (unsigned i = 0; i < c->options.keys; i++) {
+		if (bytes_equal(c->keys[i].key, key))
+			return (int)i;
+	}
+	return -1;
+}
+
+struct maps_block *cluster_block_of(struct cluster *c, unsigned key)
+{
+	struct maps_block *block = maps_find(&c->maps, c->keys[key].block);
+	DHT_ASSERT(block != NULL);
+	return block;
+}
+
+/* ---- Lineage ------------------------------------------------------------------------- */
+
+static const struct quorum *quorum_of(struct cluster *c, unsigned key, uint32_t version)
+{
+	return &maps_at(cluster_block_of(c, key), version)->replicas;
+}
+
+void cluster_proposed(struct cluster *c, const struct host *h, const struct message *m)
+{
+	int key = cluster_key_of(c, m->key);
+	(void)h;
+	if (key < 0)
+		return;
+	struct paxos_record record = m->record;
+	record.acc = m->b;
+	cluster_fail(c, key,
+		     lineage_propose(&c->lineage, (unsigned)key, &record,
+				     quorum_of(c, (unsigned)key, m->version)));
+}
+
+void cluster_stored(struct cluster *c, struct host *h, const struct record *record, uint64_t end)
+{
+	int key = cluster_key_of(c, record->key);
+	h->appended++;
+	trace_stored(c, h->number, record);
+	if (key < 0 || record->copy)
+		return;
+	struct paxos_record as_paxos = {
+	    .acc = record->acc,
+	    .ver = record->ver,
+	    .pver = record->pver,
+	    .is_tombstone = record->kind == RECORD_TOMBSTONE,
+	};
+	/* A coordinator asks its own seat first, or no other. */
+	if (ballot_member(record->acc) == h->number)
+		cluster_fail(c, key,
+			     lineage_propose(&c->lineage, (unsigned)key, &as_paxos,
+					     quorum_of(c, (unsigned)key, record->acc.version)));
+	cluster_fail(c, key, lineage_accept(&c->lineage, (unsigned)key, record->acc));
+	DHT_ASSERT(h->vote_count < HOST_VOTES_MAX);
+	h->votes[h->vote_count++] =
+	    (struct host_vote){.key = (uint8_t)key, .acc = record->acc, .end = end};
+}
+
+void cluster_acknowledge(struct cluster *c, struct host *h)
+{
+	uint64_t mark = host_mark(h);
+	unsigned left = 0;
+	for (unsigned i = 0; i < h->vote_count; i++) {
+		struct host_vote vote = h->votes[i];
+		if (vote.end > mark)
+			h->votes[left++] = vote;
+		else
+			cluster_fail(c, vote.key,
+				     lineage_ack(&c->lineage, vote.key, vote.acc, h->number));
+	}
+	h->vote_count = left;
+}
+
+/* ---- Requests ------------------------------------------------------------------------ */
+
+static enum outcome outcome_of(const struct request *request, unsigned i)
+{
+	int status = request->task.whole.status;
+	if (status == 0)
+		status = request->results[i].status;
+	else if (status != DHT_EUNCERTAIN)
+		return OUTCOME_NOT_DONE;
+	if (status == DHT_EUNCERTAIN)
+		return OUTCOME_UNKNOWN;
+	return status == DHT_ENOMEM || status == DHT_ENOSPC || status == DHT_ENOQUORUM
+		   ? OUTCOME_NOT_DONE
+		   : OUTCOME_DONE;
+}
+
+static struct model_result result_of(const struct op_result *from)
+{
+	return (struct model_result){
+	    .status = from->status,
+	    .existed = from->existed,
+	    .value = from->value.data != NULL ? value_intern(from->value) : VALUE_NONE,
+	    .number = from->number,
+	    .version = from->version,
+	    .expires_ms = from->expires_ms,
+	    .size = from->size,
+	};
+}
+
+static void note_seen(struct cluster *c, unsigned key, const struct model_result *result)
+{
+	if (result->value != VALUE_NONE)
+		c->seen_value[key] = result->value;
+	if (!ballot_is_absent(result->version))
+		c->seen_version[key] = result->version;
+}
+
+static void answer_one(struct cluster *c, const struct request *request, unsigned i)
+{
 	static const char *const names[] = {"", "is done", "has an unknown outcome",
 					    "was not done"};
-	TRACE(c, "client %u: %s of key %u at node %u %s, result %" PRIx64, item->client,
-	      operation_name(item->kind), item->key, item->node, names[outcome], result);
-	history_end(&c->history, history, outcome, result, ++c->step);
-	if (outcome == OUTCOME_UNKNOWN)
-		c->count.unknown++;
-	if (outcome == OUTCOME_DONE && item->kind != OPERATION_DELETE && result > 1)
-		c->seen_value[item->key] = result;
-	struct client *client = &c->clients[item->client];
-	if (was_pending && client->is_busy && client->history == history)
+	const struct host *h = &c->hosts[request->host];
+	enum outcome outcome = outcome_of(request, i);
+	struct model_result result = {0};
+	if (outcome == OUTCOME_DONE) {
+		result = result_of(&request->results[i]);
+		note_seen(c, request->key, &result);
+	}
+	/* Several as one may tell of values that were never written. */
+	if (outcome == OUTCOME_DONE && request->task.series.count == 1)
+		cluster_fail(
+		    c, request->key,
+		    lineage_read(&c->lineage, request->key, result.version, request->decided_before,
+				 h->node.blocks[c->keys[request->key].block].acceptor.version));
+	TRACE(c, "request %" PRIu32 " of client %u: %s of %s at %u %s, status %d", request->number,
+	      request->client, history_kind_name(request->ops[i].kind), c->key_names[request->key],
+	      request->host, names[outcome], result.status);
+	c->count.unknown += outcome == OUTCOME_UNKNOWN;
+	c->count.not_done += outcome == OUTCOME_NOT_DONE;
+	history_end(&c->history, request->history[i], outcome, &result, c->step,
+		    cluster_true_ms(c));
+}
+
+static void end_request(struct cluster *c, struct request *request)
+{
+	struct client *client = &c->clients[request->client];
+	if (client->is_busy && client->request == request->number)
 		client->is_busy = false;
+	list_remove(&request->link);
+	task_fini(&request->task);
+	free(request);
+}
+
+void cluster_answer(struct cluster *c, struct request *request)
+{
+	c->step++;
+	for (unsigned i = 0; i < request->task.series.count; i++)
+		answer_one(c, request, i);
+	end_request(c, request);
+}
+
+static void lose_requests(struct cluster *c, const struct host *h, struct list *requests)
+{
+	LIST_FOREACH_SAFE(link, following, requests)
+	{
+		struct request *request = LIST_ENTRY(link, struct request, link);
+		if (request->host != h->number)
+			continue;
+		TRACE(c, "request %" PRIu32 " is lost", request->number);
+		for (unsigned i = 0; i < request->task.series.count; i++)
+			history_end(&c->history, request->history[i], OUTCOME_UNKNOWN, NULL,
+				    c->step, 0);
+		end_request(c, request);
+	}
+}
+
+void cluster_requests_lost(struct cluster *c, const struct host *h)
+{
+	lose_requests(c, h, &c->pending);
+	lose_requests(c, h, (struct list *)(uintptr_t)&h->answers);
+}
+
+void cluster_script_timer(struct cluster *c, struct host *h, const struct node_timer *timer)
+{
+	if (c->timer_count == CLUSTER_TIMERS_MAX) {
+		c->timer_count--;
+		memmove(c->timers, c->timers + 1, c->timer_count * sizeof(c->timers[0]));
+	}
+	c->timers[c->timer_count++] = (struct script_timer){.host = h->number, .timer = *timer};
 }
 
 /* ---- Events ------------------------------------------------------------------------- */
 
-void cluster_start_node(struct cluster *c, struct node *n)
+void cluster_start_host(struct cluster *c, struct host *h)
 {
-	TRACE(c, "node %u starts", n->number);
-	node_start(n);
+	TRACE(c, "host %u starts", h->number);
+	host_start(h);
 }
 
-static void deliver(struct cluster *c, uint16_t index)
+static void deliver(struct cluster *c, struct host *h, struct parcel *parcel)
 {
-	struct message m = c->network.messages[index];
-	network_free(&c->network, index);
-	node_handle(&c->nodes[m.to], &m);
+	if (network_is_stale(&c->network, parcel))
+		parcel_destroy(parcel);
+	else
+		host_message(h, parcel);
 }
 
-void cluster_event(struct cluster *c, const struct event *event)
+/* Events of a host in an incarnation. */
+static void host_event(struct host *h, const struct event *event)
 {
-	struct node *n = &c->nodes[event->node];
+	switch ((enum event_kind)event->kind) {
+	case EVENT_PEER_LOST:
+		host_peer_lost(h, event->detail);
+		break;
+	case EVENT_NOT_SENT:
+		host_not_sent(h, &event->timer);
+		break;
+	case EVENT_TIMER:
+		host_timer(h, &event->timer);
+		break;
+	case EVENT_WRITE:
+		host_write(h);
+		break;
+	case EVENT_SYNC:
+		host_sync(h);
+		break;
+	case EVENT_FETCHED:
+		host_fetched(h, event->work);
+		break;
+	case EVENT_MAP:
+		host_map(h, event->detail);
+		break;
+	case EVENT_ADOPT:
+		host_adopt(h);
+		break;
+	case EVENT_HOUSEKEEP:
+		host_housekeep(h);
+		break;
+	case EVENT_MESSAGE:
+	case EVENT_START:
+	case EVENT_CLIENT:
+	case EVENT_IMPATIENCE:
+	case EVENT_BACKGROUND:
+		DHT_UNREACHABLE();
+	}
+}
+
+static void happen(struct cluster *c, const struct event *event)
+{
+	struct host *h = &c->hosts[event->host];
 	c->count.events++;
 	switch ((enum event_kind)event->kind) {
 	case EVENT_MESSAGE:
-		deliver(c, (uint16_t)event->detail);
-		break;
-	case EVENT_SYNCED:
-		if (n->is_up && n->incarnation == event->detail)
-			node_synced(n);
-		break;
-	case EVENT_ROUND:
-		node_timer(n, event->key, event->detail);
+		deliver(c, h, event->parcel);
 		break;
 	case EVENT_START:
-		if (!n->is_up && !n->is_lost && n->incarnation == event->detail)
-			cluster_start_node(c, n);
+		if (!h->is_up && !h->is_lost && h->incarnation == event->incarnation)
+			cluster_start_host(c, h);
 		break;
 	case EVENT_CLIENT:
 	case EVENT_IMPATIENCE:
@@ -183,6 +327,18 @@ void cluster_event(struct cluster *c, const struct event *event)
 		break;
 	case EVENT_BACKGROUND:
 		background_event(c, event->detail);
+		break;
+	case EVENT_PEER_LOST:
+	case EVENT_NOT_SENT:
+	case EVENT_TIMER:
+	case EVENT_WRITE:
+	case EVENT_SYNC:
+	case EVENT_FETCHED:
+	case EVENT_MAP:
+	case EVENT_ADOPT:
+	case EVENT_HOUSEKEEP:
+		if (h->is_up && h->incarnation == event->incarnation)
+			host_event(h, event);
 		break;
 	}
 }
@@ -193,7 +349,7 @@ void cluster_run_until(struct cluster *c, uint64_t until_us)
 	while (c->failure == NULL && c->events.count > 0 && c->events.heap[0].at_us <= until_us &&
 	       events_pop(&c->events, &event)) {
 		c->now_us = event.at_us;
-		cluster_event(c, &event);
+		happen(c, &event);
 	}
 	if (c->failure == NULL)
 		c->now_us = until_us;
@@ -211,28 +367,64 @@ static void reset(struct cluster *c, uint64_t seed, FILE *trace)
 	c->failed_key = -1;
 	c->is_scripted = c->is_healing = false;
 	c->slow_disks = 0;
+	c->timer_count = 0;
+	c->requests = 0;
 	c->arguments = 0;
-	c->values.count = 0;
+	list_init(&c->pending);
+	value_forget(0);
 	memset(c->clients, 0, sizeof(c->clients));
 	memset(c->seen_value, 0, sizeof(c->seen_value));
+	memset(c->seen_version, 0, sizeof(c->seen_version));
 	memset(&c->count, 0, sizeof(c->count));
 	memset(c->sent, 0, sizeof(c->sent));
 	random_init(&c->random, seed);
 	events_init(&c->events);
 	network_init(&c->network);
 	history_init(&c->history);
-	lineage_init(&c->lineage);
 }
 
-static void make_nodes(struct cluster *c, uint16_t replicas, unsigned members)
+/* Keys with the tag of one of two blocks. */
+static void name_keys(struct cluster *c, uint32_t blocks[SIM_USED])
 {
-	chain_init(&c->chain, replicas);
+	static const char tags[SIM_USED] = {'a', 'b'};
+	c->hash_seed = c->is_scripted ? 1 : random_next(&c->random);
+	for (unsigned key = 0; key < SIM_KEYS; key++) {
+		char tag = tags[c->options.has_one_block ? 0 : key % SIM_USED];
+		snprintf(c->key_names[key], sizeof(c->key_names[key]), "{%c}%u", tag, key);
+		c->keys[key] =
+		    node_locate(bytes_of_text(c->key_names[key]), c->hash_seed, SIM_BLOCKS);
+	}
+	for (unsigned i = 0; i < SIM_USED; i++) {
+		char name[] = "{x}";
+		name[1] = tags[i];
+		blocks[i] = node_locate(bytes_of_text(name), c->hash_seed, SIM_BLOCKS).block;
+	}
+	DHT_ASSERT(blocks[0] != blocks[1]);
+}
+
+static void make_hosts(struct cluster *c, uint16_t replicas, unsigned members)
+{
+	uint32_t blocks[SIM_USED];
+	name_keys(c, blocks);
+	maps_init(&c->maps, blocks, replicas);
+	lineage_init(&c->lineage, (replicas & (replicas - 1)) == 0);
 	c->members = (uint8_t)members;
 	c->usable = (uint16_t)((1u << members) - 1);
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		node_init(&c->nodes[i], c, (uint8_t)i);
+	for (unsigned i = 0; i < SIM_HOSTS; i++)
+		host_init(&c->hosts[i], c, (uint8_t)i);
 	for (unsigned i = 0; i < members; i++)
-		node_start(&c->nodes[i]);
+		host_start(&c->hosts[i]);
+}
+
+void cluster_end(struct cluster *c)
+{
+	FILE *trace = c->trace;
+	c->trace = NULL;
+	for (unsigned i = 0; i < SIM_HOSTS; i++)
+		host_fini(&c->hosts[i]);
+	network_fini(&c->network);
+	maps_fini(&c->maps);
+	c->trace = trace;
 }
 
 const char *cluster_verdict(struct cluster *c)
@@ -255,14 +447,16 @@ const char *cluster_run(struct cluster *c, uint64_t seed, FILE *trace)
 {
 	reset(c, seed, trace);
 	options_draw(&c->options, &c->random);
-	make_nodes(c, (uint16_t)((1u << c->options.replicas) - 1), c->options.members);
+	make_hosts(c, (uint16_t)((1u << c->options.replicas) - 1), c->options.members);
 	clients_begin(c);
 	background_begin(c);
 	cluster_run_until(c, c->options.duration_us);
 	if (c->failure == NULL)
 		settle(c);
 	c->count.operations = c->history.count;
-	return cluster_verdict(c);
+	(void)cluster_verdict(c);
+	cluster_end(c);
+	return c->failure;
 }
 
 void cluster_script(struct cluster *c, uint16_t replicas, FILE *trace)
@@ -271,13 +465,12 @@ void cluster_script(struct cluster *c, uint16_t replicas, FILE *trace)
 	c->options = (struct options){
 	    .replicas = (uint8_t)__builtin_popcount(replicas),
 	    .keys = 1,
-	    .members = SIM_NODES,
+	    .members = SIM_HOSTS,
 	    .round_us = 10,
 	    .back_off_us = 10,
-	    .deadline_us = 1u << 30,
-	    .omits_values = true,
+	    .deadline_us = 1u << 23,
 	    .ceiling_ahead = 1000,
 	};
 	c->is_scripted = true;
-	make_nodes(c, replicas, SIM_NODES);
+	make_hosts(c, replicas, SIM_HOSTS);
 }

@@ -1,65 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sim/disk - the disk of a simulated node: a log of appends that are durable once synced.
+ * sim/disk - the disk and the segment memory of a simulated host.
  *
- * Why     A crash keeps what was synced and any prefix of the rest, as the kernel or the
- *         disk may have written it or not. A map and the drops that it causes are one append.
- * Owns    The appends that are not durable yet.
+ * Why     The shipped store runs over the table of store/os.h: what it has written and not
+ *         synced is lost or torn by a crash, and a disk is full for a while. A run makes a
+ *         dozen stores, thousands of runs follow each other, so nothing costs more than the
+ *         bytes that are really there: beyond them a file is zeros.
+ * Owns    The files; the memory of segments is kept for whoever asks next.
  * Thread  one owner.
  */
 #ifndef DHT_SIM_DISK_H
 #define DHT_SIM_DISK_H
 
-#include "limits.h"
-#include "paxos/register.h"
+#include <stdbool.h>
 
-enum { DISK_LOG_MAX = 512 };
+#include "random.h"
+#include "store/os.h"
 
-enum disk_kind {
-	DISK_RECORD,  /* key, record */
-	DISK_ERASED,  /* key */
-	DISK_MAP,     /* version, since, drops: all records go */
-	DISK_CEILING, /* number */
-	DISK_FIN,     /* version */
+enum { DISK_SLOTS_MAX = 128, DISK_NAMED_MAX = 2 * DISK_SLOTS_MAX, DISK_NAME_MAX = 40 };
+
+/* What a crash does to writes that were not synced. */
+enum disk_loss {
+	DISK_KEEP, /* only the process has ended */
+	DISK_DROP,
+	DISK_TEAR, /* of each write all, nothing, a part from its beginning, or any sectors */
 };
 
-struct disk_append {
-	enum disk_kind kind;
-	uint8_t key;
-	bool drops;
-	uint32_t version, since;
-	uint64_t number;
-	struct paxos_record record;
-};
-
-/* What a start finds. */
+/* Bytes behind len are zeros. */
 struct disk_image {
-	struct paxos_record records[SIM_KEYS];
-	uint32_t version, since;
-	uint32_t fin; /* version + 1 in which fin was reached, 0 for none */
-	uint64_t ceiling;
-	uint64_t starts;
+	uint8_t *data;
+	size_t len, room;
+};
+
+struct disk_range {
+	size_t offset, len;
+};
+
+struct disk_segment {
+	bool exists;
+	size_t size;
+	struct disk_image now, durable;
+	struct disk_range *unsynced; /* writes, in their order */
+	uint32_t unsynced_count, unsynced_room;
+};
+
+/* Replaced as a whole, durably. */
+struct disk_named {
+	char name[DISK_NAME_MAX];
+	struct disk_image content;
 };
 
 struct disk {
-	struct disk_image image;
-	uint64_t appended, durable; /* positions in the log */
-	struct disk_append log[DISK_LOG_MAX];
+	struct store_os os;
+	bool is_full; /* no new file has room */
+	struct disk_segment segments[DISK_SLOTS_MAX];
+	struct disk_named named[DISK_NAMED_MAX];
+	uint32_t named_count;
 };
 
-/* An empty disk. */
+/* An empty disk. It must not move. */
 void disk_init(struct disk *d);
 
-/* Returns the position behind the append: it is durable when that is. */
-uint64_t disk_append(struct disk *d, const struct disk_append *append);
+/* Frees the files; the store over it is closed. */
+void disk_fini(struct disk *d);
 
-/* False while so much waits to be synced that nothing more should be begun. */
-bool disk_has_room(const struct disk *d);
-
-/* Everything up to the position is durable. */
-void disk_sync(struct disk *d, uint64_t position);
-
-/* Of what is not durable the first `kept` appends are found again, the rest is lost. */
-void disk_crash(struct disk *d, uint64_t kept);
+/* The machine stops, or the process; the store over it is closed. */
+void disk_crash(struct disk *d, enum disk_loss loss, struct random_source *random);
 
 #endif

@@ -8,10 +8,12 @@
 #define DHT_SIM_LIMITS_H
 
 enum {
-	SIM_NODES = 12, /* member numbers, those of lost identities included */
+	SIM_HOSTS = 12, /* member numbers, those of lost identities included */
 	SIM_KEYS = 4,
 	SIM_CLIENTS = 6,
-	SIM_VERSIONS = 64, /* of the one block */
+	SIM_EPOCHS = 96,
+	SIM_BLOCKS = 64, /* of the map */
+	SIM_USED = 2,    /* of these with keys, and changes */
 };
 
 #endif

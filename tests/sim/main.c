@@ -7,6 +7,7 @@
  *        sim --schedules                        runs the scripted schedules
  *        sim --schedule NAME [--trace]          runs one
  *
+ * --variant NAME, in sim_broken, runs a broken variant of daemon/paxos/variant.h.
  * The last line is `N passed, N failed`. Exits with 1 if anything failed.
  */
 #include <errno.h>
@@ -27,19 +28,32 @@
 enum { JOBS_MAX = 256, BATCH = 32 /* seeds taken at once */ };
 
 #ifdef DHT_PAXOS_VARIANT
+unsigned sim_broken_variant;
+
 static const char *const variant_names[] = {"AS_WRITTEN",
 #define X(name, text) #name,
 					    PAXOS_VARIANTS(X)
 #undef X
 };
-#endif
 
-struct shared {
-	_Atomic uint64_t next;          /* seed */
-	_Atomic uint64_t lowest_failed; /* seed, UINT64_MAX for none */
-	_Atomic uint64_t passed, events, operations, unknown, decided, hot, read, erased, crashes,
-	    changes, too_large;
-};
+static void choose_variant(const char *name)
+{
+	for (unsigned i = 0; i < DHT_ARRAY_LEN(variant_names); i++) {
+		if (strcmp(name, variant_names[i]) == 0) {
+			sim_broken_variant = i;
+			return;
+		}
+	}
+	fprintf(stderr, "sim: there is no variant %s\n", name);
+	exit(2);
+}
+#else
+static void choose_variant(const char *name)
+{
+	fprintf(stderr, "sim: %s is not in this program, but in sim_broken\n", name);
+	exit(2);
+}
+#endif
 
 static struct cluster *make_cluster(void)
 {
@@ -55,7 +69,8 @@ static const char *variant_argument(void)
 {
 #ifdef DHT_PAXOS_VARIANT
 	static char text[80];
-	snprintf(text, sizeof(text), " --variant %s", variant_names[DHT_PAXOS_VARIANT]);
+	if (sim_broken_variant != PAXOS_AS_WRITTEN)
+		snprintf(text, sizeof(text), " --variant %s", variant_names[sim_broken_variant]);
 	return text;
 #else
 	return "";
@@ -75,18 +90,36 @@ static void print_failure(const struct cluster *c)
 	fflush(stdout);
 }
 
+/* X(field of the cluster's count, what it is called) */
+#define COUNTS(X)                                                                                  \
+	X(operations, "operations")                                                                \
+	X(unknown, "of unknown outcome")                                                           \
+	X(not_done, "not done")                                                                    \
+	X(forwards, "forwarded")                                                                   \
+	X(crashes, "crashes")                                                                      \
+	X(changes, "changes")                                                                      \
+	X(adoptions, "adoptions")                                                                  \
+	X(erasures, "erasures")                                                                    \
+	X(cold, "cold records")                                                                    \
+	X(compactions, "compaction steps")                                                         \
+	X(events, "events")                                                                        \
+	X(steps, "steps of nodes")                                                                 \
+	X(too_large, "histories too large to judge")
+
+struct shared {
+	_Atomic uint64_t next;          /* seed */
+	_Atomic uint64_t lowest_failed; /* seed, UINT64_MAX for none */
+	_Atomic uint64_t passed;
+#define X(name, text) _Atomic uint64_t name;
+	COUNTS(X)
+#undef X
+};
+
 static void add_counts(struct shared *shared, const struct cluster *c)
 {
-	shared->events += c->count.events;
-	shared->operations += c->count.operations;
-	shared->unknown += c->count.unknown;
-	shared->decided += c->count.decided;
-	shared->hot += c->count.hot;
-	shared->read += c->count.read;
-	shared->erased += c->count.erased;
-	shared->crashes += c->count.crashes;
-	shared->changes += c->count.changes;
-	shared->too_large += c->count.too_large;
+#define X(name, text) shared->name += c->count.name;
+	COUNTS(X)
+#undef X
 }
 
 /* Runs batches until there is none below the lowest seed that failed. */
@@ -134,16 +167,12 @@ static uint64_t cpu_ms(void)
 
 static void print_counts(const struct shared *s, uint64_t began_ms)
 {
-	uint64_t took_ms = now_ms() - began_ms;
-	printf("operations %" PRIu64 ", of unknown outcome %" PRIu64 ", rounds decided %" PRIu64
-	       ", hot %" PRIu64 ", read %" PRIu64 "\n",
-	       s->operations, s->unknown, s->decided, s->hot, s->read);
-	printf("crashes %" PRIu64 ", changes %" PRIu64 ", erasures %" PRIu64 ", events %" PRIu64
-	       ", histories too large to judge %" PRIu64 "\n",
-	       s->crashes, s->changes, s->erased, s->events, s->too_large);
-	printf("%" PRIu64 " ms, %" PRIu64 " seeds/s, %" PRIu64 " in a second of CPU\n", took_ms,
-	       s->passed * 1000 / (took_ms > 0 ? took_ms : 1),
-	       s->passed * 1000 / (cpu_ms() > 0 ? cpu_ms() : 1));
+	uint64_t took_ms = now_ms() - began_ms, seeds = s->passed > 0 ? s->passed : 1;
+#define X(name, text) printf("%" PRIu64 " " text ", ", s->name);
+	COUNTS(X)
+#undef X
+	printf("\n%" PRIu64 " ms, %.2f ms of CPU a seed\n", took_ms,
+	       (double)cpu_ms() / (double)seeds);
 }
 
 /* Waits for all. Returns the number of those that did not end well: an assertion of ours. */
@@ -236,11 +265,15 @@ static uint64_t number(const char *text)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-	    {"jobs", required_argument, NULL, 'j'},  {"seed", required_argument, NULL, 's'},
-	    {"schedules", no_argument, NULL, 'S'},   {"schedule", required_argument, NULL, 'N'},
-	    {"trace", no_argument, NULL, 't'},       {0}};
+	static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
+						{"first", required_argument, NULL, 'f'},
+						{"jobs", required_argument, NULL, 'j'},
+						{"seed", required_argument, NULL, 's'},
+						{"schedules", no_argument, NULL, 'S'},
+						{"schedule", required_argument, NULL, 'N'},
+						{"trace", no_argument, NULL, 't'},
+						{"variant", required_argument, NULL, 'v'},
+						{0}};
 	uint64_t first = 1, count = 0, seed = 0, jobs = 1;
 	bool has_seed = false, has_schedules = false;
 	const char *schedule = NULL;
@@ -269,6 +302,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			trace = stdout;
+			break;
+		case 'v':
+			choose_variant(optarg);
 			break;
 		default:
 			return 2;

@@ -2,43 +2,50 @@
  *
  * sim/network - links between members that lose, repeat, delay and are cut one way.
  *
- * Owns    Messages in flight, and those that nodes have ready until something is durable.
+ * Why     The register protocol stands any of these. Forwarded operations rest on more: as
+ *         long as a link lives they arrive once and in their order, and when it breaks both
+ *         ends are told, after which nothing of its life arrives.
+ * Owns    Messages in flight, and those that a script holds.
  * Thread  one owner.
  */
 #ifndef DHT_SIM_NETWORK_H
 #define DHT_SIM_NETWORK_H
 
 #include "limits.h"
-#include "message.h"
+#include "parcel.h"
 
 struct cluster;
 
-enum { MESSAGES_MAX = 8192 };
-
 struct link {
 	uint64_t cut_us, slow_us; /* until then */
+	uint64_t last_us;         /* when the latest message of its life arrives */
+	uint32_t life;
 };
 
 struct network {
-	struct link links[SIM_NODES][SIM_NODES]; /* from, to */
-	uint32_t free_count;
-	uint16_t free[MESSAGES_MAX];
-	uint32_t held_count; /* only in a scripted run, in the order in which they were sent */
-	uint16_t held[MESSAGES_MAX];
-	struct message messages[MESSAGES_MAX];
+	struct link links[SIM_HOSTS][SIM_HOSTS]; /* from, to */
+	struct list parcels;                     /* all in flight */
+	struct list held; /* only in a scripted run, in the order in which they were sent */
 };
 
 void network_init(struct network *w);
 
+/* Frees what is in flight. */
+void network_fini(struct network *w);
+
 /* All links are as they should be from now on. */
 void network_heal(struct network *w);
 
-/* Takes a message over, unsent. Returns its index; MESSAGES_MAX: there is no room, and it is lost.
- */
-uint16_t network_keep(struct network *w, const struct message *m);
-void network_free(struct network *w, uint16_t index);
+/* Sends a message: a copy of it. */
+void network_send(struct cluster *c, const struct message *m, uint16_t to);
 
-/* Sends a message that was kept. */
-void network_send(struct cluster *c, uint16_t index);
+/* The link from a to b is cut until then, which ends its life, and that of its way back. */
+void network_cut(struct cluster *c, unsigned a, unsigned b, uint64_t until_us);
+
+/* A host is gone: all its links have ended. */
+void network_leave(struct cluster *c, unsigned host);
+
+/* True if a parcel that arrives is of a life that has ended. */
+bool network_is_stale(const struct network *w, const struct parcel *parcel);
 
 #endif

@@ -18,7 +18,12 @@ static void draw_load(struct options *o, struct random_source *r)
 	o->mix = (uint8_t)random_below(r, 4);
 	o->think_us = random_between(r, 200, 6000);
 	o->patience_us = random_between(r, 5000, 60000);
-	o->read_first = (uint16_t)random_below(r, 800);
+	o->has_one_block = random_chance(r, 400);
+	o->wild = (uint16_t)maybe(r, 700, 20, 500);
+	o->series = (uint16_t)maybe(r, 300, 20, 300);
+	o->expiring = (uint16_t)maybe(r, 400, 20, 500);
+	o->expiry_us = random_between(r, 2000, 40000);
+	o->padding = maybe(r, 100, 100, 2000);
 }
 
 static void draw_network(struct options *o, struct random_source *r)
@@ -31,9 +36,6 @@ static void draw_network(struct options *o, struct random_source *r)
 	o->round_us = o->delay_us * random_between(r, 3, 20);
 	o->back_off_us = o->delay_us * random_between(r, 1, 10);
 	o->deadline_us = o->round_us * random_between(r, 8, 20);
-	o->repeat = (uint16_t)random_below(r, 600);
-	o->omits_values = random_chance(r, 600);
-	o->forgets_early = random_chance(r, 300);
 }
 
 static void draw_disk(struct options *o, struct random_source *r)
@@ -41,10 +43,17 @@ static void draw_disk(struct options *o, struct random_source *r)
 	o->fsync_us = random_between(r, 10, 1500);
 	o->slow_fsync = (uint16_t)maybe(r, 400, 1, 100);
 	o->ceiling_ahead = random_chance(r, 200) ? 0 : random_between(r, 4, 60);
+	o->is_lazy = random_chance(r, 80);
+	o->compacts = random_chance(r, 500);
+	o->memory_bytes = random_chance(r, 150) ? 1 << 20 : 0;
+	o->full_us = maybe(r, 100, 5000, 60000);
+	o->housekeep_us = random_between(r, 1000, 20000);
 }
 
 static void draw_faults(struct options *o, struct random_source *r)
 {
+	o->skew_ms = (int32_t)maybe(r, 400, 1, 30);
+	o->clock_us = maybe(r, 300, 5000, 60000);
 	o->crash_us = maybe(r, 650, 6000, 60000);
 	o->stop_us = maybe(r, 250, 10000, 80000);
 	o->lose_us = maybe(r, 150, 20000, 150000);
@@ -98,7 +107,6 @@ static void lean_to_hot(struct options *o, struct random_source *r)
 	o->think_us = random_between(r, 100, 1500);
 	o->duplicate = (uint16_t)random_between(r, 100, 400);
 	o->late = (uint16_t)random_between(r, 50, 400);
-	o->repeat = 600;
 	o->lose_us = o->stop_us = 0;
 	o->operations = 40;
 }

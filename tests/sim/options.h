@@ -16,29 +16,36 @@ enum options_sets { SETS_ANY, SETS_SMALL };
 
 struct options {
 	uint8_t replicas, keys, clients, members; /* members that may be replicas */
+	bool has_one_block;                       /* all keys are in one block */
 	enum options_sets sets;
 	uint32_t duration_us;
 	uint32_t operations; /* of a key, at most */
 	uint8_t mix;         /* row of the table of operation kinds */
 	uint32_t think_us, patience_us;
-	uint16_t read_first; /* permille of conditional writes that begin with a READ round */
+	uint16_t wild;     /* permille of operations that are asked of any member */
+	uint16_t series;   /* permille of requests of several operations */
+	uint16_t expiring; /* permille of writes that set an expiry */
+	uint32_t expiry_us;
+	uint32_t padding; /* bytes of some values */
 
 	uint32_t delay_us;
 	uint16_t loss, duplicate, late; /* permille of messages */
 	uint32_t late_factor;
 
 	uint32_t round_us, back_off_us, deadline_us;
-	uint16_t repeat; /* permille of time-outs that send the round's message again */
-	bool omits_values;
-	bool forgets_early; /* promises without a record go before the deadline */
 
 	uint32_t fsync_us;
 	uint16_t slow_fsync;    /* permille */
 	uint32_t ceiling_ahead; /* 0: as shipped */
+	bool is_lazy;           /* replies wait for the kernel, and only processes crash */
+	bool compacts;
+	uint64_t memory_bytes; /* of segments; 0: all */
+
+	int32_t skew_ms; /* of wall clocks, at most */
 
 	/* Mean time between, 0 for never. */
-	uint32_t crash_us, stop_us, lose_us, cut_us, slow_us, change_us, adopt_us, collect_us,
-	    repair_us, pull_us, drive_us;
+	uint32_t crash_us, stop_us, lose_us, cut_us, slow_us, full_us, clock_us, change_us,
+	    adopt_us, collect_us, repair_us, pull_us, drive_us, housekeep_us;
 	uint32_t down_us;
 };
 

@@ -4,7 +4,7 @@
  * operations cost.
  *
  * Why     Some of what the protocol guards against takes a dozen messages in one order. A
- *         script says which of the messages sent is delivered next, to the shipped objects;
+ *         script says which of the messages sent is delivered next, to the shipped node;
  *         what the protocol as written makes of it has to be right, and its variant has to
  *         be found out.
  * Thread  one owner.

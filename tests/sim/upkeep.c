@@ -1,189 +1,206 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * What a node does without a client: the collector of section 4, the repair of section 5,
- * the puller of section 6 of the register protocol.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upkeep.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
 #include "cluster.h"
-#include "node.h"
+#include "node/adopt.h"
+#include "node/collect.h"
+#include "node/repair.h"
+#include "node/replica.h"
+#include "node/sync.h"
+#include "ring/code.h"
 
-/* ---- Collection ---------------------------------------------------------------------- */
+/* ---- Maps ---------------------------------------------------------------------------- */
 
-static void send_learn(struct node *n, unsigned key, unsigned to)
+/* A map is adopted block by block, the used ones first, in steps between which anything may
+ * happen. The last stage is all other blocks, and the end. */
+struct adoption {
+	const struct ring_map *map;
+	unsigned stage;
+	bool is_reversed;
+};
+
+static const struct ring_map *stored_map(struct host *h)
 {
-	struct message m = {.type = MESSAGE_LEARN,
-			    .to = (uint8_t)to,
-			    .key = (uint8_t)key,
-			    .version = n->block.version,
-			    .record = n->keys[key].record};
-	node_send(n, &m, node_rests_on(n, key));
+	struct cluster *c = h->cluster;
+	struct bytes value;
+	struct ring_map *map;
+	if (!store_note(h->store, RECORD_MAP, 0, &value))
+		return c->maps.of[1];
+	int rc = ring_map_decode(value, NULL, &map);
+	DHT_ASSERT(rc == 0 && map->epoch <= c->maps.epoch);
+	uint64_t epoch = map->epoch;
+	ring_map_destroy(map);
+	return c->maps.of[epoch];
 }
 
-static void collect_tombstone(struct node *n, unsigned key)
+void upkeep_restore(struct host *h, uint64_t ceiling)
 {
-	struct collector *collector = &n->collectors[key];
-	const struct map *map = node_map(n);
-	*collector =
-	    (struct collector){.is_on = true, .t = n->keys[key].record.acc, .tag = node_tag(n)};
-	struct message m = {.type = MESSAGE_HOLDS,
-			    .key = (uint8_t)key,
-			    .version = n->block.version,
-			    .tag = collector->tag,
-			    .b = collector->t};
-	node_send_to(n, &m, quorum_all(&map->replicas), node_rests_on(n, key));
+	node_restore(&h->node, stored_map(h), ceiling);
 }
 
-/* A promise without a record goes once nobody can carry on with it. */
-static void forget_promise(struct node *n, unsigned key)
+void upkeep_end(struct host *h)
 {
-	const struct cluster *c = n->cluster;
-	uint64_t age_us = c->now_us - n->promised_us[key];
-	bool is_old = age_us > 2 * (uint64_t)cluster_deadline_us(c) || c->options.forgets_early;
-	if (is_old && n->coordinators[key].state == COORDINATOR_IDLE)
-		acceptor_drop_promise(&n->block, &n->keys[key]);
-}
-
-void node_collect(struct node *n, unsigned key)
-{
-	const struct acceptor_key *own = &n->keys[key];
-	if (!n->is_up || !node_is_replica(n) || !own->has_entry)
-		return;
-	if (!paxos_record_is_there(&own->record)) {
-		forget_promise(n, key);
-		return;
+	for (unsigned i = 0; i < SIM_USED; i++) {
+		if (h->node.blocks[h->cluster->maps.blocks[i].number].repair != NULL)
+			repair_end(&h->node, &h->repairs[i]);
 	}
-	bool is_stable = !quorum_is_joint(&node_map(n)->replicas) || PAXOS_BROKEN(ERASE_JOINT);
-	if (!own->record.is_tombstone || !is_stable)
+	free(h->adoption);
+	h->adoption = NULL;
+}
+
+static void adopt_later(struct host *h, uint64_t delay_us)
+{
+	struct cluster *c = h->cluster;
+	events_push(&c->events, (struct event){.at_us = c->now_us + delay_us,
+					       .kind = EVENT_ADOPT,
+					       .host = h->number,
+					       .incarnation = h->incarnation});
+}
+
+void host_map(struct host *h, uint64_t epoch)
+{
+	struct cluster *c = h->cluster;
+	if (h->wanted_epoch <= epoch)
+		h->wanted_epoch = 0;
+	if (h->adoption != NULL || epoch <= atomic_load(&h->node.epoch))
 		return;
-	if (!acceptor_is_vote(&n->block, &own->record) && !PAXOS_BROKEN(ERASE_OLD))
-		coordinator_identity(n, key);
+	TRACE(c, "host %u begins to adopt epoch %u", h->number, (unsigned)epoch);
+	h->adoption = calloc(1, sizeof(*h->adoption));
+	DHT_ASSERT(h->adoption != NULL);
+	*h->adoption = (struct adoption){.map = c->maps.of[epoch],
+					 .is_reversed = random_chance(&c->random, 500)};
+	node_adopt_begin(&h->node, h->adoption->map);
+	host_adopt(h);
+}
+
+void host_adopt(struct host *h)
+{
+	if (h->adoption != NULL)
+		host_work(h, host_work_create(WORK_ADOPT));
+}
+
+static int adopt_used(struct host *h, struct node_step *step)
+{
+	struct adoption *adoption = h->adoption;
+	unsigned i = adoption->is_reversed ? SIM_USED - 1 - adoption->stage : adoption->stage;
+	return node_adopt_block(&h->node, step, adoption->map, h->cluster->maps.blocks[i].number);
+}
+
+static int adopt_rest(struct host *h, struct node_step *step)
+{
+	for (uint32_t block = 0; block < SIM_BLOCKS; block++) {
+		int rc = node_adopt_block(&h->node, step, h->adoption->map, block);
+		if (rc != 0)
+			return rc;
+	}
+	return node_adopt_end(&h->node, step, h->adoption->map);
+}
+
+/* The map is there: what waited for it goes on. */
+static void end_adoption(struct host *h)
+{
+	struct cluster *c = h->cluster;
+	TRACE(c, "host %u has adopted epoch %u", h->number, (unsigned)h->adoption->map->epoch);
+	free(h->adoption);
+	h->adoption = NULL;
+	c->count.adoptions++;
+	h->wants_commit = true;
+	h->resumes_map = true;
+}
+
+int upkeep_adopt(struct host *h, struct node_step *step, struct work *work)
+{
+	struct cluster *c = h->cluster;
+	(void)work;
+	bool is_last = h->adoption->stage == SIM_USED;
+	int rc = is_last ? adopt_rest(h, step) : adopt_used(h, step);
+	if (rc == DHT_ENOSPC || rc == DHT_ENOMEM) {
+		adopt_later(h, 1000);
+		return 0;
+	}
+	if (rc != 0)
+		return rc;
+	h->adoption->stage++;
+	if (is_last)
+		end_adoption(h);
 	else
-		collect_tombstone(n, key);
+		adopt_later(h, c->is_scripted || random_chance(&c->random, 500)
+				   ? 0
+				   : 1 + random_below(&c->random, 2000));
+	return 0;
 }
 
-static bool is_held(const struct node *n, uint16_t held)
-{
-	const struct quorum *replicas = &node_map(n)->replicas;
-	if (PAXOS_BROKEN(ERASE_MAJORITY))
-		return quorum_is_majority(replicas->old, held);
-	return (held & replicas->old) == replicas->old;
-}
+/* ---- Blocks -------------------------------------------------------------------------- */
 
-static void on_held(struct node *n, const struct message *m)
+static struct repair *repair_of(struct host *h, uint32_t block)
 {
-	struct collector *collector = &n->collectors[m->key];
-	if (!collector->is_on || collector->tag != m->tag)
-		return;
-	switch ((enum acceptor_holding)m->holding) {
-	case ACCEPTOR_GONE:
-		collector->is_on = false;
-		return;
-	case ACCEPTOR_BEHIND:
-		if (ballot_equal(n->keys[m->key].record.acc, collector->t))
-			send_learn(n, m->key, m->from);
-		return;
-	case ACCEPTOR_HOLDS:
-		collector->held |= (uint16_t)(1u << m->from);
+	for (unsigned i = 0; i < SIM_USED; i++) {
+		if (h->cluster->maps.blocks[i].number == block)
+			return &h->repairs[i];
 	}
-	if (!is_held(n, collector->held))
-		return;
-	collector->is_on = false;
-	struct message erase = {
-	    .type = MESSAGE_ERASE, .key = m->key, .version = n->block.version, .b = collector->t};
-	node_send_to(n, &erase, quorum_all(&node_map(n)->replicas), n->map_position);
+	DHT_UNREACHABLE();
 }
 
-/* ---- Repair -------------------------------------------------------------------------- */
-
-void node_repair(struct node *n, unsigned key, unsigned other)
+/* With some other replica, to its end, and with the next one then. */
+static int repair(struct host *h, struct node_step *step, uint32_t block)
 {
-	if (n->is_up && node_is_replica(n) && map_has(node_map(n), other) &&
-	    paxos_record_is_there(&n->keys[key].record))
-		send_learn(n, key, other);
-}
-
-/* ---- Sync ---------------------------------------------------------------------------- */
-
-static bool needs_sync(const struct node *n)
-{
-	const struct quorum *replicas = &node_map(n)->replicas;
-	return n->is_up && (replicas->next >> n->number & 1) != 0 && !n->puller.is_fin;
-}
-
-static void send_pull(struct node *n)
-{
-	struct puller *puller = &n->puller;
-	struct message m = {.type = MESSAGE_PULL,
-			    .to = puller->from,
-			    .key = puller->position,
-			    .version = n->block.version,
-			    .tag = puller->tag};
-	puller->asked_us = n->cluster->now_us;
-	node_send(n, &m, n->map_position);
-}
-
-void node_pull(struct node *n, unsigned from)
-{
-	struct puller *puller = &n->puller;
-	const struct cluster *c = n->cluster;
-	bool is_source = (node_map(n)->replicas.old & ~puller->pulled) >> from & 1;
-	bool is_waiting = puller->is_on && c->now_us < puller->asked_us + cluster_round_us(c);
-	if (!needs_sync(n) || !is_source || is_waiting)
-		return;
-	puller->is_on = true;
-	puller->from = (uint8_t)from;
-	puller->position = 0;
-	puller->tag = node_tag(n);
-	send_pull(n);
-}
-
-static void take_record(struct node *n, const struct message *m)
-{
-	n->erased[m->key] = ballot_max(n->erased[m->key], m->erased);
-	if (!paxos_record_is_there(&m->record))
-		return;
-	if (acceptor_copy(&n->block, &n->keys[m->key], &m->record) == ACCEPTOR_STORE)
-		node_store(n, m->key);
-}
-
-static void end_pull(struct node *n)
-{
-	struct puller *puller = &n->puller;
-	puller->is_on = false;
-	puller->pulled |= (uint16_t)(1u << puller->from);
-	if (!quorum_is_majority(node_map(n)->replicas.old, puller->pulled))
-		return;
-	puller->is_fin = true;
-	struct disk_append append = {.kind = DISK_FIN, .version = n->block.version};
-	uint64_t position;
-	node_append(n, &append, &position);
-}
-
-static void on_chunk(struct node *n, const struct message *m)
-{
-	struct puller *puller = &n->puller;
-	if (!needs_sync(n) || !puller->is_on || m->tag != puller->tag || m->key != puller->position)
-		return;
-	acceptor_raise_floor(&n->block, m->bound);
-	if (puller->position == n->cluster->options.keys) {
-		end_pull(n);
-		return;
+	struct repair *repair = repair_of(h, block);
+	uint16_t others[QUORUM_SEATS];
+	const struct node_block *own = &h->node.blocks[block];
+	if (own->repair == NULL) {
+		unsigned count = node_block_others(own, quorum_all(&own->quorum), others);
+		if (count == 0)
+			return 0;
+		repair_begin(&h->node, repair, block,
+			     others[random_below(&h->cluster->random, count)]);
 	}
-	take_record(n, m);
-	puller->position++;
-	send_pull(n);
+	int rc = repair_step(&h->node, step, repair);
+	if (rc == 0 && repair->is_done)
+		repair_end(&h->node, repair);
+	return rc;
 }
 
-void upkeep_handle(struct node *n, const struct message *m)
+int upkeep_run(struct host *h, struct node_step *step, struct work *work)
 {
-	if (m->type == MESSAGE_HELD)
-		on_held(n, m);
-	else
-		on_chunk(n, m);
+	struct node *node = &h->node;
+	bool is_done;
+	switch ((enum upkeep)work->upkeep) {
+	case UPKEEP_SYNC:
+		return sync_step(node, step, work->block);
+	case UPKEEP_REPAIR:
+		return repair(h, step, work->block);
+	case UPKEEP_COLLECT:
+		return collect_step(node, step, work->block, true, &is_done);
+	case UPKEEP_FORGET:
+		return replica_forget_promises(node, step, work->block);
+	case UPKEEP_COUNT:
+		break;
+	}
+	DHT_UNREACHABLE();
 }
 
-void upkeep_move(struct node *n)
+void upkeep_forget_promises(struct cluster *c)
 {
-	n->puller = (struct puller){0};
-	for (unsigned key = 0; key < SIM_KEYS; key++)
-		n->collectors[key].is_on = false;
+	for (unsigned i = 0; i < 4 && c->failure == NULL; i++) {
+		cluster_run_until(c, c->now_us + TASK_DEADLINE_MAX_US + 1000000);
+		for (unsigned n = 0; n < c->members; n++) {
+			for (unsigned b = 0; b < SIM_USED && c->hosts[n].is_up; b++)
+				host_upkeep(&c->hosts[n], UPKEEP_FORGET, c->maps.blocks[b].number);
+		}
+	}
+}
+
+/* What a member would tell with a heartbeat: that it is in sync, once that is durable. */
+void upkeep_report(struct host *h)
+{
+	struct cluster *c = h->cluster;
+	for (unsigned i = 0; i < SIM_USED; i++) {
+		struct maps_block *block = &c->maps.blocks[i];
+		const struct node_block *own = &h->node.blocks[block->number];
+		if (h->adoption == NULL && sync_is_fin(&h->node, block->number, host_mark(h)))
+			maps_report(block, h->number, own->acceptor.version);
+	}
 }
