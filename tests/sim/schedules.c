@@ -589,21 +589,18 @@ static void play_all_joint(struct cluster *c)
 	deliver_all(c);
 	cool(c);
 	ask_node(c, 1, OP_APPEND, 0); /* x: at 0 alone */
-	ask_one(c, MESSAGE_PREPARE, 0, 0);
 	ask_one(c, MESSAGE_PREPARE, 0, 1);
-	deliver_held(c, MESSAGE_ACCEPT, 0, 0);
 	lose_all_held(c);
 	abandon(c, 0);
 	join_with(c, 0x0e);
 	ask_node(c, 2, OP_APPEND, 1); /* b */
-	ask_one(c, MESSAGE_PREPARE, 1, 1);
-	ask_one(c, MESSAGE_PREPARE, 1, 2);
+	deliver_held(c, MESSAGE_PREPARE, 1, 2);
 	for (unsigned puller = 1; puller <= 3; puller++)
 		pull_from(c, puller, 0);
 	ask_node(c, 3, OP_GET, 3);
-	for (unsigned i = 0; i <= 3; i++)
+	for (unsigned i = 0; i <= 2; i++)
 		ask_one(c, MESSAGE_READ, 3, i);
-	ask_one(c, MESSAGE_ACCEPT, 1, 1);
+	deliver_held(c, MESSAGE_PROMISE, 2, 1);
 	ask_one(c, MESSAGE_ACCEPT, 1, 2);
 	deliver_all(c);
 }
@@ -615,23 +612,20 @@ static void play_all_copies(struct cluster *c)
 	deliver_all(c);
 	cool(c);
 	ask_node(c, 1, OP_APPEND, 0); /* x: at 0 alone */
-	ask_one(c, MESSAGE_PREPARE, 0, 0);
 	ask_one(c, MESSAGE_PREPARE, 0, 1);
-	deliver_held(c, MESSAGE_ACCEPT, 0, 0);
 	lose_all_held(c);
 	abandon(c, 0);
 	raise_counter(c, 1, 50);
 	ask_node(c, 2, OP_APPEND, 1); /* b */
-	ask_one(c, MESSAGE_PREPARE, 1, 1);
-	ask_one(c, MESSAGE_PREPARE, 1, 2);
+	deliver_held(c, MESSAGE_PREPARE, 1, 2);
 	for (unsigned i = 1; i <= 2; i++) {
 		repair(c, 0, i);
 		deliver_held(c, MESSAGE_LEARN, 0, i);
 	}
 	ask_node(c, 3, OP_GET, 2);
-	for (unsigned i = 0; i <= 2; i++)
+	for (unsigned i = 0; i <= 1; i++)
 		ask_one(c, MESSAGE_READ, 2, i);
-	ask_one(c, MESSAGE_ACCEPT, 1, 1);
+	deliver_held(c, MESSAGE_PROMISE, 2, 1);
 	ask_one(c, MESSAGE_ACCEPT, 1, 2);
 	deliver_all(c);
 }
@@ -643,15 +637,12 @@ static void play_erase_copies(struct cluster *c)
 	deliver_all(c);
 	cool(c);
 	ask_node(c, 1, OP_DEL, 0); /* t: at 0 alone */
-	ask_one(c, MESSAGE_PREPARE, 0, 0);
 	ask_one(c, MESSAGE_PREPARE, 0, 1);
-	deliver_held(c, MESSAGE_ACCEPT, 0, 0);
 	lose_all_held(c);
 	abandon(c, 0);
 	raise_counter(c, 1, 50);
 	ask_node(c, 2, OP_APPEND, 1); /* b */
-	ask_one(c, MESSAGE_PREPARE, 1, 1);
-	ask_one(c, MESSAGE_PREPARE, 1, 2);
+	deliver_held(c, MESSAGE_PREPARE, 1, 2);
 	for (unsigned i = 1; i <= 2; i++) {
 		repair(c, 0, i);
 		deliver_held(c, MESSAGE_LEARN, 0, i);
@@ -659,13 +650,12 @@ static void play_erase_copies(struct cluster *c)
 	collect_at(c, 0);
 	ask_node(c, 3, OP_GET, 2);
 	ask_one(c, MESSAGE_READ, 2, 1);
-	ask_one(c, MESSAGE_READ, 2, 2);
+	deliver_held(c, MESSAGE_PROMISE, 2, 1);
 	deliver_held(c, MESSAGE_ACCEPT, 1, 0);
 	lose_all_held(c);
 	abandon(c, 1);
 	ask_node(c, 1, OP_GET, 0);
 	prepare_again(c, 0);
-	ask_one(c, MESSAGE_PREPARE, 0, 0);
 	deliver_all(c);
 }
 
@@ -751,12 +741,18 @@ static void play_round_trips(struct cluster *c)
 	cost(c, &append, 0, 0, 0, 1);
 	cost(c, &put, 1, 0, 1, 1);
 	cost(c, &create, 2, 1, 0, 0);
-	cost(c, &del, 2, 1, 1, 1);
+	cost(c, &del, 2, 0, 1, 1); /* the own record tells that there is something to delete */
 	cost(c, &del, 0, 1, 0, 0);
-	cost(c, &create, 1, 1, 1, 1);
-	cost(c, &del, 1, 0, 0, 1); /* as it may write at once, it does not read first */
+	cost(c, &create, 1, 0, 1, 1);
+	cost(c, &del, 1, 0, 0, 1);
 	cost(c, &put, 2, 0, 1, 1); /* what it would go on from has been erased */
 	cost(c, &put, 2, 0, 0, 1);
+	cost(c, &del, 2, 0, 0, 1);
+	ask_for(c, 0, &put, 0); /* 2 misses it, and takes the key for absent */
+	ask_one(c, MESSAGE_PREPARE, 0, 1);
+	lose_held(c, MESSAGE_ACCEPT, 0, 2);
+	deliver_all(c);
+	cost(c, &del, 2, 1, 1, 1);
 }
 
 const struct schedule schedules[] = {
