@@ -129,6 +129,8 @@ static void set_clock(struct cluster *c)
 	struct host *h = any_host(c);
 	h->clock_ms = (int64_t)random_below(&c->random, 2 * (uint32_t)c->options.skew_ms + 1) -
 		      c->options.skew_ms;
+	h->clock_drift = (int64_t)random_below(&c->random, 101) - 50;
+	h->clock_set_us = c->now_us;
 	TRACE(c, "clock of %u is %d ms ahead", h->number, (int)h->clock_ms);
 }
 

@@ -144,6 +144,9 @@ static struct request *make_request(struct cluster *c, unsigned client, unsigned
 	series->count = count;
 	request->task.deadline_us = c->now_us + cluster_deadline_us(c);
 	request->task.owner = request;
+	/* Several as one are done if nobody else has written meanwhile, or anyhow. */
+	series->is_watched = count > 1 && random_chance(&c->random, 300);
+	series->watched = c->seen_version[key];
 	for (unsigned i = 0; i < count; i++)
 		fill_op(c, key, &ops[i], &request->ops[i]);
 	return request;

@@ -45,11 +45,13 @@ uint64_t cluster_true_ms(const struct cluster *c)
 int64_t cluster_clock_ms(struct host *h)
 {
 	struct history *history = &h->cluster->history;
-	if (h->clock_ms < history->least_ms)
-		history->least_ms = h->clock_ms;
-	if (h->clock_ms > history->most_ms)
-		history->most_ms = h->clock_ms;
-	return h->clock_ms;
+	int64_t since_us = (int64_t)(h->cluster->now_us - h->clock_set_us);
+	int64_t ahead_ms = h->clock_ms + since_us * h->clock_drift / 1000000;
+	if (ahead_ms < history->least_ms)
+		history->least_ms = ahead_ms;
+	if (ahead_ms > history->most_ms)
+		history->most_ms = ahead_ms;
+	return ahead_ms;
 }
 
 void cluster_wants_map(struct cluster *c, struct host *h, uint16_t from)

@@ -73,7 +73,9 @@ struct host {
 
 	struct store *store;
 	struct node node;
-	int64_t clock_ms; /* what its wall clock is ahead */
+	/* What its wall clock was ahead when it was set, and what it gains in a second (ms). */
+	int64_t clock_ms, clock_drift;
+	uint64_t clock_set_us;
 
 	struct list outbox;  /* messages: letters that wait for the disk */
 	struct list answers; /* requests that do */

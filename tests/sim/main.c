@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cluster.h"
 #include "schedules.h"
 
@@ -278,6 +279,7 @@ int main(int argc, char **argv)
 	bool has_seed = false, has_schedules = false;
 	const char *schedule = NULL;
 	FILE *trace = NULL;
+	log_set_level(LOG_warn);
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (option) {
 		case 'n':

@@ -32,8 +32,7 @@ void network_heal(struct network *w)
 	}
 }
 
-/* What a link loses within its life is lost by no transport. */
-static bool is_reliable(enum message_kind kind)
+bool network_is_reliable(enum message_kind kind)
 {
 	return kind == MESSAGE_FORWARD || kind == MESSAGE_RESULT;
 }
@@ -85,7 +84,7 @@ void network_leave(struct cluster *c, unsigned host)
 
 bool network_is_stale(const struct network *w, const struct parcel *parcel)
 {
-	return is_reliable(parcel->m.kind) &&
+	return network_is_reliable(parcel->m.kind) &&
 	       w->links[parcel->m.from][parcel->to].life != parcel->life;
 }
 
@@ -163,7 +162,7 @@ void network_send(struct cluster *c, const struct message *m, uint16_t to)
 	c->sent[m->kind]++;
 	if (c->is_scripted)
 		list_push_tail(&c->network.held, &parcel->link);
-	else if (is_reliable(m->kind))
+	else if (network_is_reliable(m->kind))
 		send_reliably(c, parcel);
 	else
 		send_anyhow(c, parcel);

@@ -45,6 +45,9 @@ void network_cut(struct cluster *c, unsigned a, unsigned b, uint64_t until_us);
 /* A host is gone: all its links have ended. */
 void network_leave(struct cluster *c, unsigned host);
 
+/* True for those that a link does not lose within its life. */
+bool network_is_reliable(enum message_kind kind);
+
 /* True if a parcel that arrives is of a life that has ended. */
 bool network_is_stale(const struct network *w, const struct parcel *parcel);
 

@@ -40,9 +40,10 @@ static void start_one(struct cluster *c, uint16_t seats)
 		cluster_start_host(c, &c->hosts[random_seat(&c->random, down)]);
 }
 
-/* Nothing is full or slow any more, and rounds wait for long enough. */
+/* Nothing is full or slow any more, clocks are right, and rounds wait for long enough. */
 static void heal_host(struct cluster *c, struct host *h)
 {
+	h->clock_ms = h->clock_drift = 0;
 	h->disk.is_full = false;
 	if (!h->is_up)
 		return;

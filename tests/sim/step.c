@@ -144,8 +144,21 @@ static void fetch_later(struct host *h, struct work *work, uint64_t cold)
 					       .work = work});
 }
 
+/* A message of a newer map may be dropped, unless its link promises to deliver it. */
+static bool is_dropped(const struct host *h, const struct work *work, const struct node_step *step)
+{
+	return step->waits_for == NODE_WAITS_FOR_MAP && work->parcel != NULL &&
+	       !h->cluster->is_healing && !h->cluster->is_scripted &&
+	       !network_is_reliable(work->parcel->m.kind) &&
+	       random_chance(&h->cluster->random, 200);
+}
+
 static void put_by(struct host *h, struct work *work, const struct node_step *step)
 {
+	if (is_dropped(h, work, step)) {
+		host_work_destroy(h, work);
+		return;
+	}
 	work->waits_for = step->waits_for;
 	if (list_is_empty(&work->link)) {
 		h->waiting_count++;
