@@ -69,8 +69,8 @@ static uint16_t lost_members(const struct cluster *c)
 static bool can_lose(const struct cluster *c, uint16_t lost)
 {
 	for (unsigned i = 0; i < SIM_USED; i++) {
-		const struct quorum *replicas = &maps_latest(&c->maps.blocks[i])->replicas;
-		if (!quorum_is_met(replicas, (uint16_t)~lost))
+		const struct maps_version *latest = maps_latest(&c->maps.blocks[i]);
+		if (latest->is_recovering || !quorum_is_met(&latest->replicas, (uint16_t)~lost))
 			return false;
 	}
 	return true;
@@ -165,8 +165,8 @@ static uint16_t draw_next(struct cluster *c, const struct maps_block *block)
 static bool begin_change(struct cluster *c, struct maps_block *block, uint16_t next)
 {
 	const struct quorum *replicas = &maps_latest(block)->replicas;
-	if (quorum_is_joint(replicas) || !maps_may_change(&c->maps, block) ||
-	    next == replicas->old || (next & ~c->usable) != 0)
+	if (!maps_is_stable(block) || !maps_may_change(&c->maps, block) || next == replicas->old ||
+	    (next & ~c->usable) != 0)
 		return false;
 	maps_join(&c->maps, block, next);
 	c->count.changes++;
@@ -192,6 +192,26 @@ static void change(struct cluster *c)
 		maps_discard(&c->maps);
 }
 
+/* The operator takes some replicas for lost and lets the others compare what they have. As long
+ * as they are a majority nothing is lost indeed. */
+static void recover(struct cluster *c)
+{
+	struct maps_block *block = any_block(c);
+	uint16_t old = maps_latest(block)->replicas.old;
+	uint16_t survivors = (uint16_t)(old & c->usable);
+	if (random_chance(&c->random, 600))
+		survivors &= (uint16_t) ~(1u << random_seat(&c->random, old));
+	if (!maps_is_stable(block) || !maps_may_change(&c->maps, block) ||
+	    !quorum_is_majority(old, survivors))
+		return;
+	maps_begin(&c->maps);
+	maps_recover(&c->maps, block, survivors);
+	maps_decide(&c->maps);
+	c->count.recoveries++;
+	TRACE(c, "map: version %u of block %u recovers, %x of %x", block->version, block->number,
+	      survivors, old);
+}
+
 /* Drives a change that is under way: to its end, or now and then back. */
 static void drive(struct cluster *c)
 {
@@ -203,6 +223,12 @@ static void drive(struct cluster *c)
 		maps_finish(&c->maps, block);
 		maps_decide(&c->maps);
 		TRACE(c, "map: version %u of block %u is stable, the new replicas", block->version,
+		      block->number);
+	} else if (maps_is_recovered(block)) {
+		maps_begin(&c->maps);
+		maps_recovered(&c->maps, block);
+		maps_decide(&c->maps);
+		TRACE(c, "map: version %u of block %u has recovered", block->version,
 		      block->number);
 	} else if (quorum_is_joint(&maps_latest(block)->replicas) &&
 		   random_chance(&c->random, 30)) {
@@ -276,6 +302,7 @@ static const struct row {
     {offsetof(struct options, pull_us), pull},
     {offsetof(struct options, full_us), fill},
     {offsetof(struct options, clock_us), set_clock},
+    {offsetof(struct options, recover_us), recover},
     {offsetof(struct options, housekeep_us), keep_house},
 };
 

@@ -100,6 +100,7 @@ static void print_failure(const struct cluster *c)
 	X(crashes, "crashes")                                                                      \
 	X(changes, "changes")                                                                      \
 	X(adoptions, "adoptions")                                                                  \
+	X(recoveries, "recoveries")                                                                \
 	X(erasures, "erasures")                                                                    \
 	X(cold, "cold records")                                                                    \
 	X(compactions, "compaction steps")                                                         \

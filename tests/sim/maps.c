@@ -130,6 +130,7 @@ static void note(struct maps *maps, struct maps_block *block, int rc)
 	block->finished = 0;
 	block->versions[now.version] = (struct maps_version){
 	    .replicas = {.old = members_of(&now.old), .next = members_of(&now.next)},
+	    .is_recovering = now.phase == RING_RECOVER,
 	    .start = now.start,
 	    .epoch = maps->epoch + 1,
 	};
@@ -149,6 +150,23 @@ void maps_finish(struct maps *maps, struct maps_block *block)
 void maps_cancel(struct maps *maps, struct maps_block *block)
 {
 	note(maps, block, ring_phase_cancel(being_made(maps), block->number));
+}
+
+void maps_recover(struct maps *maps, struct maps_block *block, uint16_t survivors)
+{
+	struct ring_replicas list = list_of(survivors);
+	note(maps, block, ring_phase_recover(being_made(maps), block->number, &list));
+}
+
+void maps_recovered(struct maps *maps, struct maps_block *block)
+{
+	note(maps, block, ring_phase_recovered(being_made(maps), block->number));
+}
+
+bool maps_is_recovered(const struct maps_block *block)
+{
+	const struct maps_version *latest = maps_latest(block);
+	return latest->is_recovering && (latest->replicas.old & ~block->finished) == 0;
 }
 
 void maps_report(struct maps_block *block, unsigned member, uint32_t version)

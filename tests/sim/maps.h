@@ -20,6 +20,7 @@ enum { MAPS_VERSIONS = 128 };
 /* A version of a block, by member numbers. */
 struct maps_version {
 	struct quorum replicas; /* seats are member numbers */
+	bool is_recovering;     /* O has survived, and compares what it has */
 	uint32_t start;
 	uint64_t epoch; /* of the first map with it */
 };
@@ -70,15 +71,29 @@ void maps_begin(struct maps *maps);
 void maps_decide(struct maps *maps);
 void maps_discard(struct maps *maps);
 
+/* True if a change may begin: the block is stable. */
+static inline bool maps_is_stable(const struct maps_block *block)
+{
+	const struct maps_version *latest = maps_latest(block);
+	return !quorum_is_joint(&latest->replicas) && !latest->is_recovering;
+}
+
 /* stable -> joint; joint -> stable(N); joint -> stable(O). */
 void maps_join(struct maps *maps, struct maps_block *block, uint16_t next);
 void maps_finish(struct maps *maps, struct maps_block *block);
 void maps_cancel(struct maps *maps, struct maps_block *block);
+
+/* stable -> recover, with these survivors of O; recover -> stable. */
+void maps_recover(struct maps *maps, struct maps_block *block, uint16_t survivors);
+void maps_recovered(struct maps *maps, struct maps_block *block);
 
 /* A member has reported fin in this version. */
 void maps_report(struct maps_block *block, unsigned member, uint32_t version);
 
 /* True if enough of N have reported for joint -> stable(N). */
 bool maps_may_finish(const struct maps_block *block);
+
+/* True if all survivors have, for recover -> stable. */
+bool maps_is_recovered(const struct maps_block *block);
 
 #endif

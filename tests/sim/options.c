@@ -60,6 +60,7 @@ static void draw_faults(struct options *o, struct random_source *r)
 	o->cut_us = maybe(r, 500, 2000, 40000);
 	o->slow_us = maybe(r, 300, 4000, 40000);
 	o->change_us = maybe(r, 600, 4000, 40000);
+	o->recover_us = maybe(r, 80, 10000, 80000);
 	o->drive_us = random_between(r, 500, 6000);
 	o->adopt_us = random_between(r, 1000, 20000);
 	o->collect_us = maybe(r, 700, 200, 5000);

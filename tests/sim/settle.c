@@ -29,6 +29,15 @@ static uint16_t up_members(const struct cluster *c)
 	return up;
 }
 
+static bool has_recovering(const struct cluster *c)
+{
+	for (unsigned i = 0; i < used_blocks(c); i++) {
+		if (maps_latest(&c->maps.blocks[i])->is_recovering)
+			return true;
+	}
+	return false;
+}
+
 static void start_one(struct cluster *c, uint16_t seats)
 {
 	uint16_t down = 0;
@@ -62,6 +71,10 @@ static void heal_majority(struct cluster *c)
 	for (unsigned i = 0; i < used_blocks(c); i++) {
 		const struct quorum *replicas = &maps_latest(&c->maps.blocks[i])->replicas;
 		for (unsigned n = 0; n < SIM_HOSTS && !quorum_is_met(replicas, up_members(c)); n++)
+			start_one(c, quorum_all(replicas));
+		/* A block that recovers needs all survivors. */
+		for (unsigned n = 0;
+		     n < SIM_HOSTS && maps_latest(&c->maps.blocks[i])->is_recovering; n++)
 			start_one(c, quorum_all(replicas));
 	}
 }
@@ -150,6 +163,14 @@ static bool drive_block(struct cluster *c, struct maps_block *block)
 	const struct quorum *replicas = &maps_latest(block)->replicas;
 	if (c->maps.epoch + 1 == SIM_EPOCHS)
 		return true;
+	if (maps_latest(block)->is_recovering) {
+		if (maps_is_recovered(block)) {
+			maps_begin(&c->maps);
+			maps_recovered(&c->maps, block);
+			maps_decide(&c->maps);
+		}
+		return false;
+	}
 	if (!quorum_is_joint(replicas)) {
 		uint16_t left = replicas->old & c->usable;
 		if (left == replicas->old || !maps_may_change(&c->maps, block))
@@ -248,9 +269,30 @@ static bool is_at_rest(struct cluster *c)
 	return true;
 }
 
+static uint64_t step_us(const struct cluster *c)
+{
+	return 4 * (uint64_t)c->options.delay_us + 4 * (uint64_t)c->options.fsync_us;
+}
+
+/* Blocks that recover are not served before they have. */
+static void end_recoveries(struct cluster *c)
+{
+	for (int round = 0; round < ROUNDS_MAX && c->failure == NULL; round++) {
+		if (!has_recovering(c))
+			return;
+		gossip(c);
+		for (unsigned b = 0; b < used_blocks(c); b++) {
+			if (maps_latest(&c->maps.blocks[b])->is_recovering)
+				(void)drive_block(c, &c->maps.blocks[b]);
+		}
+		keep_all(c);
+		cluster_run_until(c, c->now_us + step_us(c));
+	}
+	cluster_fail(c, -1, "a block does not recover");
+}
+
 static void come_to_rest(struct cluster *c)
 {
-	uint64_t step_us = 4 * (uint64_t)c->options.delay_us + 4 * (uint64_t)c->options.fsync_us;
 	for (int round = 0; round < ROUNDS_MAX && c->failure == NULL; round++) {
 		gossip(c);
 		bool is_done = true;
@@ -259,7 +301,7 @@ static void come_to_rest(struct cluster *c)
 		if (is_done && are_members_current(c) && is_at_rest(c))
 			return;
 		keep_all(c);
-		cluster_run_until(c, c->now_us + (round < ROUNDS_QUICK ? step_us : 1000000));
+		cluster_run_until(c, c->now_us + (round < ROUNDS_QUICK ? step_us(c) : 1000000));
 	}
 	cluster_fail(c, -1, "replicas do not come to agree, or tombstones stay");
 }
@@ -297,6 +339,7 @@ static void check_promises(struct cluster *c)
 void settle(struct cluster *c)
 {
 	heal_majority(c);
+	end_recoveries(c);
 	gossip(c);
 	end_operations(c);
 	for (unsigned key = 0; key < c->options.keys && c->failure == NULL; key++) {
