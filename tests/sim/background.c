@@ -261,6 +261,13 @@ static void keep_house(struct cluster *c)
 		host_housekeep(h);
 }
 
+static void litter(struct cluster *c)
+{
+	struct host *h = any_host(c);
+	if (h->is_up)
+		host_litter(h);
+}
+
 static void upkeep_of(struct cluster *c, enum upkeep what)
 {
 	struct host *h = any_replica(c);
@@ -303,6 +310,7 @@ static const struct row {
     {offsetof(struct options, full_us), fill},
     {offsetof(struct options, clock_us), set_clock},
     {offsetof(struct options, recover_us), recover},
+    {offsetof(struct options, litter_us), litter},
     {offsetof(struct options, housekeep_us), keep_house},
 };
 

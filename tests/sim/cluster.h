@@ -79,7 +79,7 @@ struct cluster {
 
 	struct {
 		uint64_t events, steps, operations, unknown, not_done, erasures, crashes, changes,
-		    adoptions, recoveries, too_large, cold, compactions, forwards;
+		    adoptions, recoveries, littered, too_large, cold, compactions, forwards;
 	} count;
 	uint64_t sent[MESSAGE_KIND_COUNT];
 

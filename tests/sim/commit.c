@@ -160,3 +160,29 @@ void host_housekeep(struct host *h)
 		compact(h);
 	host_after(h);
 }
+
+void host_litter(struct host *h)
+{
+	enum { LITTERER = 3, LEAST = 30000, MOST = 400000 };
+	static const uint8_t litter[MOST];
+	struct cluster *c = h->cluster;
+	struct store_key key =
+	    node_locate(bytes_of_text("{litter}"), cluster_hash_seed(c), SIM_BLOCKS);
+	struct store_hit hit;
+	uint64_t end;
+	if (maps_find(&c->maps, key.block) != NULL ||
+	    store_find(h->store, &key, NULL, &hit) == STORE_COLD)
+		return;
+	struct ballot acc = ballot_make(0, 1 + h->littered++, h->number);
+	struct record record = {
+	    .kind = RECORD_VALUE,
+	    .acc = acc,
+	    .ver = acc,
+	    .key = key.key,
+	    .value = bytes_of(litter, random_between(&c->random, LEAST, MOST)),
+	};
+	int rc = store_put(h->store, LITTERER, &key, &hit, &record, &end);
+	c->count.littered += rc == 0;
+	h->wants_commit = true;
+	host_after(h);
+}

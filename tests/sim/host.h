@@ -91,6 +91,7 @@ struct host {
 	uint64_t wanted_epoch; /* being fetched; 0: none */
 	struct host_vote votes[HOST_VOTES_MAX];
 	unsigned vote_count;
+	uint64_t littered;
 	uint64_t appended; /* records of keys, since it was made */
 };
 
@@ -125,6 +126,9 @@ void host_submit(struct host *h, struct request *request);
 
 /* Lets the node do a row of the table of upkeep in a block now. */
 void host_upkeep(struct host *h, unsigned row, uint32_t block);
+
+/* Puts a large record of no key of the run into the store, so that its log turns over. */
+void host_litter(struct host *h);
 
 /* ---- Between its parts --------------------------------------------------------------- */
 

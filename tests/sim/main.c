@@ -102,6 +102,7 @@ static void print_failure(const struct cluster *c)
 	X(adoptions, "adoptions")                                                                  \
 	X(recoveries, "recoveries")                                                                \
 	X(erasures, "erasures")                                                                    \
+	X(littered, "records of litter")                                                           \
 	X(cold, "cold records")                                                                    \
 	X(compactions, "compaction steps")                                                         \
 	X(events, "events")                                                                        \

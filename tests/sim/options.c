@@ -48,6 +48,7 @@ static void draw_disk(struct options *o, struct random_source *r)
 	o->memory_bytes = random_chance(r, 150) ? 1 << 20 : 0;
 	o->full_us = maybe(r, 100, 5000, 60000);
 	o->housekeep_us = random_between(r, 1000, 20000);
+	o->litter_us = maybe(r, 150, 500, 8000);
 }
 
 static void draw_faults(struct options *o, struct random_source *r)

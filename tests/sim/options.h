@@ -45,7 +45,7 @@ struct options {
 
 	/* Mean time between, 0 for never. */
 	uint32_t crash_us, stop_us, lose_us, cut_us, slow_us, full_us, clock_us, change_us,
-	    recover_us, adopt_us, collect_us, repair_us, pull_us, drive_us, housekeep_us;
+	    recover_us, adopt_us, collect_us, repair_us, pull_us, drive_us, housekeep_us, litter_us;
 	uint32_t down_us;
 };
 
