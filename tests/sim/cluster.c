@@ -307,8 +307,11 @@ static void make_hosts(struct cluster *c, uint16_t replicas, unsigned members)
 	c->usable = (uint16_t)((1u << members) - 1);
 	for (unsigned i = 0; i < SIM_HOSTS; i++)
 		host_init(&c->hosts[i], c, (uint8_t)i);
-	for (unsigned i = 0; i < members; i++)
+	for (unsigned i = 0; i < members; i++) {
 		host_start(&c->hosts[i]);
+		if ((replicas >> i & 1) != 0)
+			host_load_ballast(&c->hosts[i]);
+	}
 }
 
 void cluster_end(struct cluster *c)

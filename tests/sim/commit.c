@@ -6,7 +6,7 @@
 #include "cluster.h"
 #include "upkeep.h"
 
-enum { COMMITTER = 1, HOUSEKEEPER = 2, COMPACT_BYTES = 4096 };
+enum { COMMITTER = 1, HOUSEKEEPER = 2, LITTERER = 3, COMPACT_BYTES = 4096 };
 
 uint64_t host_mark(const struct host *h)
 {
@@ -161,9 +161,50 @@ void host_housekeep(struct host *h)
 	host_after(h);
 }
 
+/* A name that outlives the key. */
+static struct store_key ballast_key(const struct cluster *c, unsigned i, char name[16])
+{
+	snprintf(name, 16, "{a}-%u", i);
+	return node_locate(bytes_of_text(name), cluster_hash_seed(c), SIM_BLOCKS);
+}
+
+void host_load_ballast(struct host *h)
+{
+	const struct cluster *c = h->cluster;
+	struct ballot acc = ballot_make(0, 1, 0);
+	for (unsigned i = 0; i < c->options.ballast; i++) {
+		char name[16];
+		struct store_key key = ballast_key(c, i, name);
+		struct store_hit hit;
+		uint64_t end;
+		enum store_found found = store_find(h->store, &key, NULL, &hit);
+		DHT_ASSERT(found == STORE_ABSENT);
+		struct record record = {
+		    .kind = RECORD_VALUE, .acc = acc, .ver = acc, .key = key.key, .value = key.key};
+		int rc = store_put(h->store, LITTERER, &key, &hit, &record, &end);
+		DHT_ASSERT(rc == 0);
+	}
+	int rc = counter_raise(&h->node.counter, acc);
+	DHT_ASSERT(rc == 0);
+	rc = store_commit(h->store, STORE_SYNC);
+	DHT_ASSERT(rc == 0);
+}
+
+bool host_has_ballast(const struct host *h)
+{
+	for (unsigned i = 0; i < h->cluster->options.ballast; i++) {
+		char name[16];
+		struct store_key key = ballast_key(h->cluster, i, name);
+		struct store_hit hit;
+		if (store_find(h->store, &key, NULL, &hit) == STORE_ABSENT)
+			return false;
+	}
+	return true;
+}
+
 void host_litter(struct host *h)
 {
-	enum { LITTERER = 3, LEAST = 30000, MOST = 400000 };
+	enum { LEAST = 30000, MOST = 400000 };
 	static const uint8_t litter[MOST];
 	struct cluster *c = h->cluster;
 	struct store_key key =

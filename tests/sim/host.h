@@ -26,7 +26,7 @@
 struct cluster;
 struct request;
 
-enum { WORK_FETCHED_MAX = 80, HOST_WORKS_MAX = 4096, HOST_VOTES_MAX = 1024 };
+enum { HOST_WORKS_MAX = 4096, HOST_VOTES_MAX = 1024 };
 
 enum work_kind {
 	WORK_MESSAGE,
@@ -48,9 +48,9 @@ struct work {
 	struct node_timer timer;
 	uint32_t block; /* PEER_LOST, UPKEEP */
 	uint16_t peer;
-	unsigned upkeep; /* row of the table of upkeep */
-	struct store_fetched fetched[WORK_FETCHED_MAX];
-	unsigned fetched_count;
+	unsigned upkeep;               /* row of the table of upkeep */
+	struct store_fetched *fetched; /* and one that is being read, or room for it */
+	unsigned fetched_count, fetched_room;
 };
 
 /* A vote that was stored and is not durable yet, for sim/lineage. */
@@ -126,6 +126,11 @@ void host_submit(struct host *h, struct request *request);
 
 /* Lets the node do a row of the table of upkeep in a block now. */
 void host_upkeep(struct host *h, unsigned row, uint32_t block);
+
+/* Writes the ballast of the run's first block, which all replicas have from the beginning on;
+ * whether the store has all of it. */
+void host_load_ballast(struct host *h);
+bool host_has_ballast(const struct host *h);
 
 /* Puts a large record of no key of the run into the store, so that its log turns over. */
 void host_litter(struct host *h);

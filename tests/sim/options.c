@@ -18,6 +18,7 @@ static void draw_load(struct options *o, struct random_source *r)
 	o->mix = (uint8_t)random_below(r, 4);
 	o->think_us = random_between(r, 200, 6000);
 	o->patience_us = random_between(r, 5000, 60000);
+	o->ballast = (uint16_t)maybe(r, 80, 50, 1100);
 	o->has_one_block = random_chance(r, 400);
 	o->wild = (uint16_t)maybe(r, 700, 20, 500);
 	o->series = (uint16_t)maybe(r, 300, 20, 300);

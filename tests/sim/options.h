@@ -16,7 +16,8 @@ enum options_sets { SETS_ANY, SETS_SMALL };
 
 struct options {
 	uint8_t replicas, keys, clients, members; /* members that may be replicas */
-	bool has_one_block;                       /* all keys are in one block */
+	uint16_t ballast;   /* keys that nobody asks for, beside those of the run */
+	bool has_one_block; /* all keys are in one block */
 	enum options_sets sets;
 	uint32_t duration_us;
 	uint32_t operations; /* of a key, at most */

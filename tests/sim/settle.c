@@ -266,6 +266,11 @@ static bool is_at_rest(struct cluster *c)
 		if (!agrees(c, key))
 			return false;
 	}
+	uint16_t seats = quorum_all(&maps_latest(&c->maps.blocks[0])->replicas);
+	for (; seats != 0; seats &= (uint16_t)(seats - 1)) {
+		if (!host_has_ballast(&c->hosts[__builtin_ctz(seats)]))
+			return false;
+	}
 	return true;
 }
 

@@ -23,6 +23,7 @@ void host_work_destroy(struct host *h, struct work *work)
 {
 	for (unsigned i = 0; i < work->fetched_count; i++)
 		free((void *)(uintptr_t)work->fetched[i].data);
+	free(work->fetched);
 	if (work->parcel != NULL)
 		parcel_destroy(work->parcel);
 	if (!list_is_empty(&work->link)) {
@@ -131,7 +132,11 @@ static int run(struct host *h, struct node_step *step, struct work *work)
 static void fetch_later(struct host *h, struct work *work, uint64_t cold)
 {
 	struct cluster *c = h->cluster;
-	DHT_ASSERT(work->fetched_count < WORK_FETCHED_MAX);
+	if (work->fetched_count == work->fetched_room) {
+		work->fetched_room = 2 * work->fetched_room + 4;
+		work->fetched = realloc(work->fetched, work->fetched_room * sizeof(*work->fetched));
+		DHT_ASSERT(work->fetched != NULL);
+	}
 	struct store_fetched *fetched = &work->fetched[work->fetched_count];
 	*fetched = (struct store_fetched){.location = cold};
 	store_pin(h->store, cold);
