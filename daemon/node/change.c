@@ -195,7 +195,8 @@ static int apply_cas_value(const struct op *op, const struct record *base, struc
 static int apply_cas_version(const struct op *op, const struct record *base, struct change *change)
 {
 	struct ballot version = base != NULL ? base->ver : BALLOT_ABSENT;
-	if (!ballot_equal(version, op->expected_version))
+	if (change_is_unwritten(op->expected_version) ||
+	    !ballot_equal(version, op->expected_version))
 		return DHT_EPRECOND;
 	write_keeping(op->value, base, change);
 	return 0;

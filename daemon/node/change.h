@@ -58,6 +58,13 @@ static inline bool change_is_expired(const struct record *record, uint64_t now_m
 	       record->kind == RECORD_VALUE;
 }
 
+/* True for the version of a value that was made and is not written yet (node/series.h). Nobody can
+ * have been told it, so a version that is expected is never that one. */
+static inline bool change_is_unwritten(struct ballot version)
+{
+	return version.version == UINT32_MAX;
+}
+
 /* The change that a record makes of itself once it has expired. */
 void change_expire(struct change *change);
 

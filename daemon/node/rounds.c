@@ -117,6 +117,7 @@ static void on_read_done(struct node *node, struct node_step *step, struct activ
 			a->state = ACTIVE_PREPARES;
 			return;
 		}
+		series_written(&task->series, &task->whole);
 		settle(node, a, task);
 		coordinator_end(node, step, rounds_leave(a));
 	}

@@ -7,7 +7,9 @@
  * it. Each series of a chain that changes something has one of its own. */
 static struct ballot unwritten(uint32_t generation)
 {
-	return (struct ballot){.order = UINT64_MAX - generation, .version = UINT32_MAX};
+	struct ballot version = {.order = UINT64_MAX - generation, .version = UINT32_MAX};
+	DHT_ASSERT(change_is_unwritten(version));
+	return version;
 }
 
 void series_init(struct series *series)
@@ -81,7 +83,8 @@ void chain_apply(struct chain *chain, struct series *series, struct op_result *w
 	whole->status = 0;
 	change_tell_base(exists ? now : NULL, whole);
 	whole->value = exists ? now->value : bytes_of(NULL, 0);
-	if (series->is_watched && !ballot_equal(whole->version, series->watched)) {
+	if (series->is_watched && (change_is_unwritten(series->watched) ||
+				   !ballot_equal(whole->version, series->watched))) {
 		whole->status = DHT_EPRECOND;
 		return;
 	}
@@ -105,14 +108,9 @@ void chain_end(const struct chain *chain, struct change *change)
 	}
 }
 
-static bool is_unwritten(struct ballot version)
-{
-	return version.version == UINT32_MAX;
-}
-
 static void settle_version(const struct chain *chain, struct ballot at, struct op_result *result)
 {
-	if (!is_unwritten(result->version))
+	if (!change_is_unwritten(result->version))
 		return;
 	/* Values have ballots of members; this one is below `at`, and of none. */
 	bool is_replaced = !ballot_equal(result->version, unwritten(chain->generation - 1));
@@ -141,7 +139,7 @@ void series_apply(struct series *series, const struct record *base, struct chang
 void series_written(struct series *series, const struct op_result *whole)
 {
 	for (size_t i = 0; i < series->count; i++) {
-		if (is_unwritten(series->results[i].version))
+		if (change_is_unwritten(series->results[i].version))
 			series->results[i].version = whole->version;
 	}
 }

@@ -201,6 +201,27 @@ START_TEST(a_version_that_was_replaced_compares_with_nothing)
 }
 END_TEST
 
+/* However it was come by: no client has a version of what is being written. */
+START_TEST(a_version_that_is_not_written_compares_with_nothing)
+{
+	struct call calls[3];
+	open_nodes();
+	do_now(put("0"));
+	ask(&calls[0], get());
+	ask(&calls[1], put("1"));
+	struct op op = {.kind = OP_CAS_VERSION,
+			.expected_version = {.order = UINT64_MAX, .version = UINT32_MAX},
+			.value = bytes_of_text("2")};
+	ask(&calls[2], op);
+	finish(calls, 3);
+	ck_assert_uint_eq(n.sent[MESSAGE_ACCEPT], 2);
+	ck_assert_int_eq(calls[1].results[0].status, 0);
+	ck_assert_int_eq(calls[2].results[0].status, DHT_EPRECOND);
+	end(calls, 3);
+	close_idle();
+}
+END_TEST
+
 /* A value that one task wrote and another one shows is gone with the first one's owner, who is
  * here the node itself: it forgets what another node has sent as soon as it has answered. */
 START_TEST(a_task_may_show_what_another_one_wrote)
@@ -458,6 +479,7 @@ int main(void)
 	tcase_add_test(tcase, reads_at_the_head_go_in_one_read_and_later_ones_in_the_next);
 	tcase_add_test(tcase, a_read_round_answers_up_to_the_first_that_must_change);
 	tcase_add_test(tcase, a_version_that_was_replaced_compares_with_nothing);
+	tcase_add_test(tcase, a_version_that_is_not_written_compares_with_nothing);
 	tcase_add_test(tcase, a_task_may_show_what_another_one_wrote);
 	tcase_add_test(tcase, a_batch_has_a_bound);
 	tcase_add_test(tcase, a_batch_has_a_bound_of_bytes);

@@ -320,6 +320,26 @@ START_TEST(a_transaction_is_one_change)
 }
 END_TEST
 
+/* A value that is gone at the end of its own transaction has no version of its own: nothing was
+ * written under it, and what is told is that of what is there. */
+START_TEST(a_transaction_that_leaves_nothing_tells_no_version_of_its_own)
+{
+	struct call call;
+	open_nodes(3);
+	struct op create = {.kind = OP_CAS_VERSION, .value = bytes_of_text("1")};
+	struct op ops[] = {create, del(), get()};
+	helper_nodes_ask(&n, 0, &call, &key, ops, 3);
+	helper_nodes_finish(&n, &call);
+	ck_assert_int_eq(call.task.whole.status, 0);
+	ck_assert_int_eq(call.results[0].status, 0);
+	ck_assert_int_eq(call.results[2].status, DHT_ENOTFOUND);
+	ck_assert_uint_eq(n.sent[MESSAGE_ACCEPT], 0);
+	ck_assert(ballot_is_absent(call.results[0].version));
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 START_TEST(a_watched_version_that_is_another_one_changes_nothing)
 {
 	struct call call;
@@ -942,6 +962,8 @@ UNIT_MAIN("node_coordinator", 120, a_first_write_takes_two_round_trips_and_the_n
 	  a_write_that_began_with_a_read_takes_three_round_trips,
 	  a_block_with_one_replica_sends_nothing, every_operation_has_its_result,
 	  a_result_shows_the_value_that_was_replaced, a_transaction_is_one_change,
+	  a_transaction_that_leaves_nothing_tells_no_version_of_its_own,
+	  a_transaction_that_leaves_nothing_tells_no_version_of_its_own,
 	  a_watched_version_that_is_another_one_changes_nothing,
 	  values_that_the_asker_has_are_omitted,
 	  an_omitted_value_is_that_of_the_time_when_it_was_named,
