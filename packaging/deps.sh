@@ -9,10 +9,11 @@
 #   test    what tests/run.sh and the benchmarks need besides
 set -euo pipefail
 
+# libssl: libcrypto's HMAC-SHA256, by which nodes prove to each other that they share a secret.
 build_packages=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	protobuf-c-compiler libprotobuf-c-dev libyaml-dev libxxhash-dev libjansson-dev
-	libsystemd-dev check
+	libsystemd-dev libssl-dev check
 )
 
 # clang and its runtime: fuzzing. redis and memcached: clients to test with, and

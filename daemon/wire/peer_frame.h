@@ -40,7 +40,8 @@ enum {
 	X(PROOF)                                                                                   \
 	X(REFUSAL)                                                                                 \
 	X(MESSAGE)                                                                                 \
-	X(PART)
+	X(PART)                                                                                    \
+	X(CONTROL)
 
 enum peer_frame_type {
 	PEER_NO_FRAME,
