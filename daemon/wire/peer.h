@@ -57,6 +57,9 @@ enum { WIRE_SLICES_MAX = 2 * WIRE_PIECES_MAX + 1 };
 unsigned wire_frame_slices(const struct wire_frame *frame, const uint8_t *copied,
 			   struct bytes slices[WIRE_SLICES_MAX]);
 
+/* Writes the checksum of a frame that is not to be cut, none otherwise. For encoders. */
+void wire_frame_seal(const struct wire_frame *frame, uint8_t *copied);
+
 /* ---- Decoding ------------------------------------------------------------------------ */
 
 struct wire_peer_decoder {

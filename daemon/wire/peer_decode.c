@@ -12,6 +12,7 @@
 #include "peer.pb-c.h"
 #include "wire/peer.h"
 #include "wire/peer_fields.h"
+#include "wire/peer_status.h"
 #include "wire/protobuf.h"
 
 enum {
@@ -344,23 +345,6 @@ static int take_result_field(struct reading *r, const struct protobuf_field *fie
 	}
 }
 
-/* What another node says of its own disk or of what it waits for must not become this one's. */
-static int take_status(struct reading *r, uint32_t number, int *status)
-{
-	*status = -(int)number;
-	if (number == 0)
-		return 0;
-	if (*status == DHT_EAGAIN || *status == DHT_EDAMAGED)
-		return refuse(r, "a status is none of a result");
-	switch ((enum dht_error) * status) {
-#define X(name, code, exit_code, text) case name:
-		DHT_ERRORS(X)
-#undef X
-		return 0;
-	}
-	return refuse(r, "a status is not known");
-}
-
 static int take_result(struct reading *r, struct bytes body, struct op_result *result)
 {
 	struct raw_result raw = {0};
@@ -373,8 +357,9 @@ static int take_result(struct reading *r, struct bytes body, struct op_result *r
 			return DHT_EPROTO;
 	}
 	result->existed = raw.flags != 0;
-	if (take_status(r, raw.status, &result->status) != 0 ||
-	    resolve(r, &raw.version, BALLOT_ABSENT, &result->version) != 0)
+	if (!peer_status_of(raw.status, &result->status))
+		return refuse(r, "a status is none of a result");
+	if (resolve(r, &raw.version, BALLOT_ABSENT, &result->version) != 0)
 		return DHT_EPROTO;
 	return take_value(r, raw.value_size, &result->value);
 }

@@ -323,15 +323,6 @@ static void write_value(void *ctx, struct bytes value, uint64_t location)
 		w->end = protobuf_put_raw(w->end, value);
 }
 
-static void seal(struct wire_frame *frame, uint8_t *start)
-{
-	struct bytes slices[WIRE_SLICES_MAX];
-	if (frame->size > PEER_FRAME_MAX)
-		return;
-	unsigned count = wire_frame_slices(frame, start, slices);
-	peer_frame_seal(start, slices, count);
-}
-
 int wire_peer_encode(const struct message *m, unsigned piece_max, struct buffer *out, size_t max,
 		     struct wire_frame *frame)
 {
@@ -354,7 +345,7 @@ int wire_peer_encode(const struct message *m, unsigned piece_max, struct buffer 
 	frame->copied = (size_t)(w.end - start);
 	frame->size = frame->copied + plan.pinned;
 	peer_frame_put_header(start, PEER_MESSAGE, 0, 0, head_len, frame->size);
-	seal(frame, start);
+	wire_frame_seal(frame, start);
 	out->len += frame->copied;
 	return 0;
 }
@@ -374,4 +365,13 @@ unsigned wire_frame_slices(const struct wire_frame *frame, const uint8_t *copied
 	if (frame->copied > at)
 		slices[count++] = bytes_of(copied + at, frame->copied - at);
 	return count;
+}
+
+void wire_frame_seal(const struct wire_frame *frame, uint8_t *copied)
+{
+	struct bytes slices[WIRE_SLICES_MAX];
+	if (frame->size > PEER_FRAME_MAX)
+		return;
+	unsigned count = wire_frame_slices(frame, copied, slices);
+	peer_frame_seal(copied, slices, count);
 }

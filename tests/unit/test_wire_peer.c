@@ -5,41 +5,16 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "helper_draw.h"
 #include "node/task.h"
 #include "peer.pb-c.h"
 #include "unit.h"
 #include "wire/peer_fields.h"
 #include "wire/peer_parts.h"
 
-enum { ROUNDS = 3000, FROM = 9, SEED = 7 };
+enum { ROUNDS = 3000, FROM = 9 };
 
 /* ---- Random messages ----------------------------------------------------------------- */
-
-static uint64_t random_state = SEED;
-
-static uint64_t draw(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull;
-}
-
-static uint64_t below(uint64_t bound)
-{
-	return (draw() >> 8) % bound;
-}
-
-static bool chance(unsigned one_in)
-{
-	return below(one_in) == 0;
-}
-
-/* Of all magnitudes alike. */
-static uint64_t any_number(void)
-{
-	return draw() >> below(64);
-}
 
 static struct bytes any_bytes(size_t max)
 {
