@@ -7,11 +7,10 @@
 #include "peer.pb-c.h"
 #include "wire/control.h"
 #include "wire/control_fields.h"
+#include "wire/node_id.h"
 #include "wire/peer_address.h"
 #include "wire/peer_status.h"
 #include "wire/protobuf.h"
-
-enum { RAW_ID_SIZE = (RING_ID_SIZE - 1) / 2 };
 
 struct reading {
 	struct wire_control_decoder *decoder;
@@ -140,14 +139,9 @@ static int take_ballot(struct reading *r, const struct protobuf_field *field,
 
 static int take_id(struct reading *r, struct bytes raw, char id[RING_ID_SIZE])
 {
-	static const char digits[] = "0123456789abcdef";
-	if (raw.len != RAW_ID_SIZE)
+	if (raw.len != NODE_ID_SIZE)
 		return refuse(r, "a node's id is too short or too long");
-	for (size_t i = 0; i < RAW_ID_SIZE; i++) {
-		id[2 * i] = digits[raw.data[i] >> 4];
-		id[2 * i + 1] = digits[raw.data[i] & 15];
-	}
-	id[RING_ID_SIZE - 1] = '\0';
+	node_id_unpack(raw.data, id);
 	return 0;
 }
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
-#include "base/text.h"
 #include "peer.pb-c.h"
 #include "wire/control.h"
 #include "wire/control_fields.h"
+#include "wire/node_id.h"
 #include "wire/peer_address.h"
 #include "wire/peer_status.h"
 #include "wire/protobuf.h"
 
 enum {
-	RAW_ID_SIZE = (RING_ID_SIZE - 1) / 2,
 	PART_HEAD_MAX = 2 + 5,
 	HEAD_MAX = 192, /* of the numbers of a message */
 	FIN_MAX = 5 + 5,
@@ -121,15 +120,6 @@ static uint8_t *put_news(uint8_t *p, const struct member_message *m)
 	return end_part(p, CONTROL_NEWS, end);
 }
 
-static uint8_t *put_id(uint8_t *p, const char id[RING_ID_SIZE])
-{
-	uint8_t raw[RAW_ID_SIZE];
-	for (size_t i = 0; i < RAW_ID_SIZE; i++)
-		raw[i] = (uint8_t)(text_hex_value((uint8_t)id[2 * i]) << 4 |
-				   text_hex_value((uint8_t)id[2 * i + 1]));
-	return protobuf_put_bytes(p, MEMBER_FIELD_NODE_ID, bytes_of(raw, sizeof(raw)));
-}
-
 _Static_assert((int)RING_IN == (int)DHTD__PEER__MEMBER__STANDING__IN &&
 		   (int)RING_JOINING == (int)DHTD__PEER__MEMBER__STANDING__JOINING &&
 		   (int)RING_LEAVING == (int)DHTD__PEER__MEMBER__STANDING__LEAVING,
@@ -137,10 +127,11 @@ _Static_assert((int)RING_IN == (int)DHTD__PEER__MEMBER__STANDING__IN &&
 
 static uint8_t *put_member(uint8_t *p, const struct ring_member *member)
 {
-	uint8_t *end = p + PART_HEAD_MAX;
+	uint8_t *end = p + PART_HEAD_MAX, id[NODE_ID_SIZE];
+	node_id_pack(member->id, id);
 	end = protobuf_put_nonzero(end, MEMBER_FIELD_NUMBER, member->number);
 	end = protobuf_put_nonzero(end, MEMBER_FIELD_STANDING, member->standing);
-	end = put_id(end, member->id);
+	end = protobuf_put_bytes(end, MEMBER_FIELD_NODE_ID, bytes_of(id, sizeof(id)));
 	end = protobuf_put_bytes(end, MEMBER_FIELD_NAME, bytes_of_text(member->name));
 	end = protobuf_put_bytes(end, MEMBER_FIELD_ZONE, bytes_of_text(member->zone));
 	end = protobuf_put_nonzero(end, MEMBER_FIELD_WEIGHT, member->weight);

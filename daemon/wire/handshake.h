@@ -81,7 +81,7 @@ enum handshake_code {
 	    HANDSHAKE_CODE_COUNT
 };
 
-/* Returns the code as a word for a log: "secret_differs". */
+/* Words for a log: "SECRET_DIFFERS", "control". */
 const char *handshake_code_name(enum handshake_code code);
 const char *handshake_purpose_name(enum handshake_purpose purpose);
 
