@@ -53,6 +53,9 @@ static void answer_one(struct cluster *c, const struct request *request, unsigne
 	if (outcome == OUTCOME_DONE) {
 		result = result_of(&request->results[i]);
 		note_seen(c, request->key, &result);
+		if (result.version.version > MAPS_VERSIONS)
+			cluster_fail(c, request->key,
+				     "a result tells a version that no value can have");
 	}
 	/* Several as one may tell of values that were never written. */
 	if (outcome == OUTCOME_DONE && request->task.series.count == 1)

@@ -407,14 +407,39 @@ static void play_round_trips(struct cluster *c)
 	cost(c, &del, 2, 1, 1, 1);
 }
 
+/* A series that takes away what it has made leaves an absent key as it was, and whoever
+ * compares with the version that it was told of is told that there is none. */
+static void play_nothing_left(struct cluster *c)
+{
+	uint32_t value = value_intern(bytes_of_text("value"));
+	struct model_op series[] = {{.kind = OP_PUT, .value = value}, {.kind = OP_DEL}};
+	(void)clients_ask(c, 0, 0, series, DHT_ARRAY_LEN(series), 0);
+	script_deliver_all(c);
+	struct model_op compare = {.kind = OP_CAS_VERSION,
+				   .value = value,
+				   .expected_version = c->history.items[0].result.version};
+	struct model_op put = {.kind = OP_PUT, .value = value};
+	(void)clients_ask(c, 0, 0, &put, 1, 0); /* both wait for one key, and go together */
+	(void)clients_ask(c, 1, 0, &compare, 1, 0);
+	script_deliver_all(c);
+}
+
 const struct schedule schedules[] = {
-    {"copy_low", 0x07, play_copy_low},         {"copy_hot", 0x07, play_copy_hot},
-    {"old_votes", 0x1f, play_old_votes},       {"no_version", 0x07, play_no_version},
-    {"omitted_late", 0x1f, play_omitted_late}, {"sync_floor", 0x07, play_sync_floor},
-    {"copy_new_low", 0x07, play_copy_new_low}, {"all_joint", 0x07, play_all_joint},
-    {"all_copies", 0x07, play_all_copies},     {"erase_copies", 0x07, play_erase_copies},
-    {"duplicate", 0x07, play_duplicate},       {"dirty", 0x07, play_dirty},
-    {"round_trips", 0x07, play_round_trips},   {NULL, 0, NULL},
+    {"copy_low", 0x07, play_copy_low},
+    {"copy_hot", 0x07, play_copy_hot},
+    {"old_votes", 0x1f, play_old_votes},
+    {"no_version", 0x07, play_no_version},
+    {"omitted_late", 0x1f, play_omitted_late},
+    {"sync_floor", 0x07, play_sync_floor},
+    {"copy_new_low", 0x07, play_copy_new_low},
+    {"all_joint", 0x07, play_all_joint},
+    {"all_copies", 0x07, play_all_copies},
+    {"erase_copies", 0x07, play_erase_copies},
+    {"duplicate", 0x07, play_duplicate},
+    {"dirty", 0x07, play_dirty},
+    {"nothing_left", 0x07, play_nothing_left},
+    {"round_trips", 0x07, play_round_trips},
+    {NULL, 0, NULL},
 };
 
 const char *schedules_run(const struct schedule *s, struct cluster *c, FILE *trace)
