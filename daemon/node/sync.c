@@ -208,6 +208,10 @@ static int on_chunk(struct node *node, struct node_step *step, const struct mess
 	acceptor_raise_floor(&block->acceptor, m->bound);
 	for (size_t i = 0; i < m->item_count; i++) {
 		int rc = take_item(node, step, m->block, &m->items[i]);
+		/* The answer is there, and takes as long as the own records need to be read: it is
+		 * not asked for again meanwhile. */
+		if (rc == DHT_EAGAIN)
+			pull->asked_us = step->now_us;
 		/* Without room the range is asked for again, in its time. */
 		if (rc != 0)
 			return rc == DHT_EAGAIN || rc == DHT_EDAMAGED ? rc : 0;
