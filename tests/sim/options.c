@@ -47,6 +47,9 @@ static void draw_disk(struct options *o, struct random_source *r)
 	o->is_lazy = random_chance(r, 80);
 	o->compacts = random_chance(r, 500);
 	o->memory_bytes = random_chance(r, 150) ? 1 << 20 : 0;
+	/* Cold records are read one after the other: as many as this in a chunk, not more. */
+	if (o->memory_bytes != 0 && o->ballast > 60)
+		o->ballast = 60;
 	o->full_us = maybe(r, 100, 5000, 60000);
 	o->housekeep_us = random_between(r, 1000, 20000);
 	o->litter_us = maybe(r, 150, 500, 8000);

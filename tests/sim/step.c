@@ -141,7 +141,7 @@ static void fetch_later(struct host *h, struct work *work, uint64_t cold)
 	*fetched = (struct store_fetched){.location = cold};
 	store_pin(h->store, cold);
 	c->count.cold++;
-	uint64_t delay_us = 1 + random_below(&c->random, 2 * c->options.fsync_us + 1);
+	uint64_t delay_us = 1 + random_below(&c->random, c->options.fsync_us / 4 + 1);
 	events_push(&c->events, (struct event){.at_us = c->now_us + delay_us,
 					       .kind = EVENT_FETCHED,
 					       .host = h->number,
