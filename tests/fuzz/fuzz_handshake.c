@@ -118,8 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t same = run(data[0], arrived, 1, &one_by_one, &out[1]);
 	DHT_ASSERT(taken == same && at_once.step == one_by_one.step);
 	DHT_ASSERT(at_once.refusal.code == one_by_one.refusal.code);
-	DHT_ASSERT(out[0].len == out[1].len &&
-		   memcmp(buffer_head(&out[0]), buffer_head(&out[1]), out[0].len) == 0);
+	DHT_ASSERT(bytes_equal(bytes_of(buffer_head(&out[0]), out[0].len),
+			       bytes_of(buffer_head(&out[1]), out[1].len)));
 	buffer_reset(&out[0]);
 	buffer_reset(&out[1]);
 	free(sealed);
