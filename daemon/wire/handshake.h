@@ -21,6 +21,10 @@
  * A side that is refused does not come to know more of the cluster than its name, the node's
  * id, epoch and address. Time is the caller's: a handshake that takes too long is ended by
  * handshake_refuse.
+ *
+ * What it tells is who opened the link and who answers. It does not protect what is sent on it
+ * later from somebody who can read or change bytes on their way: that takes a transport that
+ * does (io/transport.h).
  */
 #ifndef DHT_WIRE_HANDSHAKE_H
 #define DHT_WIRE_HANDSHAKE_H
