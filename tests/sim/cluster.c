@@ -100,13 +100,17 @@ void cluster_proposed(struct cluster *c, const struct host *h, const struct mess
 				     quorum_of(c, (unsigned)key, m->version)));
 }
 
-void cluster_stored(struct cluster *c, struct host *h, const struct record *record, uint64_t end)
+void cluster_stored(struct cluster *c, struct host *h, const struct record *record,
+		    struct ballot replaced, uint64_t end)
 {
 	int key = cluster_key_of(c, record->key);
 	h->appended++;
 	trace_stored(c, h->number, record);
 	if (key < 0 || record->copy)
 		return;
+	/* A replica that is alone writes below what a lost adoption has left behind. */
+	if (ballot_compare(replaced, record->acc) > 0)
+		lineage_forget(&c->lineage, (unsigned)key, replaced, h->number);
 	struct paxos_record as_paxos = {
 	    .acc = record->acc,
 	    .ver = record->ver,
@@ -118,10 +122,31 @@ void cluster_stored(struct cluster *c, struct host *h, const struct record *reco
 		cluster_fail(c, key,
 			     lineage_propose(&c->lineage, (unsigned)key, &as_paxos,
 					     quorum_of(c, (unsigned)key, record->acc.version)));
-	cluster_fail(c, key, lineage_accept(&c->lineage, (unsigned)key, record->acc));
+	cluster_fail(c, key, lineage_accept(&c->lineage, (unsigned)key, record->acc, h->number));
 	DHT_ASSERT(h->vote_count < HOST_VOTES_MAX);
 	h->votes[h->vote_count++] =
 	    (struct host_vote){.key = (uint8_t)key, .acc = record->acc, .end = end};
+}
+
+void cluster_votes_lost(struct cluster *c, struct host *h)
+{
+	for (unsigned i = 0; i < h->vote_count; i++)
+		lineage_forget(&c->lineage, h->votes[i].key, h->votes[i].acc, h->number);
+	h->vote_count = 0;
+}
+
+/* Some of what was not durable has survived all the same. */
+void cluster_votes_found(struct cluster *c, struct host *h)
+{
+	for (unsigned key = 0; key < c->options.keys; key++) {
+		struct store_hit hit;
+		if (store_find(h->store, &c->keys[key], NULL, &hit) != STORE_FOUND ||
+		    hit.record.copy)
+			continue;
+		struct ballot acc = hit.record.acc;
+		cluster_fail(c, (int)key, lineage_accept(&c->lineage, key, acc, h->number));
+		cluster_fail(c, (int)key, lineage_ack(&c->lineage, key, acc, h->number));
+	}
 }
 
 void cluster_acknowledge(struct cluster *c, struct host *h)

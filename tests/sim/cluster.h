@@ -123,9 +123,15 @@ void cluster_wants_map(struct cluster *c, struct host *h, uint16_t from);
 /* ACCEPT is sent. */
 void cluster_proposed(struct cluster *c, const struct host *h, const struct message *m);
 
-/* A host's store has taken a record of a key, and all up to its mark is durable. */
-void cluster_stored(struct cluster *c, struct host *h, const struct record *record, uint64_t end);
+/* A host's store has taken a record of a key in place of the one with that acc, and all up to
+ * its mark is durable. */
+void cluster_stored(struct cluster *c, struct host *h, const struct record *record,
+		    struct ballot replaced, uint64_t end);
 void cluster_acknowledge(struct cluster *c, struct host *h);
+
+/* A host goes down with votes that were not durable, and finds what it still has. */
+void cluster_votes_lost(struct cluster *c, struct host *h);
+void cluster_votes_found(struct cluster *c, struct host *h);
 
 /* A request is over; it is freed. */
 void cluster_answer(struct cluster *c, struct request *request);

@@ -90,19 +90,20 @@ void host_start(struct host *h)
 	h->wants_commit = h->is_committing = h->is_preparing = false;
 	h->ceiling = h->wanted_epoch = 0;
 	h->resumes_map = false;
-	h->vote_count = 0;
 	rc = node_init(&h->node, h->store, h->number, cluster_hash_seed(c), ceiling,
 		       (uint32_t)h->starts);
 	DHT_ASSERT(rc == 0);
 	h->node.times = (struct node_times){.round_us = cluster_round_us(c),
 					    .back_off_us = c->options.back_off_us};
 	upkeep_restore(h, h->starts > 1 ? ceiling : 0);
+	cluster_votes_found(c, h);
 	commit_first(h);
 }
 
 static void close_process(struct host *h)
 {
 	h->is_up = false;
+	cluster_votes_lost(h->cluster, h);
 	upkeep_end(h);
 	host_free_waiting(h);
 	node_fini(&h->node);
@@ -230,9 +231,10 @@ int __wrap_store_put(struct store *store, unsigned appender, const struct store_
 		     struct store_hit *hit, const struct record *rec, uint64_t *end)
 {
 	struct record record = *rec;
+	struct ballot replaced = hit->location != 0 ? hit->record.acc : BALLOT_ABSENT;
 	int rc = __real_store_put(store, appender, key, hit, rec, end);
 	record.key = hit->record.key;
 	if (rc == 0 && stepping != NULL && stepping->store == store)
-		cluster_stored(stepping->cluster, stepping, &record, *end);
+		cluster_stored(stepping->cluster, stepping, &record, replaced, *end);
 	return rc;
 }

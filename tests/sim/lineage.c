@@ -46,7 +46,7 @@ static int erased_below(const struct lineage_of_key *of, struct ballot b, struct
 	int found = -1;
 	for (int i = 0; i < of->count; i++) {
 		const struct proposal *p = &of->proposals[i];
-		if (!p->is_accepted || !of->values[p->value].is_tombstone ||
+		if (!p->was_accepted || !of->values[p->value].is_tombstone ||
 		    ballot_compare(p->b, b) >= 0 ||
 		    ballot_compare(of->values[p->value].ver, bound) > 0)
 			continue;
@@ -115,7 +115,15 @@ const char *lineage_propose(struct lineage *l, unsigned key, const struct paxos_
 
 /* ---- What becomes of them ------------------------------------------------------------- */
 
-const char *lineage_accept(struct lineage *l, unsigned key, struct ballot b)
+void lineage_forget(struct lineage *l, unsigned key, struct ballot b, unsigned member)
+{
+	struct lineage_of_key *of = &l->keys[key];
+	int i = find_proposal(of, b);
+	if (i >= 0)
+		of->proposals[i].accepted &= (uint16_t) ~(1u << member);
+}
+
+const char *lineage_accept(struct lineage *l, unsigned key, struct ballot b, unsigned member)
 {
 	struct lineage_of_key *of = &l->keys[key];
 	int i = find_proposal(of, b);
@@ -123,9 +131,11 @@ const char *lineage_accept(struct lineage *l, unsigned key, struct ballot b)
 		return NULL;
 	if (i < 0)
 		return "a record is accepted that nobody proposed";
-	if (of->proposals[i].is_accepted)
+	bool was_accepted = of->proposals[i].accepted != 0;
+	of->proposals[i].was_accepted = true;
+	of->proposals[i].accepted |= (uint16_t)(1u << member);
+	if (was_accepted)
 		return NULL;
-	of->proposals[i].is_accepted = true;
 	int value = of->proposals[i].value;
 	for (int d = 0; d < of->count; d++) {
 		const struct proposal *other = &of->proposals[d];
@@ -147,7 +157,7 @@ static const char *decide(struct lineage_of_key *of, int d)
 		of->latest = (int16_t)d;
 	for (int i = 0; i < of->count; i++) {
 		const struct proposal *other = &of->proposals[i];
-		if (other->is_accepted && ballot_compare(other->b, of->proposals[d].b) > 0 &&
+		if (other->accepted != 0 && ballot_compare(other->b, of->proposals[d].b) > 0 &&
 		    !is_descendant(of, other->value, of->proposals[d].value))
 			return "a ballot is decided that a higher one, accepted, forgets";
 	}
@@ -173,7 +183,7 @@ static struct proposal *highest_accepted(struct lineage_of_key *of, int value)
 	struct proposal *highest = NULL;
 	for (int i = 0; i < of->count; i++) {
 		struct proposal *p = &of->proposals[i];
-		if (p->value == value && p->is_accepted &&
+		if (p->value == value && p->was_accepted &&
 		    (highest == NULL || ballot_compare(p->b, highest->b) > 0))
 			highest = p;
 	}

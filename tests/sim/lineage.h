@@ -29,9 +29,10 @@ struct lineage_value {
 struct proposal {
 	struct ballot b;
 	int16_t value;
-	bool is_accepted, is_decided;
-	uint16_t acked; /* by these members, whose acceptance was durable then */
-	uint32_t read;  /* version + 1 in which a read has returned it, 0 for none */
+	bool is_decided, was_accepted;
+	uint16_t accepted; /* by these members, as far as no crash has undone it */
+	uint16_t acked;    /* by these members, whose acceptance was durable then */
+	uint32_t read;     /* version + 1 in which a read has returned it, 0 for none */
 	struct quorum quorum;
 };
 
@@ -57,7 +58,9 @@ void lineage_init(struct lineage *l, bool began_alone);
 const char *lineage_propose(struct lineage *l, unsigned key, const struct paxos_record *record,
 			    const struct quorum *quorum);
 /* A member has taken b as a vote. */
-const char *lineage_accept(struct lineage *l, unsigned key, struct ballot b);
+const char *lineage_accept(struct lineage *l, unsigned key, struct ballot b, unsigned member);
+/* It has lost it again, before anybody was told. */
+void lineage_forget(struct lineage *l, unsigned key, struct ballot b, unsigned member);
 /* That is durable. */
 const char *lineage_ack(struct lineage *l, unsigned key, struct ballot b, unsigned member);
 /* A read in this version, that began when `before` was lineage_decided(), answers with the
