@@ -359,6 +359,7 @@ static int accept(struct node *node, struct node_step *step, struct active *a, s
 	const struct store_hit *stored = NULL;
 	int rc = 0;
 	entry->acceptor.hot = false;
+	const struct acceptor_key unstored = entry->acceptor;
 	if (own_seat_answers(entry->block) && !refuses_fast(a, entry)) {
 		answer = acceptor_accept(&entry->block->acceptor, &entry->acceptor, &r->base,
 					 PAXOS_BROKEN(FAST_PREVIOUS) ? r->b : r->next);
@@ -379,6 +380,10 @@ static int accept(struct node *node, struct node_step *step, struct active *a, s
 			said = count_own(node, a, &answer);
 		if (answer.effect == ACCEPTOR_STORE)
 			stored = &entry->hit;
+	} else {
+		/* It goes out without the own vote: the ballot is not to be used again. */
+		entry->acceptor = unstored;
+		entry_save_promise(node, entry);
 	}
 	wait_for_answers(node, step, a);
 	ask(node, step, a, stored);

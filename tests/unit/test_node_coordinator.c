@@ -787,6 +787,64 @@ START_TEST(a_full_log_refuses_what_nobody_has_heard_of)
 }
 END_TEST
 
+/* Fills the log of a node with other keys, until not even a short value finds room. */
+static void fill(unsigned at)
+{
+	static char value[100001];
+	const struct store_key kept = key;
+	struct helper_node *h = &n.members[at].h;
+	unsigned from = 200000;
+	memset(value, 'v', sizeof(value) - 1);
+	helper_disk_set_capacity(&h->disk, 5 << 20);
+	for (size_t len = sizeof(value) - 1; len > 0; len /= 10) {
+		int status = 0;
+		for (int i = 0; i < 20000 && status == 0; i++) {
+			key = helper_node_key(h, helper_node_text_in(h, BLOCK, &from));
+			value[len] = '\0';
+			status = status_of(at, put(value));
+			helper_nodes_settle(&n);
+		}
+		ck_assert_int_eq(status, DHT_ENOSPC);
+	}
+	key = kept;
+}
+
+/* What is proposed again, unchanged, goes out although there is no room for it here: then the
+ * ballot that was reserved is used up all the same. */
+START_TEST(a_reserved_ballot_is_used_once_also_without_room)
+{
+	struct call call;
+	open_nodes(3);
+	ck_assert_int_eq(status_of(0, put("1")), 0);
+	helper_nodes_settle(&n);
+	fill(0);
+	ck_assert(entry_of(0).acceptor.hot);
+	helper_nodes_node(&n, 0)->times.round_us = 100 * T;
+	const struct op op = put_if_absent("2");
+	helper_nodes_ask(&n, 0, &call, &key, &op, 1);
+	ck_assert_uint_eq(helper_nodes_deliver_all(&n, MESSAGE_ACCEPT, 0, 1), 1);
+	ck_assert_uint_eq(helper_nodes_lose_all(&n, MESSAGE_ACCEPT, 0, 2), 1);
+	ck_assert_uint_eq(helper_nodes_lose_all(&n, MESSAGE_OK, 1, 0), 1);
+	helper_nodes_pass(&n, 6 * T);
+	ck_assert(call.is_done);
+	ck_assert_int_eq(call.task.whole.status, DHT_ENOQUORUM);
+	helper_call_end(&n, &call);
+
+	helper_disk_set_capacity(&n.members[0].h.disk, UINT64_MAX);
+	helper_node_commit(&n.members[0].h);
+	ck_assert_int_eq(status_of(0, put("3")), 0);
+	helper_nodes_lose_all(&n, MESSAGE_ACCEPT, 0, 2);
+	helper_nodes_settle(&n);
+	/* Without node 0 it is there still. */
+	helper_nodes_ask(&n, 1, &call, &key, &(struct op){.kind = OP_GET}, 1);
+	helper_nodes_lose_all(&n, MESSAGE_READ, 1, 0);
+	helper_nodes_finish(&n, &call);
+	ck_assert(bytes_equal(call.results[0].value, bytes_of_text("3")));
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 static void cool_down(struct helper_node *h, uint64_t memory_bytes)
 {
 	bool changed;
@@ -976,7 +1034,7 @@ UNIT_MAIN("node_coordinator", 120, a_first_write_takes_two_round_trips_and_the_n
 	  a_deadline_ends_the_task_also_in_the_queue, two_coordinators_get_out_of_each_others_way,
 	  a_late_refusal_lets_the_key_cool, repeated_and_old_letters_change_nothing,
 	  a_call_waits_for_a_higher_ceiling, a_full_log_refuses_what_nobody_has_heard_of,
-	  cold_records_are_fetched, a_round_goes_on_in_the_new_version,
-	  who_is_no_replica_any_more_lets_others_go_on,
+	  a_reserved_ballot_is_used_once_also_without_room, cold_records_are_fetched,
+	  a_round_goes_on_in_the_new_version, who_is_no_replica_any_more_lets_others_go_on,
 	  who_is_no_replica_any_more_does_not_repeat_what_it_sent,
 	  an_identity_round_makes_votes_of_the_current_version)
