@@ -173,12 +173,17 @@ static struct forward *find(struct node *node, uint32_t block, uint64_t tag)
 	return link != NULL ? DHT_CONTAINER_OF(link, struct forward, link) : NULL;
 }
 
+static void forget_forward(struct node *node, uint32_t block, struct forward *forward)
+{
+	table_remove(&node->blocks[block].forwards, &forward->link);
+	free(forward);
+}
+
 /* The task is not under way there any more; it is the caller's. */
 static struct task *take_back(struct node *node, struct forward *forward)
 {
 	struct task *task = forward->task;
-	table_remove(&block_of(node, task)->forwards, &forward->link);
-	free(forward);
+	forget_forward(node, task->series.key.block, forward);
 	return task;
 }
 
@@ -195,10 +200,12 @@ static void give_up(struct node *node, struct node_step *step, struct task *task
 static int route_anew(struct node *node, struct node_step *step, struct forward *forward)
 {
 	struct task *task = forward->task;
+	uint32_t block = task->series.key.block;
 	if (is_for_here(node, task)) {
+		/* It may be over at once, and its owner's. */
 		int rc = coordinator_submit(node, step, task);
 		if (rc == 0)
-			(void)take_back(node, forward);
+			forget_forward(node, block, forward);
 		return rc;
 	}
 	forward_task(node, step, take_back(node, forward));

@@ -394,6 +394,34 @@ START_TEST(nonsense_is_dropped)
 }
 END_TEST
 
+/* What its owner does with a task that is over: it is not the node's any more. */
+static void scribble(void *ctx, struct task *task)
+{
+	(void)ctx;
+	DHT_CONTAINER_OF(task, struct call, task)->is_done = true;
+	task->series.key.block = UINT32_MAX / 2;
+}
+
+START_TEST(a_task_that_came_back_may_be_over_at_once)
+{
+	struct call call;
+	struct op op = put("1");
+	struct ring_block alone = {
+	    .phase = RING_STABLE, .version = 1, .old = {.members = {4}, .count = 1}};
+	open_nodes();
+	helper_nodes_ask(&n, 4, &call, &key, &op, 1);
+	helper_nodes_move(&n, 0, BLOCK, &alone);
+	helper_nodes_deliver_all(&n, MESSAGE_FORWARD, 4, 0);
+	helper_nodes_move(&n, 4, BLOCK, &alone);
+	n.members[4].h.effects.done = scribble;
+	ck_assert_uint_eq(helper_nodes_deliver_all(&n, MESSAGE_RESULT, 0, 4), 1);
+	ck_assert(call.is_done);
+	ck_assert_int_eq(call.task.whole.status, 0);
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 /* Tasks under way are forgotten with the node, those of others freed. */
 START_TEST(a_node_may_end_with_tasks_under_way)
 {
@@ -422,4 +450,4 @@ UNIT_MAIN("node_forward", 60, a_write_goes_to_the_first_live_replica,
 	  who_is_no_replica_says_so_and_another_one_is_asked,
 	  a_forward_of_a_newer_map_is_taken_and_the_map_wanted,
 	  a_forwarded_task_does_not_go_on_to_a_third_node, nonsense_is_dropped,
-	  a_node_may_end_with_tasks_under_way)
+	  a_task_that_came_back_may_be_over_at_once, a_node_may_end_with_tasks_under_way)
