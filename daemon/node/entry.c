@@ -150,9 +150,15 @@ static int append(struct node *node, struct node_step *step, struct entry *entry
 int entry_save(struct node *node, struct node_step *step, struct entry *entry,
 	       enum acceptor_effect effect)
 {
+	/* The key may lie in a record that is dropped. */
+	uint64_t dropped = effect == ACCEPTOR_DROP ? entry->hit.location : 0;
+	if (dropped != 0)
+		store_pin(node->store, dropped);
 	int rc = append(node, step, entry, effect);
 	if (rc == 0)
 		entry_save_promise(node, entry);
+	if (dropped != 0)
+		store_unpin(node->store, dropped);
 	return rc;
 }
 
