@@ -90,8 +90,6 @@ static int run_alone(struct node *node, struct node_step *step, struct task *tas
 		step->cold = whole->cold;
 		return DHT_EAGAIN;
 	}
-	uint64_t map_end = node_map_end(node);
-	whole->end = whole->end > map_end ? whole->end : map_end;
 	if (whole->location != 0 && !whole->is_pinned) {
 		store_pin(node->store, whole->location);
 		whole->is_pinned = true;

@@ -15,6 +15,28 @@ static struct record absent_base(const struct node_block *block)
 	return (struct record){.kind = RECORD_TOMBSTONE, .ver = bound, .pver = bound};
 }
 
+/* Erases the record that hit describes. The floor covers what was promised; the key, which may lie
+ * in the record, is needed until the promise is forgotten. */
+static int erase_record(struct node *node, unsigned appender, const struct store_key *key,
+			struct store_hit *hit, uint64_t *end)
+{
+	struct node_block *block = &node->blocks[key->block];
+	struct ballot *floor = &block->acceptor.floor;
+	struct ballot held =
+	    ballot_max(hit->record.acc, promises_find(&block->promises, key->key, key->hash));
+	uint64_t location = block->promises.count > 0 ? hit->location : 0;
+	if (location != 0)
+		store_pin(node->store, location);
+	int rc = store_erase(node->store, appender, key, hit, end);
+	if (rc == 0) {
+		*floor = ballot_max(*floor, ballot_top(held));
+		promises_remove(&block->promises, key->key, key->hash);
+	}
+	if (location != 0)
+		store_unpin(node->store, location);
+	return rc;
+}
+
 /* A tombstone that all replicas hold as a vote is erased (section 4). There is one
  * replica, and it holds it: hit describes it. Where there is no room for the erasure the
  * tombstone stays until the key is met again. */
@@ -22,10 +44,8 @@ static void erase_tombstone(struct node *node, unsigned appender, const struct s
 			    struct store_hit *hit, uint64_t *end)
 {
 	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_TOMBSTONE);
-	struct ballot *floor = &node->blocks[key->block].acceptor.floor;
-	struct ballot raised = ballot_max(*floor, ballot_top(hit->record.acc));
-	if (store_erase(node->store, appender, key, hit, end) == 0)
-		*floor = raised;
+	int rc = erase_record(node, appender, key, hit, end);
+	(void)rc;
 }
 
 /* Writes a change of the key's latest record, which has base_ver, at a new ballot; a
@@ -68,6 +88,13 @@ static bool find_base(struct node *node, const struct store_key *key,
 	}
 	*base = found == STORE_FOUND ? hit->record : absent_base(&node->blocks[key->block]);
 	return true;
+}
+
+/* That this node decides alone is what the map says. */
+static void rest_on_map(const struct node *node, uint64_t *end)
+{
+	uint64_t map_end = node_map_end(node);
+	*end = map_end > *end ? map_end : *end;
 }
 
 /* Lets result have its value where it is, before a change makes the record dead that it
@@ -125,6 +152,7 @@ void local_run(struct node *node, unsigned appender, const struct op *op, struct
 	struct record base;
 	struct change change;
 	struct arena arena;
+	DHT_ASSERT(node_block_is_alone(&node->blocks[op->key.block]));
 	if (!find_base(node, &op->key, op->fetched, &hit, &base, result))
 		return;
 	arena_init(&arena);
@@ -137,6 +165,7 @@ void local_run(struct node *node, unsigned appender, const struct op *op, struct
 		result->location = hit.location;
 	}
 	arena_fini(&arena);
+	rest_on_map(node, &result->end);
 }
 
 void local_run_series(struct node *node, unsigned appender, struct series *series,
@@ -145,6 +174,7 @@ void local_run_series(struct node *node, unsigned appender, struct series *serie
 	struct store_hit hit;
 	struct record base;
 	struct change change;
+	DHT_ASSERT(node_block_is_alone(&node->blocks[series->key.block]));
 	if (!find_base(node, &series->key, series->fetched, &hit, &base, whole))
 		return;
 	series_apply(series, &base, &change, whole);
@@ -153,6 +183,7 @@ void local_run_series(struct node *node, unsigned appender, struct series *serie
 	finish(node, appender, &series->key, &hit, &base, &change, whole);
 	if (whole->status == 0)
 		series_written(series, whole);
+	rest_on_map(node, &whole->end);
 }
 
 int local_expire(struct node *node, unsigned appender, const struct store_key *key,
@@ -161,8 +192,13 @@ int local_expire(struct node *node, unsigned appender, const struct store_key *k
 	struct ballot drawn;
 	struct change change;
 	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_VALUE);
+	if (!node_block_is_alone(&node->blocks[key->block]))
+		return DHT_ENOSPC;
 	change_expire(&change);
-	return write_change(node, appender, *key, hit, hit->record.ver, &change, &drawn, end);
+	int rc = write_change(node, appender, *key, hit, hit->record.ver, &change, &drawn, end);
+	if (rc == 0)
+		rest_on_map(node, end);
+	return rc;
 }
 
 /* ---- The background scan for expired keys ---------------------------------------- */
@@ -216,7 +252,7 @@ int local_expire_block(struct node *node, unsigned appender, uint32_t block, uin
 	uint64_t before = expiry->expired;
 	DHT_ASSERT(max > 0 && max <= LOCAL_EXPIRE_MAX);
 	uint32_t next = STORE_HASH_END;
-	if (store_expiring(node->store, block) > 0)
+	if (store_expiring(node->store, block) > 0 && node_block_is_alone(&node->blocks[block]))
 		next = store_scan(node->store, block, expiry->hash, max, NULL, collect_expired,
 				  &expired);
 	if (expired.is_damaged)

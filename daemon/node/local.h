@@ -15,9 +15,9 @@
 #include "node/node.h"
 
 /* Runs one operation. appender is the calling worker's number. Nothing may be
- * answered before result->end is durable. With result->status DHT_EAGAIN nothing was done:
- * the operation is to be run again after the committer's next commit, which makes a higher
- * ceiling of the counter durable, or room in the log. */
+ * answered before result->end is durable (NODE_RESTS_ON_MAP: node/effects.h). With result->status
+ * DHT_EAGAIN nothing was done: the operation is to be run again after the committer's next commit,
+ * which makes a higher ceiling of the counter durable, or room in the log. */
 void local_run(struct node *node, unsigned appender, const struct op *op, struct op_result *result);
 
 /* Runs a series of operations as one: one record is written, if any. whole tells of it as a
@@ -28,7 +28,8 @@ void local_run_series(struct node *node, unsigned appender, struct series *serie
 
 /* Removes a key as local_run does that meets it when it has expired: hit, which describes its
  * value, is of the same critical section. *end is set to the position behind that. Returns 0,
- * DHT_ENOSPC or DHT_EAGAIN. */
+ * DHT_ENOSPC or DHT_EAGAIN. In a block with more replicas no single one decides: there it is
+ * DHT_ENOSPC, always, so that compaction keeps the value. */
 int local_expire(struct node *node, unsigned appender, const struct store_key *key,
 		 struct store_hit *hit, uint64_t *end) DHT_MUST_CHECK;
 
@@ -43,7 +44,8 @@ struct local_expiry {
 
 /* One step of that scan, under the lock of the block's group: looks at about max entries
  * (1 to LOCAL_EXPIRE_MAX) and removes those that have expired by now_ms, as local_run does
- * when it meets them. A block in which no key can expire is done at once. Returns 0, or
+ * when it meets them. A block in which no key can expire, or
+ * with more replicas, is done at once. Returns 0, or
  * the error of store_put (DHT_ENOSPC, DHT_EAGAIN): the step may be tried again later; or
  * DHT_EDAMAGED: it met a record that does not verify, the node must stop. */
 int local_expire_block(struct node *node, unsigned appender, uint32_t block, uint64_t now_ms,

@@ -540,6 +540,76 @@ START_TEST(keys_of_one_hash_tag_share_a_block)
 }
 END_TEST
 
+/* An entry goes with what was promised of it: what is absent is below the floor. */
+START_TEST(an_erased_key_leaves_no_promise_and_the_floor_above_it)
+{
+	open_node(10);
+	run(put("1"), "a");
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	struct node_block *block = &node.blocks[k.block];
+	struct ballot promised = ballot_make(0, 7, 3);
+	ck_assert_int_eq(promises_set(&block->promises, k.key, k.hash, promised), 0);
+	ck_assert_int_eq(run((struct op){.kind = OP_DEL}, "a").status, 0);
+	ck_assert(ballot_is_absent(promises_find(&block->promises, k.key, k.hash)));
+	ck_assert(ballot_equal(block->acceptor.floor, ballot_top(promised)));
+	close_node();
+}
+END_TEST
+
+/* Who decides alone is said by a map, which may be on its way to the disk still. */
+START_TEST(a_result_rests_on_the_map)
+{
+	static const uint64_t ends[] = {1ull << 40, NODE_RESTS_ON_MAP};
+	struct op_result results[1], whole = {0};
+	open_node(10);
+	for (unsigned i = 0; i < DHT_ARRAY_LEN(ends); i++) {
+		atomic_store(&node.map_end, ends[i]);
+		ck_assert_uint_eq(run(put("1"), "a").end, ends[i]);
+		ck_assert_uint_eq(run(get(), "a").end, ends[i]);
+		ck_assert_uint_eq(run((struct op){.kind = OP_DEL}, "a").end, ends[i]);
+		ck_assert_uint_eq(run(get(), "a").end, ends[i]);
+		struct op op = put("2");
+		struct series series;
+		series_init(&series);
+		series.key = op.key = node_key(&node, bytes_of("a", 1));
+		series.ops = &op;
+		series.results = results;
+		series.count = 1;
+		local_run_series(&node, 0, &series, &whole);
+		ck_assert_uint_eq(whole.end, ends[i]);
+		if (whole.is_pinned)
+			store_unpin(store, whole.location);
+		whole = (struct op_result){0};
+		series_fini(&series);
+	}
+	close_node();
+}
+END_TEST
+
+/* Elsewhere a key that has expired goes by a round. */
+START_TEST(a_block_with_more_replicas_expires_nothing_alone)
+{
+	const struct ring_block shared = {
+	    .phase = RING_STABLE, .version = 1, .old = {.members = {0, 1, 2}, .count = 3}};
+	struct local_expiry expiry = {0};
+	struct store_hit hit;
+	uint64_t end;
+	open_node(10);
+	struct op op = put("1");
+	op.expiry = OP_EXPIRY_AT;
+	op.expires_ms = 10;
+	run(op, "a");
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	node_block_set(&node.blocks[k.block], &shared, 0);
+	ck_assert_int_eq(local_expire_block(&node, 0, k.block, 20, 10, &expiry), 0);
+	ck_assert(expiry.hash == STORE_HASH_END && expiry.expired == 0);
+	ck_assert_int_eq(store_find(store, &k, NULL, &hit), STORE_FOUND);
+	ck_assert_int_eq(local_expire(&node, 0, &k, &hit, &end), DHT_ENOSPC);
+	ck_assert_int_eq(stored("a").kind, RECORD_VALUE);
+	close_node();
+}
+END_TEST
+
 UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  a_read_gives_the_version_that_was_written_and_changes_nothing,
 	  a_deleted_key_is_erased_and_comes_back_above_the_floor,
@@ -555,4 +625,6 @@ UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  the_value_before_is_pinned_where_it_is_replaced,
 	  a_write_that_is_not_done_has_no_value_and_no_pin,
 	  the_value_of_a_cold_record_lies_in_what_was_fetched, derived_values_lie_in_the_new_record,
-	  keys_of_one_hash_tag_share_a_block)
+	  keys_of_one_hash_tag_share_a_block,
+	  an_erased_key_leaves_no_promise_and_the_floor_above_it, a_result_rests_on_the_map,
+	  a_block_with_more_replicas_expires_nothing_alone)
