@@ -16,8 +16,8 @@
 
 enum {
 	RANGE_BYTES_MAX = 256 * 1024, /* of keys and values, about: one hash may have more */
-	RANGE_COLD_MIN = 32,          /* items that are enough before one which is cold */
-	RANGE_DIGEST_MAX = 512,       /* entries of a digest that a step makes */
+	RANGE_COLD_MIN = 32,    /* items that are enough where some are cold: a step holds those */
+	RANGE_DIGEST_MAX = 512, /* entries of a digest that a step makes */
 };
 
 struct range {

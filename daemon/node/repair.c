@@ -28,13 +28,17 @@ void repair_end(struct node *node, struct repair *repair)
 
 /* ---- Digests --------------------------------------------------------------------- */
 
-/* Makes the digest of what comes first in [from, until). *reached is where it ends. */
+/* Makes the digest of what comes first in [from, until). *reached is where it ends. Where some of
+ * it is cold that is sooner: the records that have to be read are held all at once. */
 static int make_digest(const struct node *node, struct node_step *step, uint32_t block,
 		       uint32_t from, uint32_t until, struct store_digest *digest,
 		       uint32_t *reached)
 {
 	*reached =
 	    store_digest(node->store, block, from, until, RANGE_DIGEST_MAX, step->fetched, digest);
+	if (digest->found == STORE_COLD)
+		*reached = store_digest(node->store, block, from, until, RANGE_COLD_MIN,
+					step->fetched, digest);
 	switch (digest->found) {
 	case STORE_COLD:
 		step->waits_for = NODE_WAITS_FOR_RECORD;

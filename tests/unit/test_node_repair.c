@@ -196,6 +196,53 @@ START_TEST(large_values_are_told_in_bounded_steps)
 }
 END_TEST
 
+/* Repairs a cold block with one other, and returns the most records that one step has read. */
+static unsigned pass_over_cold(unsigned node, uint16_t with)
+{
+	unsigned most = 0;
+	repair_begin(&h[node].node, &repair, 0, with);
+	while (!repair.is_done) {
+		unsigned before = h[node].repeats;
+		int rc;
+		do
+			rc = repair_step(&h[node].node, &h[node].step, &repair);
+		while (rc == DHT_EAGAIN && helper_node_provide(&h[node]));
+		ck_assert_int_eq(rc, 0);
+		helper_node_done(&h[node]);
+		most = h[node].repeats - before > most ? h[node].repeats - before : most;
+		before = h[with].repeats;
+		helper_node_exchange(nodes, NODES);
+		most = h[with].repeats - before > most ? h[with].repeats - before : most;
+	}
+	repair_end(&h[node].node, &repair);
+	return most;
+}
+
+START_TEST(a_step_holds_few_records_that_were_cold)
+{
+	enum { LARGE = 150 };
+	begin();
+	size_t len = HELPER_NODE_SEGMENT / 16;
+	char *value = calloc(1, len + 1);
+	memset(value, 'v', len);
+	for (unsigned k = 0; k < LARGE; k++) {
+		for (unsigned i = 0; i < 2; i++)
+			store(i, k, ballot(5 + k), bytes_of(value, len));
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		h[i].memory_bytes = 2 * HELPER_NODE_SEGMENT;
+		helper_node_commit(&h[i]);
+		helper_node_restart(&h[i], HELPER_DISK_KEEP, map);
+	}
+	unsigned most = pass_over_cold(0, 1);
+	ck_assert_uint_gt(most, 0);
+	ck_assert_uint_le(most, RANGE_COLD_MIN + 4);
+	ck_assert_uint_eq(repair.differed, 0);
+	free(value);
+	end();
+}
+END_TEST
+
 /* Joint and back: LEARN would be refused. */
 START_TEST(what_is_of_an_older_version_is_settled_by_identity_rounds)
 {
@@ -285,6 +332,6 @@ END_TEST
 
 UNIT_MAIN("node_repair", 120, equal_replicas_compare_digests_alone, what_the_other_lacks_is_told,
 	  what_the_other_has_is_its_to_tell, a_replica_with_nothing_gets_all,
-	  large_values_are_told_in_bounded_steps,
+	  large_values_are_told_in_bounded_steps, a_step_holds_few_records_that_were_cold,
 	  what_is_of_an_older_version_is_settled_by_identity_rounds,
 	  ranges_without_an_answer_are_left_out, only_the_answer_to_the_question_counts)
