@@ -92,6 +92,17 @@ static void forget_promise(struct entry *entry)
 		promises_remove(&entry->block->promises, entry->key.key, entry->key.hash);
 }
 
+/* True if a promise has to be remembered beside a record that implies another one. One of before
+ * the latest joint phase refuses nothing any more: ballots are of the version there is now, LEARN
+ * refuses older records by itself, and a vote that is erased is above it. */
+static bool counts(const struct entry *entry, struct ballot implied)
+{
+	struct ballot promised = entry->acceptor.promised;
+	if (entry->hit.location != 0 && promised.version < entry->block->acceptor.start)
+		return false;
+	return entry->acceptor.has_entry && ballot_compare(promised, implied) > 0;
+}
+
 void entry_save_promise(struct node *node, struct entry *entry)
 {
 	const struct acceptor_key *acceptor = &entry->acceptor;
@@ -105,7 +116,7 @@ void entry_save_promise(struct node *node, struct entry *entry)
 			store_set_flags(node->store, &entry->key, &entry->hit, is_successor,
 					acceptor->hot);
 	}
-	if (acceptor->has_entry && ballot_compare(acceptor->promised, implied) > 0)
+	if (counts(entry, implied))
 		note_promise(entry);
 	else
 		forget_promise(entry);

@@ -167,9 +167,6 @@ START_TEST(a_new_member_gets_copies_of_all)
 	struct ballot floor = block_of(3)->acceptor.floor;
 	ck_assert(ballot_compare(floor, ballot_make(0, 7, 4095)) >= 0);
 	ck_assert(ballot_compare(load(3, texts[1]).acceptor.promised, ballot_make(0, 6, 0)) >= 0);
-	/* Nor is one below what the key may have been promised while it was absent. */
-	ck_assert(ballot_compare(load(3, texts[0]).acceptor.promised, ballot_make(0, 6, 4095)) >=
-		  0);
 	ck_assert_uint_ge(counter_value(&h[3].node.counter), KEYS + 4);
 	end();
 }
@@ -285,6 +282,38 @@ START_TEST(a_copy_ends_what_was_reserved)
 	ck_assert(ballot_equal(entry.acceptor.record.acc, newer));
 	ck_assert(!entry.acceptor.hot && !entry.hit.hot && !entry.hit.promised);
 	ck_assert(ballot_equal(entry.acceptor.promised, newer));
+	end();
+}
+END_TEST
+
+/* The sources have erased keys in the phase before: what they might have promised is below all
+ * ballots of this one, and is not to be remembered key by key. */
+START_TEST(a_floor_of_the_old_phase_costs_nothing_for_each_key)
+{
+	begin();
+	store_all();
+	for (unsigned i = 0; i < 3; i++)
+		block_of(i)->acceptor.floor = ballot_top(ballot(9000));
+	adopt_joint(1, 2, 3);
+	pull(3);
+	check_equal(3, 0);
+	ck_assert_uint_eq(block_of(3)->promises.count, 0);
+	ck_assert(ballot_equal(block_of(3)->acceptor.floor, ballot_top(ballot_make(0, 9000, 0))));
+	end();
+}
+END_TEST
+
+/* But what they might have promised in this one is. */
+START_TEST(a_floor_of_this_phase_is_the_promise_of_each_copy)
+{
+	begin();
+	store_all();
+	adopt_joint(1, 2, 3);
+	struct ballot floor = ballot_top(ballot_make(1, 9000, 0));
+	for (unsigned i = 0; i < 3; i++)
+		block_of(i)->acceptor.floor = floor;
+	pull(3);
+	ck_assert(ballot_equal(load(3, texts[7]).acceptor.promised, floor));
 	end();
 }
 END_TEST
@@ -562,8 +591,11 @@ UNIT_MAIN("node_sync", 120, a_new_member_gets_copies_of_all,
 	  a_fin_is_told_when_it_is_durable_and_outlives_a_restart, a_restart_before_fin_begins_anew,
 	  who_has_it_all_is_sent_nothing, a_majority_that_is_itself_needs_nobody,
 	  a_copy_never_replaces_what_is_newer, a_copy_ends_what_was_reserved,
-	  another_source_is_asked_for_one_that_dies, a_source_that_is_known_to_be_down_is_not_asked,
-	  without_a_majority_there_is_no_fin, only_the_answer_to_the_question_counts,
+	  another_source_is_asked_for_one_that_dies,
+	  a_floor_of_the_old_phase_costs_nothing_for_each_key,
+	  a_floor_of_this_phase_is_the_promise_of_each_copy,
+	  a_source_that_is_known_to_be_down_is_not_asked, without_a_majority_there_is_no_fin,
+	  only_the_answer_to_the_question_counts,
 	  a_source_that_has_not_adopted_the_version_does_not_answer,
 	  a_chunk_waits_for_all_that_it_tells,
 	  large_values_come_in_many_chunks_and_cold_ones_are_read, a_full_disk_holds_up_the_fin,
