@@ -329,6 +329,9 @@ static int on_result(struct node *node, struct node_step *step, const struct mes
 	struct forward *forward = find(node, m->block, m->tag);
 	if (forward == NULL || forward->to != m->from || !is_result_sane(forward->task, m))
 		return 0;
+	/* Who refuses it may know better who takes it. */
+	if (m->version > node->blocks[m->block].acceptor.version)
+		step->effects->wants_map(step->effects->ctx, m->from);
 	if (m->whole->status == DHT_EUNAVAIL)
 		return route_anew(node, step, forward);
 	struct task *task = take_back(node, forward);

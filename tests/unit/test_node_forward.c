@@ -394,6 +394,28 @@ START_TEST(nonsense_is_dropped)
 }
 END_TEST
 
+START_TEST(who_refuses_and_knows_a_newer_map_has_it_asked_for)
+{
+	struct call call;
+	struct op op = put("1");
+	const struct ring_block moved = {
+	    .phase = RING_STABLE, .version = 2, .old = {.members = {1, 2, 3}, .count = 3}};
+	open_nodes();
+	helper_nodes_ask(&n, 4, &call, &key, &op, 1);
+	helper_nodes_move(&n, 0, BLOCK, &moved);
+	helper_nodes_deliver_all(&n, MESSAGE_FORWARD, 4, 0);
+	ck_assert_uint_eq(n.wants_map, 0);
+	ck_assert_uint_eq(helper_nodes_deliver_all(&n, MESSAGE_RESULT, 0, 4), 1);
+	ck_assert_uint_eq(n.wants_map, 1);
+	for (unsigned i = 1; i < 5; i++)
+		helper_nodes_move(&n, i, BLOCK, &moved);
+	helper_nodes_finish(&n, &call);
+	ck_assert_int_eq(call.results[0].status, 0);
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 /* What its owner does with a task that is over: it is not the node's any more. */
 static void scribble(void *ctx, struct task *task)
 {
@@ -450,4 +472,5 @@ UNIT_MAIN("node_forward", 60, a_write_goes_to_the_first_live_replica,
 	  who_is_no_replica_says_so_and_another_one_is_asked,
 	  a_forward_of_a_newer_map_is_taken_and_the_map_wanted,
 	  a_forwarded_task_does_not_go_on_to_a_third_node, nonsense_is_dropped,
+	  who_refuses_and_knows_a_newer_map_has_it_asked_for,
 	  a_task_that_came_back_may_be_over_at_once, a_node_may_end_with_tasks_under_way)
