@@ -8,7 +8,7 @@
 #include "node/range.h"
 
 enum {
-	TIMEOUT_ROUNDS = 4, /* for an answer, in times of a round */
+	TIMEOUT_ROUNDS = 4, /* for an answer, in times of a round; twice as long with each try */
 	TRIES_MAX = 3,      /* before a range is left out */
 	SETTLE_MAX = 16, /* identity rounds that an answer begins; others wait for a later pass */
 };
@@ -97,7 +97,9 @@ int repair_step(struct node *node, struct node_step *step, struct repair *repair
 	if (repair->is_done)
 		return 0;
 	if (repair->tag != 0) {
-		if (step->now_us < repair->asked_us + TIMEOUT_ROUNDS * node->times.round_us)
+		/* One whose records are cold has to read some first. */
+		uint64_t patience_us = (TIMEOUT_ROUNDS * node->times.round_us) << repair->tries;
+		if (step->now_us < repair->asked_us + patience_us)
 			return 0;
 		repair->tag = 0;
 		if (++repair->tries == TRIES_MAX)
@@ -215,6 +217,9 @@ static int on_differ(struct node *node, struct node_step *step, const struct mes
 		repair->differed++;
 		advance(repair, range->until);
 	}
+	/* The answer is there, however long the own records need to be read: no time is lost. */
+	if (rc == DHT_EAGAIN)
+		repair->asked_us = step->now_us;
 	free(range);
 	return rc == DHT_EAGAIN || rc == DHT_EDAMAGED ? rc : 0;
 }

@@ -9,7 +9,7 @@
 #include "paxos/variant.h"
 
 enum {
-	TIMEOUT_ROUNDS = 4, /* for an answer, in times of a round */
+	TIMEOUT_ROUNDS = 4, /* for an answer, in times of a round; twice as long with each try */
 	TRIES_MAX = 3,      /* questions to a source in a row before another one is asked */
 };
 
@@ -156,7 +156,9 @@ int sync_step(struct node *node, struct node_step *step, uint32_t number)
 	if (has_all(block))
 		return put_fin(node, step, number);
 	if (pull->tag != 0) {
-		if (step->now_us < pull->asked_us + TIMEOUT_ROUNDS * node->times.round_us)
+		/* A source whose records are cold may need long for the first of them. */
+		uint64_t patience_us = (TIMEOUT_ROUNDS * node->times.round_us) << pull->tries;
+		if (step->now_us < pull->asked_us + patience_us)
 			return 0;
 		pull->tag = 0;
 		pull->tries += pull->tries < TRIES_MAX;

@@ -281,6 +281,48 @@ START_TEST(what_is_of_an_older_version_is_settled_by_identity_rounds)
 }
 END_TEST
 
+/* Who has to read what differs, record after record, has not lost the answer. */
+START_TEST(an_answer_is_taken_however_long_own_records_need)
+{
+	enum { LARGE = 60 };
+	begin();
+	size_t len = HELPER_NODE_SEGMENT / 16;
+	char *value = calloc(1, len + 1);
+	memset(value, 'v', len);
+	for (unsigned k = 0; k < LARGE; k++)
+		store(0, k, ballot(5 + k), bytes_of(value, len));
+	free(value);
+	h[0].memory_bytes = 2 * HELPER_NODE_SEGMENT;
+	helper_node_commit(&h[0]);
+	helper_node_restart(&h[0], HELPER_DISK_KEEP, map);
+	repair_begin(&h[0].node, &repair, 0, 1);
+	int rc;
+	do
+		rc = repair_step(&h[0].node, &h[0].step, &repair);
+	while (rc == DHT_EAGAIN && helper_node_provide(&h[0]));
+	helper_node_done(&h[0]);
+	const struct message *compare = helper_node_sent(&h[0], MESSAGE_COMPARE);
+	ck_assert_int_eq(helper_node_handle(&h[1], compare), 0);
+	const struct message *differ = helper_node_sent(&h[1], MESSAGE_DIFFER);
+	unsigned reads = 0;
+	while (node_handle(&h[0].node, &h[0].step, differ) == DHT_EAGAIN) {
+		struct node_step other = h[0].step;
+		h[0].step.now_us += HELPER_NODE_ROUND_US;
+		other.fetched = NULL;
+		other.now_us = h[0].step.now_us;
+		ck_assert_int_eq(repair_step(&h[0].node, &other, &repair), 0);
+		ck_assert(helper_node_provide(&h[0]));
+		reads++;
+	}
+	helper_node_done(&h[0]);
+	ck_assert_uint_gt(reads, 8);
+	ck_assert_uint_eq(repair.differed, 1);
+	ck_assert_uint_gt(repair.told, 0);
+	repair_end(&h[0].node, &repair);
+	end();
+}
+END_TEST
+
 START_TEST(ranges_without_an_answer_are_left_out)
 {
 	begin();
@@ -334,4 +376,5 @@ UNIT_MAIN("node_repair", 120, equal_replicas_compare_digests_alone, what_the_oth
 	  what_the_other_has_is_its_to_tell, a_replica_with_nothing_gets_all,
 	  large_values_are_told_in_bounded_steps, a_step_holds_few_records_that_were_cold,
 	  what_is_of_an_older_version_is_settled_by_identity_rounds,
-	  ranges_without_an_answer_are_left_out, only_the_answer_to_the_question_counts)
+	  an_answer_is_taken_however_long_own_records_need, ranges_without_an_answer_are_left_out,
+	  only_the_answer_to_the_question_counts)

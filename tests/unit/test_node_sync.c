@@ -336,6 +336,28 @@ START_TEST(another_source_is_asked_for_one_that_dies)
 }
 END_TEST
 
+/* Its records may be cold: an answer that came too late once has more time the next time. */
+START_TEST(a_slow_source_gets_more_time_with_each_question)
+{
+	enum { ROUNDS = 5 };
+	unsigned times = 0;
+	begin();
+	store_all();
+	adopt_joint(1, 2, 3);
+	step(3);
+	for (unsigned asked = 1; asked <= 3; asked++) {
+		ck_assert_uint_eq(h[3].sent_count, asked);
+		for (times = 0; h[3].sent_count == asked; times++) {
+			h[3].step.now_us += ROUNDS * HELPER_NODE_ROUND_US;
+			step(3);
+		}
+		ck_assert_uint_eq(times, ((4u << (asked - 1)) + ROUNDS - 1) / ROUNDS);
+	}
+	helper_node_forget(&h[3]);
+	end();
+}
+END_TEST
+
 START_TEST(a_source_that_is_known_to_be_down_is_not_asked)
 {
 	begin();
@@ -591,6 +613,7 @@ UNIT_MAIN("node_sync", 120, a_new_member_gets_copies_of_all,
 	  a_fin_is_told_when_it_is_durable_and_outlives_a_restart, a_restart_before_fin_begins_anew,
 	  who_has_it_all_is_sent_nothing, a_majority_that_is_itself_needs_nobody,
 	  a_copy_never_replaces_what_is_newer, a_copy_ends_what_was_reserved,
+	  a_slow_source_gets_more_time_with_each_question,
 	  another_source_is_asked_for_one_that_dies,
 	  a_floor_of_the_old_phase_costs_nothing_for_each_key,
 	  a_floor_of_this_phase_is_the_promise_of_each_copy,
