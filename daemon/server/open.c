@@ -70,6 +70,7 @@ static int recover(struct server *server, const struct store_os *os)
 	    .blocks = (uint32_t)server->conf.cluster_blocks,
 	    .segment_size_bytes = server->conf.store_segment_size_bytes,
 	    .memory_bytes = memory_for(&server->conf),
+	    .has_housekeeper = true,
 	    .is_lazy = server->conf.store_fsync != CONF_FSYNC_ALWAYS,
 	    .may_be_torn = server->identity.may_have_forgotten,
 	    .locate = locate,

@@ -232,16 +232,23 @@ int files_write_manifest(struct files *files)
  * files that appends may come to, published or spare, so that what gives room back has room
  * itself: erasures one of them, compaction both. Both threads come here: one may undo what
  * the other noted just now, until the next time; the disk stays marked as full, so there is
- * one. */
+ * one.
+ *
+ * Whether another file can be made shows only when it is made, and until then the disk may be
+ * full: so VALUE records wait in front of the same two files, once there were as many. */
 static void note_space(struct files *files)
 {
 	uint32_t spares = atomic_load(&files->spares);
-	if (spares >= FILES_SPARE)
+	if (spares >= FILES_SPARE) {
 		atomic_store(&files->is_full, false);
+		atomic_store(&files->had_reserve, files->has_housekeeper);
+	}
 	bool is_unwritten = atomic_load(&files->is_unwritten);
 	bool is_full = is_unwritten || atomic_load(&files->is_full);
+	bool is_open = !is_full && spares < FILES_SPARE && atomic_load(&files->had_reserve);
 	_Atomic uint64_t *reserved = &files->tail->reserved_from;
-	if (!is_full)
+	atomic_store(&files->tail->is_undecided, is_open);
+	if (!is_full && !is_open)
 		atomic_store(reserved, UINT64_MAX);
 	else if (is_unwritten)
 		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)));

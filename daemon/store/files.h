@@ -70,6 +70,7 @@ struct files {
 	_Atomic uint32_t spares;
 	_Atomic uint64_t last;     /* the segment of highest sequence that was published */
 	_Atomic bool is_full;      /* the disk had no room for another file */
+	_Atomic bool had_reserve;  /* there were FILES_SPARE spare files, in this life */
 	_Atomic bool is_unwritten; /* nor for the manifest */
 	_Atomic uint64_t written;
 	_Atomic uint64_t durable;
@@ -81,6 +82,7 @@ struct files {
 	_Atomic uint32_t finished; /* segments that wait for the committer's turn */
 	_Atomic int failed;        /* the first error of the disk */
 	bool is_lazy;              /* segments are written before the one before is synced */
+	bool has_housekeeper;      /* as in struct store_options */
 
 	/* The committer's; files_wants_turn looks at the last three. */
 	uint8_t *manifest;

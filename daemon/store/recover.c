@@ -349,6 +349,7 @@ static int init(struct recovery *recovery)
 	if (rc != 0)
 		return rc;
 	store->files.is_lazy = recovery->options->is_lazy;
+	store->files.has_housekeeper = recovery->options->has_housekeeper;
 	files_note_ceiling(&store->files, manifest->ceiling);
 	return is_new ? files_write_manifest(&store->files) : 0;
 }

@@ -143,8 +143,12 @@ int store_commit(struct store *store, enum store_sync how)
 bool store_has_room(const struct store *store)
 {
 	const struct tail *tail = &store->tail;
-	return !store->segs.has_files || atomic_load(&tail->is_full) ||
-	       tail_has_next(tail, tail_sequence_of(tail_position(tail)));
+	uint64_t sequence = tail_sequence_of(tail_position(tail));
+	if (!store->segs.has_files || atomic_load(&tail->is_full))
+		return true;
+	if (atomic_load(&tail->is_undecided) && sequence >= atomic_load(&tail->reserved_from))
+		return false;
+	return tail_has_next(tail, sequence);
 }
 
 bool store_is_full(const struct store *store)

@@ -56,7 +56,7 @@ static int reserve(struct tail *tail, uint32_t size, uint64_t end_sequence, uint
 		uint64_t open = atomic_load(open_of(tail, sequence));
 		bool fits = size <= limit - offset;
 		if (sequence + (fits ? 0 : 1) >= end_sequence)
-			return DHT_ENOSPC;
+			return atomic_load(&tail->is_undecided) ? DHT_EAGAIN : DHT_ENOSPC;
 		if (fits) {
 			if (!atomic_compare_exchange_weak(&tail->position, &now, now + size))
 				continue;
@@ -167,7 +167,9 @@ static uint64_t end_of_claim(const struct tail *tail, enum tail_claim claim)
 	uint64_t reserved = atomic_load(&tail->reserved_from);
 	if (reserved == UINT64_MAX || claim == TAIL_CLAIM_MOVE || claim == TAIL_CLAIM_CEILING)
 		return UINT64_MAX;
-	return claim == TAIL_CLAIM_VALUE ? reserved : reserved + 1;
+	if (claim == TAIL_CLAIM_VALUE)
+		return reserved;
+	return atomic_load(&tail->is_undecided) ? UINT64_MAX : reserved + 1;
 }
 
 int tail_append(struct tail *tail, unsigned appender, const struct record *rec,

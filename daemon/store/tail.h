@@ -55,6 +55,8 @@ struct tail {
 	_Atomic uint64_t open[TAIL_OPEN_MAX]; /* sequence << 16 | slot; 0: none */
 	_Atomic uint32_t appenders;           /* numbers from here on were never used */
 	_Atomic bool is_full;                 /* with files: there is none to prepare */
+	/* With files: whether there will be more shows soon; what is kept out has to wait. */
+	_Atomic bool is_undecided;
 	/* With files: VALUE records stay out of segments from this sequence on. */
 	_Atomic uint64_t reserved_from;
 	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t position;
