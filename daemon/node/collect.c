@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "node/adopt.h"
 #include "node/coordinator.h"
 #include "node/replica.h"
 #include "paxos/variant.h"
@@ -173,7 +174,9 @@ static bool begin(struct node *node, struct node_step *step, struct entry *entry
 	if (collection != NULL)
 		remove_collection(block, collection);
 	if (is_held_by_all(block, (uint16_t)(1u << block->self))) {
-		*rc = erase(node, step, entry);
+		/* No answer shows that the map is durable which says so (node/local.c). */
+		if (!node_is_adopting(node))
+			*rc = erase(node, step, entry);
 		return true;
 	}
 	collection = add_collection(node, step, entry);

@@ -2,6 +2,7 @@
 #include "node/local.h"
 
 #include "base/error.h"
+#include "node/adopt.h"
 
 /* What a round starts from when no record is there (the register protocol, section
  * 3, PREPARE round): a tombstone whose history may have been erased up to that bound. */
@@ -39,17 +40,22 @@ static int erase_record(struct node *node, unsigned appender, const struct store
 
 /* A tombstone that all replicas hold as a vote is erased (section 4). There is one
  * replica, and it holds it: hit describes it. Where there is no room for the erasure the
- * tombstone stays until the key is met again. */
+ * tombstone stays until the key is met again.
+ * While a map is adopted it stays, too: that the replica is alone may be what this map says. A
+ * record has the version in its ballot; of an erasure that outlives the map in a crash nothing
+ * would tell that it is not of the version before, where the vote that it took is still needed. */
 static void erase_tombstone(struct node *node, unsigned appender, const struct store_key *key,
 			    struct store_hit *hit, uint64_t *end)
 {
 	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_TOMBSTONE);
+	if (node_is_adopting(node))
+		return;
 	int rc = erase_record(node, appender, key, hit, end);
 	(void)rc;
 }
 
 /* Writes a change of the key's latest record, which has base_ver, at a new ballot; a
- * tombstone is erased at once. The key's bytes may be those of that record. */
+ * tombstone is erased at once, if it may be. The key's bytes may be those of that record. */
 static int write_change(struct node *node, unsigned appender, struct store_key key,
 			struct store_hit *hit, struct ballot base_ver, const struct change *change,
 			struct ballot *drawn, uint64_t *end)

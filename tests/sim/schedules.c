@@ -356,6 +356,39 @@ static void play_dirty(struct cluster *c)
 	script_deliver_all(c);
 }
 
+/* {0} -> {1,2,3}, cancelled: what 0 deletes alone lasts longer than the version that let it. */
+static void play_unfinished_adoption(struct cluster *c)
+{
+	script_ask(c, 0, OP_APPEND, 0);
+	script_deliver_all(c);
+	script_join(c, 0x0e);
+	script_pull(c, 1, 0);
+	script_lose_all(c);
+	script_cancel(c);
+	script_set_slow_disks(c, 0x01);
+	script_adopt_half(c, 0);
+	script_ask(c, 1, OP_DEL, 0);
+	script_commit(c, 0);
+	host_crash(&c->hosts[0]);
+	script_set_slow_disks(c, 0);
+	host_start(&c->hosts[0]);
+	script_let_be(c);
+	script_lose_all(c);
+	script_ask(c, 2, OP_GET, 2); /* meets none who has pulled */
+	script_ask_one(c, MESSAGE_READ, 2, 0);
+	script_ask_one(c, MESSAGE_READ, 2, 3);
+	script_lose_all(c);
+	script_abandon(c, 2);
+	script_ask(c, 3, OP_GET, 2); /* meets 1, who has */
+	script_lose(c, MESSAGE_READ, 2, 3);
+	script_prepare_again(c, 2);
+	script_lose(c, MESSAGE_PREPARE, 2, 3);
+	script_deliver_all(c);
+	script_adopt(c, SCRIPT_EVERYBODY);
+	script_ask(c, 0, OP_GET, 0);
+	script_deliver_all(c);
+}
+
 /* Asks, and counts: rounds of each kind to the two other replicas, and records that each of
  * the three appends. */
 static void cost(struct cluster *c, const struct model_op *op, unsigned host, uint64_t reads,
@@ -437,6 +470,7 @@ const struct schedule schedules[] = {
     {"erase_copies", 0x07, play_erase_copies},
     {"duplicate", 0x07, play_duplicate},
     {"dirty", 0x07, play_dirty},
+    {"unfinished_adoption", 0x01, play_unfinished_adoption},
     {"nothing_left", 0x07, play_nothing_left},
     {"round_trips", 0x07, play_round_trips},
     {NULL, 0, NULL},

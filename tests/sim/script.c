@@ -2,6 +2,7 @@
 #include "script.h"
 
 #include "node/active.h"
+#include "node/adopt.h"
 #include "node/coordinator.h"
 #include "node/entry.h"
 #include "upkeep.h"
@@ -221,6 +222,29 @@ void script_finish(struct cluster *c, uint16_t hosts)
 	maps_finish(&c->maps, &c->maps.blocks[BLOCK]);
 	maps_decide(&c->maps);
 	script_adopt(c, hosts);
+}
+
+void script_cancel(struct cluster *c)
+{
+	maps_begin(&c->maps);
+	maps_cancel(&c->maps, &c->maps.blocks[BLOCK]);
+	maps_decide(&c->maps);
+}
+
+void script_adopt_half(struct cluster *c, unsigned host)
+{
+	struct node *node = &c->hosts[host].node;
+	struct node_step step = {.now_us = c->now_us};
+	const struct ring_map *map = c->maps.of[c->maps.epoch];
+	node_adopt_begin(node, map);
+	int rc = node_adopt_block(node, &step, map, block_number(c));
+	DHT_ASSERT(rc == 0);
+}
+
+void script_commit(struct cluster *c, unsigned host)
+{
+	host_write(&c->hosts[host]);
+	script_let_be(c);
 }
 
 void script_pull(struct cluster *c, unsigned puller, unsigned source)

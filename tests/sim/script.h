@@ -71,6 +71,15 @@ void script_join(struct cluster *c, uint16_t next);
 /* joint -> stable(N), adopted by these hosts. */
 void script_finish(struct cluster *c, uint16_t hosts);
 
+/* joint -> stable(O), which nobody knows of yet. */
+void script_cancel(struct cluster *c);
+
+/* The host adopts the latest map for the key's block, and is not done with the others. */
+void script_adopt_half(struct cluster *c, unsigned host);
+
+/* What the host has appended is synced, its slow disk notwithstanding. */
+void script_commit(struct cluster *c, unsigned host);
+
 /* A member of N pulls from one of O; one that is of both has itself already. */
 void script_pull(struct cluster *c, unsigned puller, unsigned source);
 

@@ -586,6 +586,24 @@ START_TEST(a_result_rests_on_the_map)
 }
 END_TEST
 
+/* An erasure has no version: it must not be in the log before the map that allows it. */
+START_TEST(a_tombstone_stays_while_a_map_is_adopted)
+{
+	open_node(10);
+	run(put("1"), "a");
+	atomic_store(&node.map_end, NODE_RESTS_ON_MAP);
+	ck_assert_int_eq(run((struct op){.kind = OP_DEL}, "a").status, 0);
+	ck_assert_int_eq(run(get(), "a").status, DHT_ENOTFOUND);
+	ck_assert_int_eq(stored("a").kind, RECORD_TOMBSTONE);
+	atomic_store(&node.map_end, 1ull << 40);
+	ck_assert_int_eq(run(get(), "a").status, DHT_ENOTFOUND);
+	struct store_key k = node_key(&node, bytes_of("a", 1));
+	struct store_hit hit;
+	ck_assert_int_eq(store_find(store, &k, NULL, &hit), STORE_ABSENT);
+	close_node();
+}
+END_TEST
+
 /* Elsewhere a key that has expired goes by a round. */
 START_TEST(a_block_with_more_replicas_expires_nothing_alone)
 {
@@ -627,4 +645,5 @@ UNIT_MAIN("node", 30, a_write_draws_a_ballot_of_version_0_and_number_0,
 	  the_value_of_a_cold_record_lies_in_what_was_fetched, derived_values_lie_in_the_new_record,
 	  keys_of_one_hash_tag_share_a_block,
 	  an_erased_key_leaves_no_promise_and_the_floor_above_it, a_result_rests_on_the_map,
+	  a_tombstone_stays_while_a_map_is_adopted,
 	  a_block_with_more_replicas_expires_nothing_alone)

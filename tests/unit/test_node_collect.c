@@ -363,10 +363,27 @@ START_TEST(an_erased_key_stays_absent)
 }
 END_TEST
 
+/* A replica that is alone asks nobody, and so nobody's answer shows that its map is durable. */
+START_TEST(one_alone_erases_nothing_while_a_map_is_adopted)
+{
+	begin();
+	h[0].node.blocks[0].quorum.old = 1;
+	store(0, 0, ballot(5), true);
+	atomic_store(&h[0].node.map_end, NODE_RESTS_ON_MAP);
+	walk(0);
+	ck_assert(has_record(0, 0));
+	atomic_store(&h[0].node.map_end, 0);
+	walk(0);
+	ck_assert(!has_record(0, 0));
+	end();
+}
+END_TEST
+
 UNIT_MAIN("node_collect", 60, a_tombstone_that_all_hold_is_gone_in_two_round_trips,
 	  nobody_erases_before_it_is_durable_at_the_collector, one_that_is_behind_is_told,
 	  one_that_promised_more_keeps_it_and_is_not_erased, something_newer_ends_it,
 	  what_the_collector_wrote_meanwhile_stays, without_one_replica_nothing_is_erased,
 	  values_and_absent_keys_are_left_alone, a_block_in_transition_collects_nothing,
 	  a_tombstone_that_is_no_vote_is_settled_first, a_walk_meets_all_tombstones,
-	  the_table_is_bounded_and_late_ones_make_room, an_erased_key_stays_absent)
+	  the_table_is_bounded_and_late_ones_make_room, an_erased_key_stays_absent,
+	  one_alone_erases_nothing_while_a_map_is_adopted)
