@@ -247,13 +247,13 @@ static void note_space(struct files *files)
 	bool is_full = is_unwritten || atomic_load(&files->is_full);
 	bool is_open = !is_full && spares < FILES_SPARE && atomic_load(&files->had_reserve);
 	_Atomic uint64_t *reserved = &files->tail->reserved_from;
-	atomic_store(&files->tail->is_undecided, is_open);
 	if (!is_full && !is_open)
 		atomic_store(reserved, UINT64_MAX);
 	else if (is_unwritten)
 		atomic_store(reserved, tail_sequence_of(tail_position(files->tail)));
 	else
-		atomic_store(reserved, atomic_load(&files->last) + spares - 1);
+		atomic_store(reserved, (atomic_load(&files->last) + spares - 1) |
+					   (is_open ? TAIL_UNDECIDED : 0));
 	atomic_store(&files->tail->is_full, is_unwritten || (is_full && spares == 0));
 }
 

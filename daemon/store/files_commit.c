@@ -175,10 +175,18 @@ static bool wants_sync(const struct files *files)
 	       (atomic_load(&files->spares) < FILES_SPARE || are_many_waiting(files));
 }
 
+/* Values wait although there are spare files: of two threads that noted it the later one knew
+ * less. */
+static bool is_outdated(const struct files *files)
+{
+	return tail_is_undecided(files->tail) && atomic_load(&files->spares) >= FILES_SPARE;
+}
+
 bool files_wants_turn(const struct files *files)
 {
 	uint64_t sequence = tail_sequence_of(tail_position(files->tail));
-	return !tail_has_next(files->tail, sequence) || atomic_load(&files->is_unwritten) ||
+	return is_outdated(files) || !tail_has_next(files->tail, sequence) ||
+	       atomic_load(&files->is_unwritten) ||
 	       atomic_load(&files->drained_at) <= files_durable(files) ||
 	       atomic_load(&files->segs->drained) != atomic_load(&files->drained_seen) ||
 	       are_many_waiting(files) ||

@@ -97,9 +97,9 @@ struct store_options {
 	 * stands behind the first torn segment is given up then, instead of being taken for
 	 * damage. */
 	bool may_be_torn;
-	/* With files: another thread calls store_prepare as soon as store_wants_segment. Then values
-	 * wait (DHT_EAGAIN) in front of the last two files until it is known whether the disk has
-	 * room for another one, and are not the cause that deletions find none. */
+	/* With files: another thread calls store_prepare as soon as store_wants_segment. Then
+	 * values wait (DHT_EAGAIN) in front of the last two files until it is known whether the
+	 * disk has room for another one, and are not the cause that deletions find none. */
 	bool has_housekeeper;
 	/* With files: how much of the newest segments may be in memory; 0: all. */
 	uint64_t memory_bytes;

@@ -40,9 +40,14 @@ static int prepare(struct tail *tail, uint64_t sequence)
 	return 0;
 }
 
-/* Takes size bytes of the log. *at is set to their position, *slot to the segment's. A
- * segment from end_sequence on is not for this record. */
-static int reserve(struct tail *tail, uint32_t size, uint64_t end_sequence, uint64_t *at,
+/* The first segment that is not for a record, and what its append is told there. */
+struct bound {
+	uint64_t sequence;
+	int error;
+};
+
+/* Takes size bytes of the log. *at is set to their position, *slot to the segment's. */
+static int reserve(struct tail *tail, uint32_t size, struct bound bound, uint64_t *at,
 		   uint32_t *slot)
 {
 	uint32_t limit = segment_limit(tail->segs);
@@ -55,8 +60,8 @@ static int reserve(struct tail *tail, uint32_t size, uint64_t end_sequence, uint
 		uint32_t offset = segment_offset_of(now);
 		uint64_t open = atomic_load(open_of(tail, sequence));
 		bool fits = size <= limit - offset;
-		if (sequence + (fits ? 0 : 1) >= end_sequence)
-			return atomic_load(&tail->is_undecided) ? DHT_EAGAIN : DHT_ENOSPC;
+		if (sequence + (fits ? 0 : 1) >= bound.sequence)
+			return bound.error;
 		if (fits) {
 			if (!atomic_compare_exchange_weak(&tail->position, &now, now + size))
 				continue;
@@ -161,15 +166,17 @@ static void appender_leave(struct tail *tail, unsigned appender)
 	atomic_store_explicit(&tail->appender[appender].copying, 0, memory_order_release);
 }
 
-/* The first segment that is not for an append of this claim. */
-static uint64_t end_of_claim(const struct tail *tail, enum tail_claim claim)
+static struct bound bound_of_claim(const struct tail *tail, enum tail_claim claim)
 {
 	uint64_t reserved = atomic_load(&tail->reserved_from);
+	struct bound bound = {.sequence = UINT64_MAX, .error = DHT_ENOSPC};
 	if (reserved == UINT64_MAX || claim == TAIL_CLAIM_MOVE || claim == TAIL_CLAIM_CEILING)
-		return UINT64_MAX;
-	if (claim == TAIL_CLAIM_VALUE)
-		return reserved;
-	return atomic_load(&tail->is_undecided) ? UINT64_MAX : reserved + 1;
+		return bound;
+	if ((reserved & TAIL_UNDECIDED) == 0)
+		bound.sequence = claim == TAIL_CLAIM_VALUE ? reserved : reserved + 1;
+	else if (claim == TAIL_CLAIM_VALUE)
+		bound = (struct bound){reserved & ~TAIL_UNDECIDED, DHT_EAGAIN};
+	return bound;
 }
 
 int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
@@ -183,9 +190,9 @@ int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
 
 	uint64_t at;
 	uint32_t slot;
-	uint64_t end_sequence = end_of_claim(tail, claim);
+	struct bound bound = bound_of_claim(tail, claim);
 	appender_enter(tail, appender);
-	int rc = reserve(tail, (uint32_t)size, end_sequence, &at, &slot);
+	int rc = reserve(tail, (uint32_t)size, bound, &at, &slot);
 	if (rc == 0) {
 		record_encode(rec, tail_sequence_of(at),
 			      segment_memory(tail->segs, slot) + segment_offset_of(at));

@@ -46,6 +46,8 @@ enum {
 	TAIL_OPEN_MAX = 2,
 };
 
+#define TAIL_UNDECIDED (1ull << 62) /* far above any sequence */
+
 struct tail_appender {
 	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t copying; /* 0: no append under way */
 };
@@ -55,9 +57,8 @@ struct tail {
 	_Atomic uint64_t open[TAIL_OPEN_MAX]; /* sequence << 16 | slot; 0: none */
 	_Atomic uint32_t appenders;           /* numbers from here on were never used */
 	_Atomic bool is_full;                 /* with files: there is none to prepare */
-	/* With files: whether there will be more shows soon; what is kept out has to wait. */
-	_Atomic bool is_undecided;
-	/* With files: VALUE records stay out of segments from this sequence on. */
+	/* With files: VALUE records stay out of segments from this sequence on; UINT64_MAX: of
+	 * none. With TAIL_UNDECIDED they wait: whether there will be more segments shows soon. */
 	_Atomic uint64_t reserved_from;
 	_Alignas(DHT_CACHE_LINE) _Atomic uint64_t position;
 	struct tail_appender appender[STORE_APPENDERS_MAX];
@@ -102,6 +103,13 @@ enum tail_claim {
 	/* The same. The record counts as dead as soon as it is there: nothing needs it. */
 	TAIL_CLAIM_CEILING,
 };
+
+/* True while values wait for what shows soon. */
+static inline bool tail_is_undecided(const struct tail *tail)
+{
+	uint64_t reserved = atomic_load(&tail->reserved_from);
+	return reserved != UINT64_MAX && (reserved & TAIL_UNDECIDED) != 0;
+}
 
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On
  * an error nothing has changed. */
