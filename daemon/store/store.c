@@ -146,8 +146,7 @@ bool store_has_room(const struct store *store)
 	uint64_t sequence = tail_sequence_of(tail_position(tail));
 	if (!store->segs.has_files || atomic_load(&tail->is_full))
 		return true;
-	if (tail_is_undecided(tail) &&
-	    sequence >= (atomic_load(&tail->reserved_from) & ~TAIL_UNDECIDED))
+	if (tail_is_undecided(tail) && !tail_has_rest(tail))
 		return false;
 	return tail_has_next(tail, sequence);
 }

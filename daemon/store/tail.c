@@ -12,6 +12,8 @@ static uint32_t slot_of(uint64_t open)
 	return (uint32_t)(open & ((UINT64_C(1) << SLOT_BITS) - 1));
 }
 
+enum { REST_PART = 4 }; /* of a segment: whoever needs more waits */
+
 static _Atomic uint64_t *open_of(struct tail *tail, uint64_t sequence)
 {
 	return &tail->open[sequence % TAIL_OPEN_MAX];
@@ -177,6 +179,15 @@ static struct bound bound_of_claim(const struct tail *tail, enum tail_claim clai
 	else if (claim == TAIL_CLAIM_VALUE)
 		bound = (struct bound){reserved & ~TAIL_UNDECIDED, DHT_EAGAIN};
 	return bound;
+}
+
+bool tail_has_rest(const struct tail *tail)
+{
+	uint64_t position = atomic_load(&tail->position);
+	uint64_t bound = atomic_load(&tail->reserved_from) & ~TAIL_UNDECIDED;
+	uint64_t sequence = tail_sequence_of(position);
+	uint32_t rest = segment_limit(tail->segs) - segment_offset_of(position);
+	return sequence + 1 < bound || (sequence < bound && rest > tail->segs->size / REST_PART);
 }
 
 int tail_append(struct tail *tail, unsigned appender, const struct record *rec,

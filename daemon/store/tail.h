@@ -111,6 +111,9 @@ static inline bool tail_is_undecided(const struct tail *tail)
 	return reserved != UINT64_MAX && (reserved & TAIL_UNDECIDED) != 0;
 }
 
+/* While values wait: true if there is a good rest left in front of where they do. */
+bool tail_has_rest(const struct tail *tail);
+
 /* Appends rec. *location and *end are set: where it lies, and the position behind it. On
  * an error nothing has changed. */
 int tail_append(struct tail *tail, unsigned appender, const struct record *rec,
