@@ -267,6 +267,7 @@ class Terminal:
             start_new_session=True,
             env={"TERM": "xterm", "HOME": str(home), "PATH": os.environ["PATH"]})
         os.close(end)
+        self.prompt = f":{port}> "
         self.seen = ""
 
     def __enter__(self):
@@ -278,11 +279,16 @@ class Terminal:
         os.close(self.fd)
 
     def type(self, text, awaited):
-        """Types and waits for what must appear behind it, whatever colours it has."""
+        """Types and waits for what must appear behind it, whatever colours it has.
+
+        A line that was entered must be followed by its prompt: redis-cli throws away what is
+        typed before it.
+        """
         self.seen = ""
         os.write(self.fd, text.encode())
         end = time.monotonic() + DEADLINE_S
-        while awaited not in self.seen:
+        prompt = self.prompt if text.endswith("\r") else ""
+        while not (awaited in self.seen and prompt in self.seen.partition(awaited)[2]):
             assert time.monotonic() < end, f"no {awaited!r} behind {text!r} but {self.seen!r}"
             if select.select([self.fd], [], [], 0.1)[0]:
                 self.seen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "",
@@ -292,7 +298,7 @@ class Terminal:
 def test_redis_cli_shows_hints(make_node, tmp_path):
     node = make_node()
     with Terminal(node.client_port, tmp_path) as cli:
-        cli.type("", "> ")
+        cli.type("", cli.prompt)
         cli.type("get ", "get key")
         cli.type("\x15del ", "del key [key ...]")
         cli.type("\x15hello ",
