@@ -305,15 +305,14 @@ static int move_note(struct store *store, unsigned appender, uint64_t location,
 	return 0;
 }
 
-/* The block under whose lock a record was appended. */
-static uint32_t block_of(const struct store *store, struct store_key *key, const struct record *rec)
+/* Notes the block under whose lock a record was appended. */
+static void find_block(const struct store *store, struct store_key *key, const struct record *rec)
 {
 	if (record_is_latest(rec->kind) || rec->kind == RECORD_ERASE)
 		store->locate(store->ctx, key, store->block_count);
 	else
 		key->block = rec->key.len == RECORD_BLOCK_KEY_SIZE ? get_u32(rec->key.data) : 0;
 	DHT_ASSERT(key->block < store->block_count);
-	return key->block;
 }
 
 static int move(struct store *store, unsigned appender, const struct store_caller *caller,
@@ -337,19 +336,6 @@ static int move(struct store *store, unsigned appender, const struct store_calle
 	DHT_UNREACHABLE();
 }
 
-/* Whoever appended the record has told all about it when the lock is given. */
-static int compact_record(struct store *store, unsigned appender, const struct store_caller *caller,
-			  uint64_t location, const struct record *rec, bool *moved)
-{
-	struct store_key key = {.key = rec->key};
-	uint32_t block = block_of(store, &key, rec);
-	*moved = false;
-	caller->lock(caller->ctx, block);
-	int rc = move(store, appender, caller, &key, location, rec, moved);
-	caller->unlock(caller->ctx, block);
-	return rc;
-}
-
 /* ---- Steps ----------------------------------------------------------------------- */
 
 /* Reads the record at an offset of the victim. */
@@ -368,6 +354,71 @@ static int read_record(const struct compactor *compactor, uint32_t offset, struc
 			  "msg=\"stored data is damaged\" file=%08x.seg offset=%u reason=\"the "
 			  "record does not verify\"",
 			  compactor->slot, offset);
+	return rc;
+}
+
+enum { COMPACT_BATCH = 16 };
+
+/* A record of the victim. */
+struct victim_record {
+	struct record rec;
+	struct store_key key;
+	uint64_t location;
+	uint32_t size;
+};
+
+/* Reads the next records, and has the processor fetch what the index has of them: nothing
+ * else is far away. A record that does not verify is told of once it is the first. */
+static int read_batch(struct store *store, uint32_t offset, struct victim_record *batch,
+		      uint32_t *count)
+{
+	const struct compactor *compactor = &store->compactor;
+	*count = 0;
+	while (*count < COMPACT_BATCH && offset < compactor->used) {
+		struct victim_record *v = &batch[*count];
+		size_t size = 0;
+		int rc = read_record(compactor, offset, &v->rec, &size);
+		if (rc != 0)
+			return *count == 0 ? rc : 0;
+		v->key = (struct store_key){.key = v->rec.key};
+		v->location = (uint64_t)compactor->slot << STORE_OFFSET_BITS | offset;
+		v->size = (uint32_t)size;
+		find_block(store, &v->key, &v->rec);
+		if (record_is_latest(v->rec.kind))
+			store_prefetch_index(store, &v->key);
+		offset += v->size;
+		*count += 1;
+	}
+	return 0;
+}
+
+/* Whoever appended the record has told all about it when the lock is given. */
+static int compact_record(struct store *store, unsigned appender, const struct store_caller *caller,
+			  const struct victim_record *v)
+{
+	bool moved = false;
+	caller->lock(caller->ctx, v->key.block);
+	int rc = move(store, appender, caller, &v->key, v->location, &v->rec, &moved);
+	caller->unlock(caller->ctx, v->key.block);
+	if (moved)
+		atomic_fetch_add_explicit(&store->compactor.copied_bytes, v->size,
+					  memory_order_relaxed);
+	return rc;
+}
+
+/* Compacts a batch at offset, no record of it that begins at `until`, and moves the offset on
+ * behind what is done. */
+static int compact_batch(struct store *store, unsigned appender, const struct store_caller *caller,
+			 uint32_t *offset, uint32_t until)
+{
+	struct victim_record batch[COMPACT_BATCH];
+	uint32_t count;
+	int rc = read_batch(store, *offset, batch, &count);
+	for (uint32_t i = 0; rc == 0 && i < count && *offset < until; i++) {
+		rc = compact_record(store, appender, caller, &batch[i]);
+		if (rc == 0)
+			*offset += batch[i].size;
+	}
 	return rc;
 }
 
@@ -393,24 +444,14 @@ int compact_step(struct store *store, unsigned appender, const struct store_call
 	*done_bytes = 0;
 	if (!atomic_load_explicit(&compactor->has_victim, memory_order_acquire))
 		return DHT_ENOTFOUND;
-	uint32_t offset = atomic_load_explicit(&compactor->offset, memory_order_relaxed);
+	uint32_t begin = atomic_load_explicit(&compactor->offset, memory_order_relaxed);
+	uint32_t offset = begin, until = compactor->used;
 	int rc = 0;
-	while (rc == 0 && offset < compactor->used && *done_bytes < max_bytes) {
-		struct record rec;
-		size_t size = 0;
-		bool moved = false;
-		uint64_t location = (uint64_t)compactor->slot << STORE_OFFSET_BITS | offset;
-		rc = read_record(compactor, offset, &rec, &size);
-		if (rc == 0)
-			rc = compact_record(store, appender, caller, location, &rec, &moved);
-		if (rc != 0)
-			break;
-		offset += (uint32_t)size;
-		*done_bytes += size;
-		if (moved)
-			atomic_fetch_add_explicit(&compactor->copied_bytes, size,
-						  memory_order_relaxed);
-	}
+	if (max_bytes < until - begin)
+		until = begin + (uint32_t)max_bytes;
+	while (rc == 0 && offset < until)
+		rc = compact_batch(store, appender, caller, &offset, until);
+	*done_bytes = offset - begin;
 	atomic_store_explicit(&compactor->offset, offset, memory_order_relaxed);
 	if (rc == 0 && offset >= compactor->used)
 		finish(store);
