@@ -166,6 +166,12 @@ int store_prepare(struct store *store)
 	return store->segs.has_files ? files_prepare(&store->files) : 0;
 }
 
+void store_tick(struct store *store)
+{
+	if (store->segs.has_files)
+		scrub_tick(&store->scrub, &store->files);
+}
+
 bool store_wants_background(const struct store *store)
 {
 	return store->segs.has_files && scrub_wants(&store->scrub, &store->files);

@@ -16,8 +16,8 @@
  *         thread. Counters and the durable mark may be read by anybody.
  *         store_write: one thread at a time. store_sync, store_turn and store_commit: one
  *         thread, the committer; the first two also beside a store_write of another
- *         thread. store_prepare, store_touch_memory, store_background,
- *         store_balance and store_compact_begin: one thread, the housekeeper.
+ *         thread. store_prepare, store_touch_memory, store_tick,
+ *         store_background, store_balance and store_compact_begin: one thread, the housekeeper.
  * Errors  DHT_ENOMEM: the index cannot grow. DHT_ENOSPC: no room in the log.
  *         DHT_EAGAIN: the log is out of prepared room; the next store_commit, or a
  *         store_prepare and a store_commit, provide it. DHT_ETOOBIG: the record does not
@@ -336,6 +336,10 @@ bool store_wants_memory(const struct store *store);
 
 /* Has the system provide a piece of the memory that appends come to next. */
 void store_touch_memory(struct store *store);
+
+/* Called once a second or so, it keeps store_background from segments that are about to
+ * die. */
+void store_tick(struct store *store);
 
 /* True if store_background has something to do. */
 bool store_wants_background(const struct store *store);

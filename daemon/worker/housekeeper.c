@@ -116,13 +116,17 @@ static bool keep_house(struct housekeeper *h, uint64_t now_ns)
 static void *housekeeper_main(void *arg)
 {
 	struct housekeeper *h = arg;
-	uint64_t ticked_ns = clock_monotonic_ns();
+	uint64_t ticked_ns = clock_monotonic_ns(), store_ticked_ns = ticked_ns;
 	pthread_setname_np(pthread_self(), "dhtd/house");
 	/* Linux has a nice value for each thread. What nobody waits for takes the processor
 	 * from nobody; if that is not allowed, it is only less polite. */
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), HOUSEKEEPER_NICE);
 	for (;;) {
 		uint64_t now_ns = clock_monotonic_ns();
+		if (now_ns - store_ticked_ns >= HOUSEKEEPER_PERIOD_NS) {
+			store_tick(h->committer->store);
+			store_ticked_ns = now_ns;
+		}
 		bool has_more = keep_house(h, now_ns);
 		background_tick(h->background, now_ns - ticked_ns);
 		ticked_ns = now_ns;

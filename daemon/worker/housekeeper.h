@@ -4,7 +4,7 @@
  *
  * Why     Filling a new segment file with zeros or reading one whole would keep a worker,
  *         the committer or a reader from what somebody waits for.
- * Owns    The right to call store_prepare, store_touch_memory, store_balance and
+ * Owns    The right to call store_prepare, store_touch_memory, store_tick, store_balance and
  *         store_compact_begin, and to tick the background work.
  * Thread  housekeeper_ask: any. The rest: the server.
  * Errors  A full disk is tried again every HOUSEKEEPER_PERIOD_NS; anything else is told to

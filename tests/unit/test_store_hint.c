@@ -612,6 +612,42 @@ START_TEST(background_does_without_hints_on_a_full_disk)
 }
 END_TEST
 
+/* In slot 0 next to nothing is alive, in slot 1 all, and slot 3 is the latest. */
+static void write_log_with_dead_segment(void)
+{
+	helper_log_clear();
+	for (uint32_t slot = 0; slot < 4; slot++) {
+		helper_log_begin_segment(3 + slot);
+		helper_log_add(helper_log_fin(slot, 1, 1));
+		for (uint32_t id = 1; id < KEYS / 2; id++)
+			helper_log_add(record_of(slot == 1 ? id : 0, 1 + slot, true));
+		if (slot < 3)
+			helper_log_end_segment();
+	}
+	helper_log_write(&disk);
+}
+
+START_TEST(background_leaves_alone_what_is_about_to_die)
+{
+	write_log_with_dead_segment();
+	ck_assert_int_eq(open_store(&disk), 0);
+	for (uint32_t slot = 0; slot < 4; slot++)
+		segment_set_unverified(&store->segs, slot, true);
+	store_tick(store);
+	ck_assert(store_wants_background(store));
+	ck_assert_int_eq(do_background(), 0);
+	ck_assert(segment_is_unverified(&store->segs, 0));
+	ck_assert(!segment_is_unverified(&store->segs, 1));
+	ck_assert(segment_is_unverified(&store->segs, 3));
+	/* The log has stopped growing. */
+	store_tick(store);
+	ck_assert(store_wants_background(store));
+	ck_assert_int_eq(do_background(), 0);
+	for (uint32_t slot = 0; slot < 4; slot++)
+		ck_assert(!segment_is_unverified(&store->segs, slot));
+}
+END_TEST
+
 START_TEST(any_failed_call_of_the_background_loses_nothing)
 {
 	bool is_done = false;
@@ -653,6 +689,7 @@ int main(void)
 	tcase_add_test(tcase, background_verifies_what_was_not_read);
 	tcase_add_test(tcase, background_finds_what_the_disk_has_lost);
 	tcase_add_test(tcase, background_does_without_hints_on_a_full_disk);
+	tcase_add_test(tcase, background_leaves_alone_what_is_about_to_die);
 	tcase_add_test(tcase, any_failed_call_of_the_background_loses_nothing);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
