@@ -24,10 +24,10 @@ struct contact {
 /* A host is never empty: clients would wait for a node that they cannot name. This node
  * gives out the address under which the client has reached it, unless it was told of
  * another. */
-static void find_contact(const struct resp_call *call, uint16_t member, struct contact *contact)
+static void find_contact(const struct resp_call *call, const struct ring_map *map, uint16_t member,
+			 struct contact *contact)
 {
-	const struct resp_node *node = &call->port->node;
-	const struct ring_member *of = ring_map_member(node->map, member);
+	const struct ring_member *of = ring_map_member(map, member);
 	*contact = (struct contact){.host = of->name};
 	snprintf(contact->id, sizeof(contact->id), "%s%08d", of->id, 0);
 	if (of->client_count > 0) {
@@ -36,7 +36,7 @@ static void find_contact(const struct resp_call *call, uint16_t member, struct c
 	}
 	if (of->peer_count > 0)
 		contact->peer_port = of->peers[0].port;
-	if (member != node->self || node->is_advertised)
+	if (member != resp_self(call) || call->port->node.is_advertised)
 		return;
 	uint16_t port = endpoint_local_host(call->session->conn.watch.fd, contact->local);
 	if (port == 0)
@@ -45,12 +45,18 @@ static void find_contact(const struct resp_call *call, uint16_t member, struct c
 	contact->port = port;
 }
 
+/* Whether a member answers, as far as this node knows. */
+static bool is_up(const struct resp_call *call, uint16_t member)
+{
+	return !node_is_down(exec_of(call->worker)->node, member);
+}
+
 /* ---- CLUSTER SLOTS ------------------------------------------------------------------- */
 
-static void write_slots_node(struct resp_call *call, uint16_t member)
+static void write_slots_node(struct resp_call *call, const struct ring_map *map, uint16_t member)
 {
 	struct contact contact;
-	find_contact(call, member, &contact);
+	find_contact(call, map, member, &contact);
 	resp_write_array(call->out, 4);
 	resp_write_bulk_text(call->out, contact.host);
 	resp_write_integer(call->out, contact.port);
@@ -60,7 +66,7 @@ static void write_slots_node(struct resp_call *call, uint16_t member)
 
 void resp_run_cluster_slots(struct resp_call *call)
 {
-	const struct ring_map *map = call->port->node.map;
+	const struct ring_map *map = resp_map(call);
 	struct ring_range range = {0};
 	size_t count = 0;
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range))
@@ -73,17 +79,17 @@ void resp_run_cluster_slots(struct resp_call *call)
 		resp_write_integer(call->out, range.first_slot);
 		resp_write_integer(call->out, range.last_slot);
 		for (uint16_t i = 0; i < replicas->count; i++)
-			write_slots_node(call, replicas->members[i]);
+			write_slots_node(call, map, replicas->members[i]);
 	}
 }
 
 /* ---- CLUSTER SHARDS ------------------------------------------------------------------ */
 
-static void write_shard_node(struct resp_call *call, uint16_t member, bool is_first)
+static void write_shard_node(struct resp_call *call, const struct ring_map *map, uint16_t member,
+			     bool is_first)
 {
-	const struct resp_node *node = &call->port->node;
 	struct contact contact;
-	find_contact(call, member, &contact);
+	find_contact(call, map, member, &contact);
 	resp_write_map(call->out, 7);
 	resp_write_bulk_text(call->out, "id");
 	resp_write_bulk_text(call->out, contact.id);
@@ -98,8 +104,7 @@ static void write_shard_node(struct resp_call *call, uint16_t member, bool is_fi
 	resp_write_bulk_text(call->out, "replication-offset");
 	resp_write_integer(call->out, 0);
 	resp_write_bulk_text(call->out, "health");
-	resp_write_bulk_text(
-	    call->out, ring_map_member(node->map, member)->state == RING_UP ? "online" : "fail");
+	resp_write_bulk_text(call->out, is_up(call, member) ? "online" : "fail");
 }
 
 /* Counts the ranges of a list; with out it writes their bounds. */
@@ -122,7 +127,7 @@ static size_t ranges_of(const struct ring_map *map, uint16_t list, struct resp_o
 /* A shard is what has equal replicas. */
 void resp_run_cluster_shards(struct resp_call *call)
 {
-	const struct ring_map *map = call->port->node.map;
+	const struct ring_map *map = resp_map(call);
 	size_t shards = 0;
 	for (uint16_t list = 0; list < map->lists.count; list++)
 		shards += ranges_of(map, list, NULL) > 0;
@@ -139,25 +144,26 @@ void resp_run_cluster_shards(struct resp_call *call)
 		resp_write_bulk_text(call->out, "nodes");
 		resp_write_array(call->out, replicas->count);
 		for (uint16_t i = 0; i < replicas->count; i++)
-			write_shard_node(call, replicas->members[i], i == 0);
+			write_shard_node(call, map, replicas->members[i], i == 0);
 	}
 }
 
 /* ---- CLUSTER NODES, INFO, MYID ------------------------------------------------------- */
 
-static void add_node(struct resp_call *call, struct resp_text *text, uint16_t member)
+static void add_node(struct resp_call *call, const struct ring_map *map, struct resp_text *text,
+		     uint16_t member)
 {
-	const struct resp_node *node = &call->port->node;
-	bool is_up = ring_map_member(node->map, member)->state == RING_UP;
+	bool answers = is_up(call, member);
 	struct ring_range range = {0};
 	struct contact contact;
-	find_contact(call, member, &contact);
+	find_contact(call, map, member, &contact);
 	resp_text_add(text, "%s %s:%u@%u %s%s - 0 0 %llu %s", contact.id, contact.host,
 		      contact.port, contact.peer_port,
-		      member == node->self ? "myself,master" : "master", is_up ? "" : ",fail",
-		      (unsigned long long)node->map->epoch, is_up ? "connected" : "disconnected");
-	while (ring_map_next_range(node->map, RING_MERGE_FIRST, &range)) {
-		if (ring_map_list(node->map, range.list)->members[0] != member)
+		      member == resp_self(call) ? "myself,master" : "master",
+		      answers ? "" : ",fail", (unsigned long long)map->epoch,
+		      answers ? "connected" : "disconnected");
+	while (ring_map_next_range(map, RING_MERGE_FIRST, &range)) {
+		if (ring_map_list(map, range.list)->members[0] != member)
 			continue;
 		if (range.first_slot == range.last_slot)
 			resp_text_add(text, " %u", range.first_slot);
@@ -170,9 +176,9 @@ static void add_node(struct resp_call *call, struct resp_text *text, uint16_t me
 void resp_run_cluster_nodes(struct resp_call *call)
 {
 	struct resp_text text = RESP_TEXT_EMPTY;
-	const struct ring_map *map = call->port->node.map;
+	const struct ring_map *map = resp_map(call);
 	for (size_t i = 0; i < map->member_count; i++)
-		add_node(call, &text, map->members[i].number);
+		add_node(call, map, &text, map->members[i].number);
 	resp_text_reply(&text, call);
 }
 
@@ -191,23 +197,23 @@ static unsigned count_masters(const struct ring_map *map)
 }
 
 /* True while a majority of the replicas is there. */
-static bool has_quorum(const struct ring_map *map, const struct ring_replicas *replicas)
+static bool has_quorum(const struct resp_call *call, const struct ring_replicas *replicas)
 {
 	unsigned up = 0;
 	for (uint16_t i = 0; i < replicas->count; i++)
-		up += ring_map_member(map, replicas->members[i])->state == RING_UP;
+		up += is_up(call, replicas->members[i]);
 	return up * 2 > replicas->count;
 }
 
 /* The state stays ok while any slot is served: clients give up the whole cluster otherwise. */
 void resp_run_cluster_info(struct resp_call *call)
 {
-	const struct ring_map *map = call->port->node.map;
+	const struct ring_map *map = resp_map(call);
 	struct resp_text text = RESP_TEXT_EMPTY;
 	struct ring_range range = {0};
 	uint32_t slots_ok = 0;
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
-		if (has_quorum(map, ring_map_list(map, range.list)))
+		if (has_quorum(call, ring_map_list(map, range.list)))
 			slots_ok += range.last_slot - range.first_slot + 1;
 	}
 	resp_text_add(&text,

@@ -24,8 +24,8 @@ static bool is_in_slot(const void *ctx, struct bytes key)
 static struct resp_search *search_slot(struct resp_call *call, uint32_t slot, uint64_t max,
 				       bool only_counts)
 {
-	const struct exec_cursor start = {
-	    .block = ring_block_of_slot(slot, call->port->node.map->blocks)};
+	const struct exec_cursor start = {.block =
+					      ring_block_of_slot(slot, resp_map(call)->blocks)};
 	const struct resp_search_for what = {
 	    .wants = is_in_slot, .ctx = &slot, .found_max = max, .only_counts = only_counts};
 	struct resp_search *search = resp_search_begin(call, &start);

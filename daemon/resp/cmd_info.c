@@ -68,10 +68,11 @@ void resp_run_info(struct resp_call *call)
 void resp_run_dbsize(struct resp_call *call)
 {
 	const struct store *store = exec_of(call->worker)->store;
-	const struct resp_node *node = &call->port->node;
+	const struct ring_map *map = resp_map(call);
+	uint16_t self = resp_self(call);
 	uint64_t keys = 0;
-	for (uint32_t block = 0; block < node->map->blocks; block++) {
-		if (ring_map_first(node->map, block) == node->self)
+	for (uint32_t block = 0; block < map->blocks; block++) {
+		if (ring_map_first(map, block) == self)
 			keys += store_keys(store, block);
 	}
 	resp_write_integer(call->out, (int64_t)keys);
@@ -103,7 +104,7 @@ void resp_run_lastsave(struct resp_call *call)
  * is how many others hold every key. */
 void resp_run_wait(struct resp_call *call)
 {
-	const struct ring_map *map = call->port->node.map;
+	const struct ring_map *map = resp_map(call);
 	struct ring_range range = {0};
 	uint16_t least = RING_REPLICAS_MAX;
 	int64_t replicas, timeout_ms;

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "resp/serve.h"
+#include "ring/map.h"
 #include "worker/exec.h"
 
 struct resp_call;
@@ -83,6 +84,19 @@ struct resp_call {
 };
 
 /* ---- For handlers ---------------------------------------------------------------- */
+
+/* The map as it is now, valid until the handler returns: it is asked for once a call, so that
+ * what is said of it fits together. */
+static inline const struct ring_map *resp_map(const struct resp_call *call)
+{
+	return atomic_load_explicit(&call->worker->shared->map, memory_order_acquire);
+}
+
+/* This node's number. */
+static inline uint16_t resp_self(const struct resp_call *call)
+{
+	return atomic_load_explicit(&call->worker->shared->self, memory_order_relaxed);
+}
 
 /* Runs an operation on op->key.key, whose other bytes are those of the request, too, and which
  * depends on no other operation's result (resp/replay.h). False: it cannot run yet (the session

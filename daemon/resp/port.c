@@ -15,10 +15,8 @@ void resp_port_init(struct resp_port *port)
 void resp_port_fini(struct resp_port *port)
 {
 	resp_stats_shared_fini(&port->stats);
-	ring_map_destroy(port->node.map);
 	free(port->node.executable);
 	free(port->node.config_file);
-	port->node.map = NULL;
 	port->node.executable = port->node.config_file = NULL;
 }
 

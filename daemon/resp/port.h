@@ -10,7 +10,6 @@
 
 #include "conf/conf.h"
 #include "resp/stats.h"
-#include "ring/map.h"
 #include "worker/session.h"
 
 /* What HELLO and INFO say; clients derive from it what they may send. */
@@ -38,8 +37,6 @@ struct resp_node {
 	const struct conf *conf; /* settings that take a restart; the others: `setting` */
 	const struct worker *workers;
 	unsigned worker_count;
-	struct ring_map *map;
-	uint16_t self;      /* this node's number in the map */
 	bool is_advertised; /* its addresses in the map are those that it was told to give out */
 	void *ctx;
 	/* Returns the value of a setting, any of them, for the caller to free; NULL: no memory. */

@@ -2,7 +2,6 @@
  *
  * What the client port's commands about the node are told.
  */
-#include <arpa/inet.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,53 +12,6 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "server/server.h"
-
-/* ---- The map of a cluster of one ----------------------------------------------------- */
-
-/* True for an address to listen on that is none to connect to. */
-static bool is_any(const char *host)
-{
-	static const struct in6_addr any6 = IN6ADDR_ANY_INIT;
-	struct in_addr v4;
-	struct in6_addr v6;
-	if (inet_pton(AF_INET6, host, &v6) == 1)
-		return memcmp(&v6, &any6, sizeof(v6)) == 0;
-	return inet_aton(host, &v4) != 0 && v4.s_addr == INADDR_ANY;
-}
-
-/* The addresses to give out, whose texts stay the configuration's. */
-static size_t choose_addresses(const struct conf_addr_list *advertise,
-			       const struct conf_addr_list *listen, struct ring_address *out)
-{
-	const struct conf_addr_list *list = advertise->count > 0 ? advertise : listen;
-	size_t count = 0;
-	for (size_t i = 0; i < list->count; i++) {
-		if (!is_any(list->items[i].host))
-			out[count++] =
-			    (struct ring_address){list->items[i].host, list->items[i].port};
-	}
-	return count;
-}
-
-static int make_map(const struct server *server, struct ring_map **out)
-{
-	const struct conf *conf = &server->conf;
-	struct ring_address clients[CONF_LIST_MAX], peers[CONF_LIST_MAX];
-	struct ring_member self = {
-	    .name = conf->node_name,
-	    .zone = conf->node_zone,
-	    .weight = (uint32_t)conf->node_weight,
-	    .state = RING_UP,
-	    .clients = clients,
-	    .peers = peers,
-	};
-	_Static_assert(sizeof(self.id) == sizeof(server->identity.id), "one form of ids");
-	memcpy(self.id, server->identity.id, sizeof(self.id));
-	self.client_count =
-	    choose_addresses(&conf->advertise_client, &conf->listen_client, clients);
-	self.peer_count = choose_addresses(&conf->advertise_peer, &conf->listen_peer, peers);
-	return ring_map_create_alone(store_blocks(server->store), &self, out);
-}
 
 /* ---- The node ------------------------------------------------------------------------ */
 
@@ -128,5 +80,5 @@ int server_port_tell(struct server *server)
 	draw_run_id(node->run_id);
 	if (node->executable == NULL || node->config_file == NULL)
 		return DHT_ENOMEM;
-	return make_map(server, &node->map);
+	return 0;
 }

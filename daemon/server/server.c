@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "node/adopt.h"
 #include "resp/serve.h"
+#include "server/founding.h"
 #include "server/notify.h"
 #include "server/sigbus.h"
 #include "store/os_posix.h"
@@ -85,6 +87,8 @@ static void probe(struct server *server, uint64_t now_ns)
 			which = i;
 		}
 	}
+	if (longest == 0)
+		published_probed(&server->published);
 	bool was_stalled = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed) > 0;
 	bool is_stalled = longest >= STALL_NS;
 	atomic_store_explicit(&server->stalled_worker, which, memory_order_relaxed);
@@ -190,9 +194,34 @@ static int start_workers(struct server *server)
 	return 0;
 }
 
+/* The node, with the map that it begins with. What was founded becomes durable with the first
+ * commit. */
+static int make_node(struct server *server, char why[FOUNDING_WHY_MAX])
+{
+	const struct identity *identity = &server->identity;
+	bool founded;
+	int rc = founding_load(server->store, &server->conf, identity, &server->map, &founded, why);
+	if (rc != 0)
+		return rc;
+	uint16_t self = founding_number(server->map, identity->id);
+	uint64_t ceiling = identity_ceiling(identity, server->recovered.ceiling,
+					    server->recovered.highest_counter);
+	rc = node_init(&server->node, server->store, self, identity->hash_seed, ceiling,
+		       (uint32_t)identity->starts);
+	if (rc != 0)
+		return rc;
+	node_restore(&server->node, server->map, ceiling);
+	if (founded)
+		LOG_INFO("server", "msg=\"founded a cluster\" cluster=%s blocks=%u replicas=%u",
+			 server->conf.cluster_name, server->map->blocks, server->map->replicas);
+	published_init(&server->published, &server->shared);
+	return published_set(&server->published, server->map, self);
+}
+
 /* The parts that need the store. Returns 0 or logs the cause. */
 static int build(struct server *server)
 {
+	char why[FOUNDING_WHY_MAX] = "";
 	const struct conf *conf = &server->conf;
 	server->exec.node = &server->node;
 	server->exec.store = server->store;
@@ -205,10 +234,7 @@ static int build(struct server *server)
 	server->shared.readers = &server->readers;
 	server->shared.background = &server->background;
 	server->shared.committer = &server->committer;
-	uint64_t ceiling = identity_ceiling(&server->identity, server->recovered.ceiling,
-					    server->recovered.highest_counter);
-	int rc = node_init(&server->node, server->store, 0, server->identity.hash_seed, ceiling,
-			   (uint32_t)server->identity.starts);
+	int rc = make_node(server, why);
 	if (rc == 0)
 		rc = server_commit_first(server);
 	if (rc == 0)
@@ -226,7 +252,8 @@ static int build(struct server *server)
 	if (rc == 0)
 		rc = start_workers(server);
 	if (rc != 0)
-		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"", dht_error_text(rc));
+		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
+			  why[0] != '\0' ? why : dht_error_text(rc));
 	return rc;
 }
 
@@ -361,6 +388,8 @@ static void tear_down(struct server *server)
 	free(server->workers);
 	free(server->busy_before);
 	resp_port_fini(&server->port);
+	published_fini(&server->published);
+	ring_map_destroy(server->map);
 	node_fini(&server->node);
 	if (server->is_built) {
 		housekeeper_fini(&server->housekeeper);

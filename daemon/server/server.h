@@ -18,6 +18,7 @@
 #include "server/datadir.h"
 #include "server/dispatcher.h"
 #include "server/identity.h"
+#include "server/published.h"
 #include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/exec.h"
@@ -65,6 +66,7 @@ struct server {
 	int open_result;
 	char open_why[SERVER_WHY_MAX];
 	_Atomic uint64_t open_done, open_total; /* bytes of the log that were replayed */
+	struct ring_map *map; /* that the node begins with */
 	struct node node;
 	struct exec exec;
 	bool is_built; /* node, committer, housekeeper and groups are initialised */
@@ -75,6 +77,7 @@ struct server {
 	struct readers readers;
 	struct sessions sessions;
 	struct worker_shared shared;
+	struct published published;
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned workers_running;

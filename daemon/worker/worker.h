@@ -46,6 +46,7 @@ struct background;
 struct committer;
 struct readers;
 struct exec;
+struct ring_map;
 
 /* What all workers share; constant while they run, but for the atomics. */
 struct worker_shared {
@@ -59,6 +60,10 @@ struct worker_shared {
 	struct readers *readers; /* read what is not in memory */
 	struct background *background;
 	struct committer *committer; /* tells how far replies may go out */
+	/* The map that this node has adopted last, and its number in it: for routing and for
+	 * show. Valid until the end of the job that reads it (server/published.h). */
+	_Atomic(const struct ring_map *) map;
+	_Atomic uint16_t self; /* RING_MEMBERS_MAX: the map does not name this node */
 };
 
 /* Written by the worker alone, read by anybody. */

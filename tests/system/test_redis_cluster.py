@@ -47,7 +47,7 @@ def test_slots_shards_and_nodes_agree(shared_node):
             "role": b"master", "replication-offset": 0, "health": b"online"}
         assert client.call("CLUSTER", "NODES").decode() == (
             f"{id_.decode()} 127.0.0.1:{port}@{shared_node.peer_port} "
-            f"myself,master - 0 0 0 connected 0-{SLOTS - 1}\n")
+            f"myself,master - 0 0 1 connected 0-{SLOTS - 1}\n")
         assert client.call("CLUSTER", "LINKS") == []
 
 
