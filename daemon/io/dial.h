@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * io/dial - connections that this process opens.
+ *
+ * Thread  any; nothing is waited for.
+ * Errors  DHT_EINVAL: the host is not a numeric address, or none that can be connected to;
+ *         DHT_EFULL: out of descriptors; DHT_EUNAVAIL: refused at once; DHT_EIO.
+ */
+#ifndef DHT_IO_DIAL_H
+#define DHT_IO_DIAL_H
+
+#include <stdint.h>
+
+#include "base/assert.h"
+
+/* Begins to connect to a numeric address. Returns the non-blocking descriptor: it becomes
+ * writable when the connection is there, and an error is met by the first read or write. */
+int dial_tcp(const char *host, uint16_t port) DHT_MUST_CHECK;
+
+#endif
