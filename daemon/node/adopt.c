@@ -52,14 +52,30 @@ bool node_is_adopting(const struct node *node)
 	return node_map_end(node) == NODE_RESTS_ON_MAP;
 }
 
-void node_adopt_begin(struct node *node, const struct ring_map *map)
+static void begin(struct node *node, const struct ring_map *map)
 {
-	DHT_ASSERT(!node_is_adopting(node));
-	DHT_ASSERT(map->epoch > atomic_load(&node->epoch));
 	DHT_ASSERT(map->blocks == store_blocks(node->store));
 	/* In this order: whoever tells of the epoch waits for the map. */
 	atomic_store_explicit(&node->map_end, NODE_RESTS_ON_MAP, memory_order_release);
 	atomic_store_explicit(&node->epoch, map->epoch, memory_order_release);
+}
+
+void node_adopt_begin(struct node *node, const struct ring_map *map)
+{
+	DHT_ASSERT(!node_is_adopting(node));
+	DHT_ASSERT(map->epoch > atomic_load(&node->epoch));
+	begin(node, map);
+}
+
+void node_adopt_begin_joined(struct node *node, const struct ring_map *map, uint16_t number,
+			     uint64_t hash_seed)
+{
+	DHT_ASSERT(!node_is_adopting(node));
+	node->is_joining = true;
+	node->number = number;
+	node->counter.member = number;
+	node->hash_seed = hash_seed;
+	begin(node, map);
 }
 
 static bool has_all(const struct node_block *block, const struct ring_replicas *list,
@@ -130,11 +146,11 @@ int node_adopt_block(struct node *node, struct node_step *step, const struct rin
 	struct ring_block from;
 	DHT_ASSERT(node_is_adopting(node));
 	ring_map_get_block(map, number, &from);
-	if (is_same(block, &from)) {
+	if (!node->is_joining && is_same(block, &from)) {
 		node_block_prefer(block, &from);
 		return move_tasks(node, step, number);
 	}
-	if (!stays(block, &from, node->number)) {
+	if (node->is_joining || !stays(block, &from, node->number)) {
 		int rc = drop_data(node, step, map->epoch, number);
 		if (rc != 0)
 			return rc;
@@ -159,7 +175,9 @@ int node_adopt_end(struct node *node, struct node_step *step, const struct ring_
 	buffer_reset(&code);
 	if (rc == DHT_EAGAIN)
 		step->waits_for = NODE_WAITS_FOR_COMMIT;
-	if (rc == 0)
-		atomic_store_explicit(&node->map_end, end, memory_order_release);
-	return rc;
+	if (rc != 0)
+		return rc;
+	node->is_joining = false;
+	atomic_store_explicit(&node->map_end, end, memory_order_release);
+	return 0;
 }

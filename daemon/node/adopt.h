@@ -31,6 +31,11 @@ void node_restore(struct node *node, const struct ring_map *map, uint64_t ceilin
 void node_adopt_begin(struct node *node, const struct ring_map *map);
 bool node_is_adopting(const struct node *node);
 
+/* The same with the map of another cluster, which this node joins as member `number`: all its
+ * data goes, whatever the epochs are. No operation runs until node_adopt_end. */
+void node_adopt_begin_joined(struct node *node, const struct ring_map *map, uint16_t number,
+			     uint64_t hash_seed);
+
 /* Lets one block adopt its part, if that is another one. It may be called again. */
 int node_adopt_block(struct node *node, struct node_step *step, const struct ring_map *map,
 		     uint32_t block) DHT_MUST_CHECK;

@@ -39,6 +39,7 @@ struct node {
 	    hash_seed; /* of the cluster, unknown to clients: none can choose keys that collide */
 	struct node_block *blocks; /* store_blocks() of them */
 	uint16_t number;           /* own, in the map */
+	bool is_joining;           /* the map that is being adopted is another cluster's */
 	_Atomic uint64_t epoch;    /* of the map that was adopted */
 	_Atomic uint64_t map_end;  /* of its record; NODE_RESTS_ON_MAP while it is being adopted */
 	_Atomic uint64_t tags;     /* of the latest tag, which begins with the start count */

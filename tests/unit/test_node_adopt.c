@@ -392,9 +392,48 @@ START_TEST(a_fin_counts_for_its_version_alone)
 }
 END_TEST
 
-UNIT_MAIN("node_adopt", 60, only_blocks_that_changed_do_anything,
-	  who_is_no_replica_any_more_drops_all, who_joins_again_drops_what_it_had,
-	  what_is_told_meanwhile_waits_for_the_map,
+/* As server/control_join does it. */
+static void adopt_joined(const struct ring_map *of, uint16_t number)
+{
+	node_adopt_begin_joined(&h.node, of, number, HELPER_NODE_SEED);
+	for (uint32_t block = 0; block < of->blocks; block++)
+		ck_assert_int_eq(node_adopt_block(&h.node, &h.step, of, block), 0);
+	ck_assert_int_eq(node_adopt_end(&h.node, &h.step, of), 0);
+}
+
+START_TEST(who_joins_with_the_founders_number_takes_nothing_of_its)
+{
+	/* Both were founded alone, as member 0. This one's epoch is the higher one. */
+	map = helper_map(HELPER_NODE_BLOCKS, 1);
+	map->epoch = 9;
+	helper_node_open(&h, 0, map);
+	struct ring_map *other = helper_map(HELPER_NODE_BLOCKS, 1);
+	other->epoch = 2;
+	ck_assert_int_eq(accept_value(0, 0, 5), 0);
+	ck_assert(node_block_is_alone(block_of(0)));
+	adopt_joined(other, 1);
+	ck_assert(!has_record(0, 0));
+	for (uint32_t block = 0; block < map->blocks; block++)
+		ck_assert(!node_block_is_replica(block_of(block)));
+	ck_assert_uint_eq(h.node.number, 1);
+	ck_assert_uint_eq(atomic_load(&h.node.epoch), 2);
+	struct ballot drawn;
+	helper_node_commit(&h);
+	ck_assert_int_eq(counter_draw(&h.node.counter, 0, &drawn), 0);
+	ck_assert_uint_eq(ballot_member(drawn), 1);
+	/* From then on it is a member like any other. */
+	struct ring_map *next = helper_next(other);
+	helper_node_adopt(&h, next);
+	ck_assert(!node_block_is_replica(block_of(0)));
+	ring_map_destroy(next);
+	ring_map_destroy(other);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("node_adopt", 60, who_joins_with_the_founders_number_takes_nothing_of_its,
+	  only_blocks_that_changed_do_anything, who_is_no_replica_any_more_drops_all,
+	  who_joins_again_drops_what_it_had, what_is_told_meanwhile_waits_for_the_map,
 	  a_stop_before_the_map_is_durable_undoes_the_drops, a_crash_finds_all_drops_or_none,
 	  nothing_is_stored_between_a_drop_and_its_map, another_order_keeps_the_seats,
 	  a_map_of_another_cluster_is_not_the_same, low_covers_what_was_forgotten,
