@@ -54,7 +54,8 @@ enum {
 	STORE_SEGMENT_SIZE_MAX = 1 << STORE_OFFSET_BITS,
 	STORE_SEGMENTS_MAX = 1 << 16,
 	STORE_LOCATION_BITS = 16 + STORE_OFFSET_BITS,
-	STORE_APPENDERS_MAX = 1024 + 1, /* so many workers, and the committer */
+	/* So many workers, the committer, and the control plane. */
+	STORE_APPENDERS_MAX = 1024 + 2,
 	STORE_HASH_BITS = 20,
 	STORE_HASH_END = 1 << STORE_HASH_BITS, /* one beyond the last hash of a block */
 };

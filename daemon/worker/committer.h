@@ -34,8 +34,12 @@ enum committer_mode {
 	COMMITTER_NEVER,    /* for the kernel; syncs as far as files are to be used again */
 };
 
-/* The committer's number as an appender of the store. */
-enum { COMMITTER_APPENDER = STORE_APPENDERS_MAX - 1 };
+/* Numbers as appenders of the store: the committer's, and that of the control plane, which is no
+ * worker either. */
+enum {
+	COMMITTER_APPENDER = STORE_APPENDERS_MAX - 1,
+	COMMITTER_CONTROL_APPENDER = STORE_APPENDERS_MAX - 2,
+};
 
 /* It looks around as often when nobody asks. */
 #define COMMITTER_PERIOD_NS UINT64_C(100000000)

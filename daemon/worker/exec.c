@@ -31,6 +31,44 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 	}
 }
 
+/* ---- Effects ----------------------------------------------------------------------- */
+
+/* What has tasks under way tells them; nothing has, as long as all operations are single steps
+ * (node/local.h). */
+static void no_send(void *ctx, const uint16_t *to, unsigned count, const struct message *m,
+		    uint64_t rests_on)
+{
+	(void)ctx, (void)to, (void)count, (void)m, (void)rests_on;
+	DHT_UNREACHABLE();
+}
+
+static void no_task(void *ctx, struct task *task)
+{
+	(void)ctx, (void)task;
+	DHT_UNREACHABLE();
+}
+
+static void no_timer(void *ctx, const struct node_timer *timer, uint64_t delay_us)
+{
+	(void)ctx, (void)timer, (void)delay_us;
+	DHT_UNREACHABLE();
+}
+
+static void no_wish(void *ctx, uint16_t from)
+{
+	(void)ctx, (void)from;
+	DHT_UNREACHABLE();
+}
+
+const struct node_effects *exec_effects(struct worker *w)
+{
+	static const struct node_effects none = {NULL, no_send, no_task, no_timer, no_wish};
+	(void)w;
+	return &none;
+}
+
+/* ---- Operations -------------------------------------------------------------------- */
+
 void exec_prefetch_record(const struct worker *w, const struct store_key *key)
 {
 	struct exec *exec = exec_of(w);
@@ -67,14 +105,23 @@ static int conclude(struct worker *w, struct session *s, bool deletes,
 	return DHT_EAGAIN;
 }
 
+/* Why no operation on the block may run: 0 if it may. Under the lock of its group. */
+static int refuse(const struct worker *w, uint32_t block)
+{
+	if (atomic_load_explicit(&w->shared->is_closed, memory_order_relaxed))
+		return DHT_ESTARTING;
+	return node_block_is_alone(&exec_of(w)->node->blocks[block]) ? 0 : DHT_ENOQUORUM;
+}
+
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
 	op->now_ms = clock_expiry_ms();
 	op->fetched = fetch_list(s);
-	*result = (struct op_result){0};
 	groups_lock(&exec->groups, op->key.block);
-	local_run(exec->node, w->index, op, result);
+	*result = (struct op_result){.status = refuse(w, op->key.block)};
+	if (result->status == 0)
+		local_run(exec->node, w->index, op, result);
 	keep(exec, result);
 	groups_unlock(&exec->groups, op->key.block);
 	w->has_written = w->has_written || op_writes(op->kind);
@@ -95,9 +142,10 @@ int exec_run_series(struct worker *w, struct session *s, struct series *series,
 {
 	struct exec *exec = exec_of(w);
 	series->fetched = fetch_list(s);
-	*whole = (struct op_result){0};
 	groups_lock(&exec->groups, series->key.block);
-	local_run_series(exec->node, w->index, series, whole);
+	*whole = (struct op_result){.status = refuse(w, series->key.block)};
+	if (whole->status == 0)
+		local_run_series(exec->node, w->index, series, whole);
 	keep(exec, whole);
 	groups_unlock(&exec->groups, series->key.block);
 	w->has_written = true;

@@ -26,6 +26,9 @@ static inline struct exec *exec_of(const struct worker *w)
 	return w->shared->exec;
 }
 
+/* How the steps that a worker makes take effect: for node_step.effects. */
+const struct node_effects *exec_effects(struct worker *w);
+
 /* Derives the hash and the block of a key. */
 static inline struct store_key exec_key(const struct worker *w, struct bytes key)
 {

@@ -19,7 +19,7 @@ enum { WATCH_WAKE = UINT16_MAX };
 enum { PARK_BATCH_MAX = 256 }; /* sessions parked in one round of the loop */
 #define PARK_NEVER UINT64_MAX
 
-_Static_assert((int)WORKER_MAX <= (int)COMMITTER_APPENDER,
+_Static_assert((int)WORKER_MAX <= (int)COMMITTER_CONTROL_APPENDER,
 	       "every appender has a number of its own");
 
 /* One writer: no locked instruction. */

@@ -64,6 +64,7 @@ struct worker_shared {
 	 * show. Valid until the end of the job that reads it (server/published.h). */
 	_Atomic(const struct ring_map *) map;
 	_Atomic uint16_t self; /* RING_MEMBERS_MAX: the map does not name this node */
+	_Atomic bool is_closed; /* to clients: this node joins a cluster */
 };
 
 /* Written by the worker alone, read by anybody. */
