@@ -58,7 +58,9 @@ static void print_yaml_item(FILE *out, const struct conf_item *item)
 		fprintf(out, "  #%s:\n", item->name);
 	else
 		fprintf(out, "  %s: %s\n", item->name,
-			item->default_text[0] != '\0' ? item->default_text : "[]");
+			item->default_text[0] != '\0'       ? item->default_text
+			: item->type == CONF_TYPE_ADDRESSES ? "[]"
+							    : "\"\"");
 }
 
 void conf_print_defaults(FILE *out)

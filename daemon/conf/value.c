@@ -101,7 +101,8 @@ void conf_value_allowed(const struct conf_item *item, char out[CONF_ALLOWED_MAX]
 			 max);
 		return;
 	case CONF_TYPE_PATH:
-		snprintf(out, CONF_ALLOWED_MAX, "a path that begins with /, at most %s bytes", max);
+		snprintf(out, CONF_ALLOWED_MAX, "%sa path that begins with /, at most %s bytes",
+			 item->min == 0 ? "nothing or " : "", max);
 		return;
 	case CONF_TYPE_ADDRESSES:
 		snprintf(out, CONF_ALLOWED_MAX, "%s; or a list of %s to %s", CONF_ADDRESS_SYNTAX,
@@ -193,7 +194,9 @@ static bool is_absolute_path(const struct conf_item *item, struct bytes text)
 		if (text.data[i] < 0x20 || text.data[i] == 0x7f)
 			return false;
 	}
-	return text.len > 0 && text.data[0] == '/' && text.len <= item->max;
+	if (text.len == 0)
+		return item->min == 0;
+	return text.data[0] == '/' && text.len <= item->max;
 }
 
 static int parse_string(const struct conf_item *item, char **value, struct bytes text,

@@ -50,14 +50,20 @@ static int append_ceiling(struct server *server)
 	return 0;
 }
 
-static void note_ceiling(void *ctx)
+static void note_ceiling(struct server *server)
 {
-	struct server *server = ctx;
 	struct server_ceiling *pending = &server->ceiling;
 	if (pending->ceiling == 0 || pending->end > committer_mark(&server->committer))
 		return;
 	counter_ceiling_durable(&server->node.counter, pending->ceiling);
 	pending->ceiling = 0;
+}
+
+static void on_committed(void *ctx)
+{
+	struct server *server = ctx;
+	note_ceiling(server);
+	control_committed(&server->control);
 }
 
 static void on_committing(void *ctx)
@@ -105,7 +111,7 @@ void server_commit_init(struct server *server)
 	    .ctx = server,
 	    .failed = on_failed,
 	    .committing = on_committing,
-	    .committed = note_ceiling,
+	    .committed = on_committed,
 	    .turned = on_turned,
 	};
 	committer_init(&server->committer, server->store, mode_of(server->conf.store_fsync),

@@ -175,6 +175,11 @@ static bool take_event(struct dispatcher *d, const struct epoll_event *event, ui
 	case WATCH_ADMIN:
 		parked_event(d, session_of_watch(watch), event->events, now_ns);
 		break;
+	case WATCH_PEER_LISTENER:
+	case WATCH_CONTROL_LINK:
+	case WATCH_CONTROL_TIMER:
+		d->events.control(d->events.ctx, watch, event->events, now_ns);
+		break;
 	}
 	return true;
 }
@@ -191,7 +196,7 @@ static bool run_round(struct dispatcher *d, uint64_t timeout_ns)
 		atomic_store(&d->shared->dispatcher_waits, true);
 		offer_kept_back(d);
 	}
-	return go_on;
+	return d->events.settle(d->events.ctx) && go_on;
 }
 
 void dispatcher_run(struct dispatcher *d)

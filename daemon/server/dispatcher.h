@@ -39,6 +39,9 @@ struct dispatcher_events {
 	bool (*wake)(void *ctx);
 	/* Once a period. */
 	void (*tick)(void *ctx, uint64_t now_ns);
+	/* Something of the control plane's (server/control.h), and the end of a round. */
+	void (*control)(void *ctx, struct watch *watch, uint32_t events, uint64_t now_ns);
+	bool (*settle)(void *ctx); /* returns false to end dispatcher_run */
 };
 
 struct dispatcher {

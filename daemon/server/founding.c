@@ -12,8 +12,6 @@
 #include "store/store.h"
 #include "worker/committer.h"
 
-enum { FIRST_EPOCH = 1 };
-
 /* ---- This node ----------------------------------------------------------------------- */
 
 /* True for an address to listen on that is none to connect to. */
@@ -93,7 +91,7 @@ static int found(struct store *store, const struct conf *conf, const struct iden
 	int rc = ring_map_create_alone(store_blocks(store), &self.member, &map);
 	if (rc != 0)
 		return rc;
-	map->epoch = FIRST_EPOCH;
+	map->epoch = FOUNDING_EPOCH;
 	map->hash_seed = identity->hash_seed;
 	map->replicas = (uint16_t)conf->cluster_replicas;
 	ssize_t n = getrandom(map->lineage, sizeof(map->lineage), 0);

@@ -16,7 +16,10 @@
 
 struct store;
 
-enum { FOUNDING_WHY_MAX = 256 };
+enum {
+	FOUNDING_WHY_MAX = 256,
+	FOUNDING_EPOCH = 1, /* of a cluster that was founded */
+};
 
 /* What the configuration says of this node, as a member of a map. Its texts are the
  * configuration's; the number is 0. */

@@ -269,6 +269,17 @@ int identity_begin(const struct store_os *os, struct identity *identity, char wh
 	return rc;
 }
 
+int identity_set_seed(const struct store_os *os, struct identity *identity, uint64_t hash_seed,
+		      char why[IDENTITY_WHY_MAX])
+{
+	struct identity changed = *identity;
+	changed.hash_seed = hash_seed;
+	int rc = replace(os, &changed, (struct stop){.is_clean = false}, why);
+	if (rc == 0)
+		*identity = changed;
+	return rc;
+}
+
 int identity_stop(const struct store_os *os, const struct identity *identity, uint64_t counter,
 		  char why[IDENTITY_WHY_MAX])
 {

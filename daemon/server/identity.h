@@ -61,7 +61,7 @@ typedef void (*identity_random_fn)(void *out, size_t len);
 
 struct identity {
 	char id[IDENTITY_ID_SIZE]; /* of the node, 128 random bits, drawn once */
-	uint64_t hash_seed;        /* of the keys' hashes, drawn once */
+	uint64_t hash_seed;        /* of the keys' hashes, drawn once, or the cluster's */
 	uint64_t starts;           /* runs that were begun, this one included after begin */
 	char boot_id[IDENTITY_BOOT_ID_SIZE]; /* of the machine; "" is none, equal to no other */
 	enum conf_fsync fsync;
@@ -91,6 +91,10 @@ int identity_check(const struct store_os *os, struct identity *out, bool *found,
 /* Begins the run: raises starts and takes the clean-stop mark away, durably. */
 int identity_begin(const struct store_os *os, struct identity *identity,
 		   char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Takes over the seed of a cluster that the node joins, durably, while it runs. */
+int identity_set_seed(const struct store_os *os, struct identity *identity, uint64_t hash_seed,
+		      char why[IDENTITY_WHY_MAX]) DHT_MUST_CHECK;
 
 /* Marks the run as ended cleanly, durably: the last act of a stop, after the whole log was
  * synced, whatever the mode, and the last message handled. counter is that of the node. */

@@ -218,10 +218,28 @@ static int make_node(struct server *server, char why[FOUNDING_WHY_MAX])
 	return published_set(&server->published, server->map, self);
 }
 
+static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
+{
+	struct control_given given = {
+	    .conf = &server->conf,
+	    .identity = &server->identity,
+	    .os = store_os_posix_view(server->disk),
+	    .exec = &server->exec,
+	    .committer = &server->committer,
+	    .shared = &server->shared,
+	    .workers = server->workers,
+	    .worker_count = server->worker_count,
+	    .published = &server->published,
+	    .poller = &server->dispatcher.poller,
+	    .wake = &server->dispatcher.wake,
+	};
+	return control_init(&server->control, &given, server->map, why);
+}
+
 /* The parts that need the store. Returns 0 or logs the cause. */
 static int build(struct server *server)
 {
-	char why[FOUNDING_WHY_MAX] = "";
+	char why[CONTROL_WHY_MAX] = "";
 	const struct conf *conf = &server->conf;
 	server->exec.node = &server->node;
 	server->exec.store = server->store;
@@ -241,6 +259,8 @@ static int build(struct server *server)
 		rc = make_workers(server);
 	if (rc == 0)
 		rc = server_port_tell(server);
+	if (rc == 0)
+		rc = make_control(server, why);
 	background_init(&server->background, &server->exec, &server->committer, server->workers,
 			server->worker_count);
 	if (rc == 0)
@@ -275,8 +295,11 @@ static void wire_dispatcher(struct server *server)
 static int start(struct server *server)
 {
 	char why[DATADIR_WHY_MAX] = "";
+	_Static_assert((int)CONTROL_WHY_MAX <= (int)DATADIR_WHY_MAX, "room for either");
 	const char *hint = "";
-	int rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
+	int rc = control_prepare(&server->control, &server->conf, why);
+	if (rc == 0)
+		rc = datadir_open(&server->datadir, server->conf.node_data_dir, why);
 	if (rc == 0) {
 		wire_dispatcher(server);
 		rc = acceptor_listen_admin(&server->dispatcher.acceptor, server->conf.listen_admin,
@@ -293,25 +316,22 @@ static int start(struct server *server)
 	return rc;
 }
 
-/* The store is open: the rest of the start, at the end of which the node serves. */
-static int serve(struct server *server)
+static void log_no_start(int rc, const char *why)
+{
+	LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
+		  why[0] != '\0' ? why : dht_error_text(rc));
+}
+
+/* The end of the start: from here on the node serves. */
+static int open_clients(struct server *server)
 {
 	char why[LISTENER_WHY_MAX] = "";
-	struct dispatcher *d = &server->dispatcher;
-	int rc = server_open_end(server);
-	if (rc == 0)
-		rc = build(server);
-	if (rc != 0)
-		return rc;
-	d->workers = server->workers;
-	d->worker_count = server->worker_count;
-	rc = acceptor_listen_clients(&d->acceptor, &server->conf.listen_client, why);
+	int rc =
+	    acceptor_listen_clients(&server->dispatcher.acceptor, &server->conf.listen_client, why);
 	if (rc != 0) {
-		LOG_ERROR("server", "msg=\"cannot start\" error=\"%s\"",
-			  why[0] != '\0' ? why : dht_error_text(rc));
+		log_no_start(rc, why);
 		return rc;
 	}
-	atomic_store(&server->admin.serves, true);
 	atomic_store(&server->phase, SERVER_SERVING);
 	LOG_INFO(
 	    "server",
@@ -325,7 +345,51 @@ static int serve(struct server *server)
 	return 0;
 }
 
+/* The store is open: the rest of the start. Where the node is to join a cluster first, the
+ * client port opens when it has. */
+static int serve(struct server *server)
+{
+	char why[CONTROL_WHY_MAX] = "";
+	struct dispatcher *d = &server->dispatcher;
+	int rc = server_open_end(server);
+	if (rc == 0)
+		rc = build(server);
+	if (rc != 0)
+		return rc;
+	d->workers = server->workers;
+	d->worker_count = server->worker_count;
+	rc = control_start(&server->control, why);
+	if (rc != 0) {
+		log_no_start(rc, why);
+		return rc;
+	}
+	atomic_store(&server->admin.serves, true);
+	atomic_store(&server->phase, SERVER_JOINING);
+	if (control_is_joining(&server->control)) {
+		notify_starting(SERVER_JOINING_TEXT);
+		return 0;
+	}
+	return open_clients(server);
+}
+
 /* The dispatcher was woken: perhaps because the store is open. */
+static void on_control(void *ctx, struct watch *watch, uint32_t events, uint64_t now_ns)
+{
+	struct server *server = ctx;
+	control_event(&server->control, watch, events, now_ns);
+}
+
+/* The dispatcher has ended a round. */
+static bool on_settle(void *ctx)
+{
+	struct server *server = ctx;
+	control_settle(&server->control);
+	if (atomic_load(&server->phase) != SERVER_JOINING || control_is_joining(&server->control))
+		return true;
+	server->result = open_clients(server);
+	return server->result == 0;
+}
+
 static bool on_wake(void *ctx)
 {
 	struct server *server = ctx;
@@ -388,6 +452,7 @@ static void tear_down(struct server *server)
 	free(server->workers);
 	free(server->busy_before);
 	resp_port_fini(&server->port);
+	control_fini(&server->control);
 	published_fini(&server->published);
 	ring_map_destroy(server->map);
 	node_fini(&server->node);
@@ -432,6 +497,7 @@ static void run(struct server *server)
 		abandon_start(server);
 	atomic_store(&server->phase, SERVER_STOPPING);
 	server->stop_ns = clock_monotonic_ns();
+	control_stop(&server->control);
 	if (server->workers_running > 0)
 		dispatcher_drain(&server->dispatcher, server->stop_ns + PARKING_NS);
 }
@@ -461,7 +527,13 @@ int server_run(struct conf *conf, const struct server_source *source)
 	if (server->watchdog_ns > 0 && server->watchdog_ns / 4 < tick_ns)
 		tick_ns = server->watchdog_ns / 4;
 	struct dispatcher_events events = {
-	    .ctx = server, .signal = on_signal, .wake = on_wake, .tick = on_tick};
+	    .ctx = server,
+	    .signal = on_signal,
+	    .wake = on_wake,
+	    .tick = on_tick,
+	    .control = on_control,
+	    .settle = on_settle,
+	};
 	int rc = dispatcher_init(&server->dispatcher, tick_ns, &events);
 	server->shared = (struct worker_shared){
 	    .dispatcher_poller = &server->dispatcher.poller,

@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "node/node.h"
 #include "resp/port.h"
+#include "server/control.h"
 #include "server/datadir.h"
 #include "server/dispatcher.h"
 #include "server/identity.h"
@@ -34,10 +35,14 @@ struct server_source {
 	const char *host_name;
 };
 
+/* What status says while the node is to join a cluster. */
+#define SERVER_JOINING_TEXT "joining the cluster"
+
 /* How far the start has come; what is built in a phase is there from the next one on. */
 enum server_phase {
 	SERVER_RECOVERING, /* a thread of its own opens the store */
 	SERVER_RECOVERED,  /* it has ended, well or not */
+	SERVER_JOINING,    /* everything runs; the client port opens when it has joined */
 	SERVER_SERVING,
 	SERVER_STOPPING,
 };
@@ -66,7 +71,7 @@ struct server {
 	int open_result;
 	char open_why[SERVER_WHY_MAX];
 	_Atomic uint64_t open_done, open_total; /* bytes of the log that were replayed */
-	struct ring_map *map; /* that the node begins with */
+	struct ring_map *map;                   /* that the node begins with */
 	struct node node;
 	struct exec exec;
 	bool is_built; /* node, committer, housekeeper and groups are initialised */
@@ -78,6 +83,7 @@ struct server {
 	struct sessions sessions;
 	struct worker_shared shared;
 	struct published published;
+	struct control control;
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned workers_running;

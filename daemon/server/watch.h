@@ -15,6 +15,9 @@ enum watch_kind {
 	WATCH_ADMIN_LISTENER,
 	WATCH_CLIENT, /* parked sessions */
 	WATCH_ADMIN,
+	WATCH_PEER_LISTENER, /* the control plane's, as those that follow */
+	WATCH_CONTROL_LINK,
+	WATCH_CONTROL_TIMER,
 };
 
 #endif

@@ -99,9 +99,11 @@ def test_an_address_for_listening_is_never_shown(make_node):
             assert hosts_of(client) == (address, at)
 
 
-def test_an_advertised_address_is_shown(make_node):
+def test_an_advertised_address_is_shown(make_node, tmp_path):
+    (tmp_path / "secret").write_text("a secret")
     node = make_node("advertise.client=cache.example.net:6379",
-                     "advertise.peer=cache.example.net:6380")
+                     "advertise.peer=cache.example.net:6380",
+                     f"cluster.secret_file={tmp_path}/secret")
     with node.client() as client:
         assert hosts_of(client) == ("cache.example.net", 6379)
         assert "@6380 " in client.call("CLUSTER", "NODES").decode()

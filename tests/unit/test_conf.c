@@ -110,7 +110,7 @@ START_TEST(reloadable_settings_are_those_of_the_table)
 	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_store_compact_rate,
 						  CONF_clients_max,        CONF_clients_output_max,
 						  CONF_clients_slow_after, CONF_clients_slow_max,
-						  CONF_log_level};
+						  CONF_peers_max_skew,     CONF_log_level};
 	size_t found = 0;
 	for (size_t i = 0; i < CONF_ITEM_COUNT; i++) {
 		if (conf_items[i].change != CONF_RELOAD)
@@ -192,7 +192,7 @@ START_TEST(set_reports_every_error)
 	static const char *const expected[] = {
 	    "--set: node: unknown key: the settings of node are name, data_dir, zone, weight",
 	    "--set: \"\": unknown section: the sections are node, cluster, listen, advertise, "
-	    "workers, store, clients, log",
+	    "workers, store, clients, peers, log",
 	    "--set: workers.count: has no value, write workers.count=VALUE: "
 	    "auto or a number, 1 to 1024",
 	    "--set: node.nmae: unknown key, did you mean node.name?",

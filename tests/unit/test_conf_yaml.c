@@ -12,7 +12,7 @@
 
 #define NAME_ALLOWED    "1 to 64 characters of A-Z a-z 0-9 . _ -"
 #define ADDRESS_ALLOWED "host:port or [IPv6]:port, port 1 to 65535; or a list of 1 to 64"
-#define SECTIONS        "node, cluster, listen, advertise, workers, store, clients, log"
+#define SECTIONS        "node, cluster, listen, advertise, workers, store, clients, peers, log"
 #define IS_EXTRA        ", which is not allowed: write the value itself"
 
 static struct conf conf;
@@ -252,8 +252,8 @@ START_TEST(unknown_keys)
 			"t.yaml:1:1: clustr: unknown section, did you mean cluster?");
 	ASSERT_PROBLEMS("cluster.name: x", "t.yaml:1:1: cluster.name: is written nested, as "
 					   "cluster: {name: ...}");
-	ASSERT_PROBLEMS("peers.links: 4",
-			"t.yaml:1:1: peers.links: unknown section: the sections are " SECTIONS);
+	ASSERT_PROBLEMS("swarm.links: 4",
+			"t.yaml:1:1: swarm.links: unknown section: the sections are " SECTIONS);
 	ASSERT_PROBLEMS("node: {'': x}",
 			"t.yaml:1:8: node.: unknown key: the settings of node are name, "
 			"data_dir, zone, weight");
