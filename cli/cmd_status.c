@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/json.h"
+#include "cli/nodes.h"
 #include "cli/print.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -147,13 +148,13 @@ static void print_store(const Dhtd__Admin__StoreStatus *store)
 }
 
 /* Explains the letters that the table shows. */
-static void print_legend(const Dhtd__Admin__StatusResponse *status)
+static void print_legend(Dhtd__Admin__NodeStatus *const *nodes, size_t count)
 {
 	const char *separator = "\n";
 	for (size_t i = 0; i < DHT_ARRAY_LEN(states); i++) {
 		bool is_shown = false;
-		for (size_t node = 0; node < status->n_nodes; node++)
-			is_shown = is_shown || find_state(status->nodes[node]->state) == &states[i];
+		for (size_t node = 0; node < count; node++)
+			is_shown = is_shown || find_state(nodes[node]->state) == &states[i];
 		if (!is_shown)
 			continue;
 		cli_print("%s%s%s = %s%s", separator, cli_print_colour(CLI_FAINT),
@@ -164,10 +165,11 @@ static void print_legend(const Dhtd__Admin__StatusResponse *status)
 		cli_print("\n");
 }
 
-static void print_nodes(const Dhtd__Admin__StatusResponse *status)
+void cli_nodes_print(Dhtd__Admin__NodeStatus *const *nodes, size_t count)
 {
 	struct cli_table *table = cli_table_create();
 	cli_table_column(table, CLI_LEFT, "  ");
+	cli_table_column(table, CLI_RIGHT, "NO");
 	cli_table_column(table, CLI_LEFT, "NAME");
 	cli_table_column(table, CLI_LEFT, "CLIENT");
 	cli_table_column(table, CLI_LEFT, "PEER");
@@ -176,11 +178,12 @@ static void print_nodes(const Dhtd__Admin__StatusResponse *status)
 	cli_table_column(table, CLI_RIGHT, "KEYS");
 	cli_table_column(table, CLI_RIGHT, "SIZE");
 	cli_table_column(table, CLI_LEFT, "ID");
-	for (size_t i = 0; i < status->n_nodes; i++) {
-		const Dhtd__Admin__NodeStatus *node = status->nodes[i];
+	for (size_t i = 0; i < count; i++) {
+		const Dhtd__Admin__NodeStatus *node = nodes[i];
 		const struct state *state = find_state(node->state);
 		char keys[CLI_NUMBER_MAX], size[CLI_NUMBER_MAX];
 		cli_table_cell(table, state->colour, "%s", state->letters);
+		cli_table_cell(table, CLI_NO_COLOUR, "%" PRIu32, node->number);
 		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->name);
 		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->client);
 		cli_table_cell(table, CLI_NO_COLOUR, "%s", node->peer);
@@ -190,15 +193,15 @@ static void print_nodes(const Dhtd__Admin__StatusResponse *status)
 		cli_table_cell(table, CLI_NO_COLOUR, "%s", cli_text_size(node->bytes, size));
 		cli_table_cell(table, CLI_FAINT, "%s", node->id);
 	}
-	cli_print("\n");
 	cli_table_print(table);
 	cli_table_destroy(table);
-	print_legend(status);
+	print_legend(nodes, count);
 }
 
-static json_t *node_json(const Dhtd__Admin__NodeStatus *node)
+json_t *cli_nodes_json(const Dhtd__Admin__NodeStatus *node)
 {
 	json_t *object = cli_json_object();
+	cli_json_set(object, "number", cli_json_u64(node->number));
 	cli_json_set(object, "id", cli_json_text(node->id));
 	cli_json_set(object, "name", cli_json_text(node->name));
 	cli_json_set(object, "state", cli_json_text(node->state));
@@ -272,24 +275,76 @@ static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 	cli_json_set(result, "connections", cli_json_u64(status->connections));
 	json_t *nodes = json_array();
 	for (size_t i = 0; i < status->n_nodes; i++)
-		cli_json_append(nodes, node_json(status->nodes[i]));
+		cli_json_append(nodes, cli_nodes_json(status->nodes[i]));
 	cli_json_set(result, "nodes", nodes);
 	if (status->store != NULL)
 		cli_json_set(result, "store", store_json(status->store));
 	cli_json_print(result);
 }
 
-int cli_command_status(const struct cli_options *options)
+/* Asks for the status; the response is the caller's. */
+static int fetch(const struct cli_options *options, Dhtd__Admin__AdminResponse **response)
 {
 	int code = cli_options_expect(options, 0, 0);
 	if (code != CLI_EXIT_OK)
 		return code;
 	Dhtd__Admin__StatusRequest body = DHTD__ADMIN__STATUS_REQUEST__INIT;
 	Dhtd__Admin__AdminRequest request = DHTD__ADMIN__ADMIN_REQUEST__INIT;
-	Dhtd__Admin__AdminResponse *response;
 	request.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_STATUS;
 	request.status = &body;
-	code = cli_call(options, &request, CLI_CALL_READ, NULL, &response);
+	return cli_call(options, &request, CLI_CALL_READ, NULL, response);
+}
+
+static void print_health_json(const Dhtd__Admin__StatusResponse *status)
+{
+	json_t *result = cli_json_result(), *reasons = json_array();
+	cli_json_set(result, "health", cli_json_text(status->health));
+	for (size_t i = 0; i < status->n_reasons; i++)
+		cli_json_append(reasons, cli_json_text(status->reasons[i]));
+	if (!status->serving)
+		cli_json_append(reasons, cli_json_text(status->startup));
+	cli_json_set(result, "reasons", reasons);
+	cli_json_print(result);
+}
+
+static void print_health(const Dhtd__Admin__StatusResponse *status)
+{
+	cli_print_clean(health_colour(status->health), status->health);
+	cli_print("\n");
+	for (size_t i = 0; i < status->n_reasons; i++) {
+		cli_print("  ");
+		cli_print_clean(CLI_NO_COLOUR, status->reasons[i]);
+		cli_print("\n");
+	}
+	if (!status->serving) {
+		cli_print("  not serving: ");
+		cli_print_clean(CLI_NO_COLOUR, status->startup);
+		cli_print("\n");
+	}
+}
+
+int cli_command_health(const struct cli_options *options)
+{
+	Dhtd__Admin__AdminResponse *response;
+	int code = fetch(options, &response);
+	if (code != CLI_EXIT_OK)
+		return code;
+	const Dhtd__Admin__StatusResponse *status = response->status;
+	if (options->format == CLI_JSON)
+		print_health_json(status);
+	else
+		print_health(status);
+	if (strcmp(status->health, "ok") != 0)
+		code = strcmp(status->health, "degraded") == 0 ? CLI_EXIT_DEGRADED
+							       : CLI_EXIT_UNAVAILABLE;
+	cli_client_free(response);
+	return code;
+}
+
+int cli_command_status(const struct cli_options *options)
+{
+	Dhtd__Admin__AdminResponse *response;
+	int code = fetch(options, &response);
 	if (code != CLI_EXIT_OK)
 		return code;
 	const Dhtd__Admin__StatusResponse *status = response->status;
@@ -299,8 +354,10 @@ int cli_command_status(const struct cli_options *options)
 		print_summary(status);
 		if (status->store != NULL)
 			print_store(status->store);
-		if (status->n_nodes > 0)
-			print_nodes(status);
+		if (status->n_nodes > 0) {
+			cli_print("\n");
+			cli_nodes_print(status->nodes, status->n_nodes);
+		}
 	}
 	/* A node that does not serve is no success for a script that waits for one. */
 	code = status->serving ? CLI_EXIT_OK : CLI_EXIT_FAILED;

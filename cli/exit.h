@@ -21,6 +21,8 @@
 	X(NO_QUORUM, 7, "no quorum")                                                               \
 	X(DENIED, 8, "permission denied")                                                          \
 	X(UNSAFE, 9, "refused as unsafe")                                                          \
+	X(DEGRADED, 10, "health: degraded")                                                        \
+	X(UNAVAILABLE, 11, "health: unavailable")                                                  \
 	X(INTERRUPTED, 130, "interrupted (SIGINT)")
 
 enum cli_exit {

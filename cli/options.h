@@ -52,6 +52,11 @@ struct cli_options {
 	const char *old_value;
 	const char *old_version;
 	const char *new_value;
+	bool is_forced;
+	bool discards_data;
+	bool waits_not;
+	const char *zone;
+	const char *weight;
 
 	const struct cli_command *command; /* NULL: no command word */
 	const char *operands[CLI_OPERANDS_MAX];

@@ -28,6 +28,10 @@ void cli_progress_begin(struct cli_progress *progress, uint64_t size_bytes);
 /* Shows how far the work is, unless it was shown a moment ago. */
 void cli_progress_update(struct cli_progress *progress, uint64_t done_bytes, uint64_t entries);
 
+/* Shows a bar of `done` of `all` steps, with text behind it, under the same terms. */
+void cli_progress_steps(struct cli_progress *progress, uint64_t done, uint64_t all,
+			const char *text);
+
 /* Removes the bar: messages begin on an empty line. */
 void cli_progress_end(struct cli_progress *progress);
 

@@ -28,6 +28,18 @@ struct admin_view {
 	int (*settings)(void *ctx, struct buffer *out, uint64_t call_id);
 	int (*check)(void *ctx, struct buffer *out, uint64_t call_id, const char *file_name,
 		     struct bytes content);
+	/* About the members; the answer to a change is a ticket. */
+	int (*change)(void *ctx, struct buffer *out, uint64_t call_id, enum admin_command command,
+		      const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*nodes)(void *ctx, struct buffer *out, uint64_t call_id,
+		     const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*plan)(void *ctx, struct buffer *out, uint64_t call_id,
+		    const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*job)(void *ctx, struct buffer *out, uint64_t call_id,
+		   const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*ok_to_stop)(void *ctx, struct buffer *out, uint64_t call_id,
+			  const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*place)(void *ctx, struct buffer *out, uint64_t call_id, struct bytes key);
 };
 
 /* The protocol together with what it works on. */

@@ -5,6 +5,7 @@
  */
 #include "server/server.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,27 +14,12 @@
 #include "base/error.h"
 #include "io/clock.h"
 #include "resp/table.h"
+#include "server/view_members.h"
 
-enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160, REASONS_MAX = 2 };
+enum { REASON_MAX = 160, REASONS_MAX = 16 };
 
 static const char disk_full[] =
     "no space left on the disk: writes are refused, reads and deletes go on";
-
-/* Leaves a string in out. */
-static int join_addresses(struct buffer *out, const struct conf_addr_list *list)
-{
-	int rc = buffer_printf(out, ADDRESSES_MAX, "%s", "");
-	for (size_t i = 0; rc == 0 && i < list->count; i++)
-		rc = buffer_printf(out, ADDRESSES_MAX, "%s%s", i > 0 ? "," : "",
-				   list->items[i].text);
-	return rc;
-}
-
-static const struct conf_addr_list *advertised(const struct conf_addr_list *advertise,
-					       const struct conf_addr_list *listen)
-{
-	return advertise->count > 0 ? advertise : listen;
-}
 
 static struct admin_quantiles quantiles(const struct histogram *h)
 {
@@ -78,60 +64,93 @@ static void fill_store(const struct server *server, const struct store_counts *c
 		out->fsync_us = quantiles(&server->committer.syncs);
 }
 
-/* Why the node is not as well as it should be. Returns the number of reasons; those that
- * have numbers in them are written to text. */
-static size_t find_reasons(const struct server *server, const struct store_counts *counts,
-			   char text[REASON_MAX], const char *reasons[REASONS_MAX])
+/* Why the node, or the cluster, is not as well as it should be. */
+struct reasons {
+	const char *list[REASONS_MAX];
+	char texts[REASONS_MAX][REASON_MAX];
+	size_t count;
+};
+
+static void DHT_PRINTF(2, 3) add_reason(struct reasons *reasons, const char *format, ...)
 {
-	size_t count = 0;
-	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
-	if (stalled_ns > 0) {
-		snprintf(text, REASON_MAX, "worker %u has not run a job for %llu ms",
-			 atomic_load_explicit(&server->stalled_worker, memory_order_relaxed),
-			 (unsigned long long)(stalled_ns / NS_PER_MS));
-		reasons[count++] = text;
+	va_list args;
+	if (reasons->count == REASONS_MAX)
+		return;
+	char *text = reasons->texts[reasons->count];
+	va_start(args, format);
+	vsnprintf(text, REASON_MAX, format, args);
+	va_end(args);
+	reasons->list[reasons->count++] = text;
+}
+
+/* Of the members that the map names. A cluster that has never had more members than this is not
+ * ill; one that should hold more copies than it can is, once there are others. */
+static void find_reasons_of_map(const struct server *server, const struct ring_map *map,
+				struct reasons *reasons)
+{
+	size_t staying = 0;
+	for (size_t i = 0; i < map->member_count; i++) {
+		const struct ring_member *member = &map->members[i];
+		staying += member->standing != RING_LEAVING;
+		if (node_is_down(&server->node, member->number))
+			add_reason(reasons, "member %u, %.64s, does not answer", member->number,
+				   member->name);
 	}
+	if (staying > 1 && staying < map->replicas)
+		add_reason(reasons,
+			   "%zu members for %u replicas: keys have fewer copies than wanted",
+			   staying, map->replicas);
+}
+
+static void find_reasons(const struct server *server, const struct store_counts *counts,
+			 const struct control_view *members, struct reasons *reasons)
+{
+	const struct ring_map *map = atomic_load(&server->shared.map);
+	uint64_t stalled_ns = atomic_load_explicit(&server->stalled_ns, memory_order_relaxed);
+	if (stalled_ns > 0)
+		add_reason(reasons, "worker %u has not run a job for %llu ms",
+			   atomic_load_explicit(&server->stalled_worker, memory_order_relaxed),
+			   (unsigned long long)(stalled_ns / NS_PER_MS));
 	if (counts->is_full)
-		reasons[count++] = disk_full;
-	return count;
+		add_reason(reasons, "%s", disk_full);
+	if (members->has_left)
+		add_reason(reasons, "this node has left the cluster");
+	if (members->is_joining)
+		add_reason(reasons, "this node is joining a cluster");
+	if (members->worst_skew_of != RING_MEMBERS_MAX &&
+	    (uint64_t)llabs(members->worst_skew_ms) > server->conf.peers_max_skew_ms)
+		add_reason(reasons, "the clock of member %u is off by %lld ms",
+			   members->worst_skew_of, (long long)members->worst_skew_ms);
+	if (map != NULL)
+		find_reasons_of_map(server, map, reasons);
 }
 
 static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
 	const struct conf *conf = &server->conf;
-	struct buffer peer = BUFFER_EMPTY, client = BUFFER_EMPTY;
-	char stalled[REASON_MAX];
-	const char *reasons[REASONS_MAX];
+	struct view_nodes nodes = {0};
+	struct reasons reasons = {0};
 	struct store_counts counts = {0};
-	char startup[REASON_MAX] = "";
+	char startup[REASON_MAX + CONTROL_WHY_MAX] = "";
 	unsigned phase = atomic_load(&server->phase);
+	struct control_view members = {.self = RING_MEMBERS_MAX};
 	bool serving = phase == SERVER_SERVING;
 	/* Not known before: the opener may be writing it. */
 	const char *id = phase == SERVER_RECOVERING ? "" : server->identity.id;
 	if (phase != SERVER_RECOVERING && server->store != NULL)
 		store_count(server->store, &counts);
+	if (phase >= SERVER_JOINING)
+		control_look(&server->control, &members);
 	if (phase == SERVER_RECOVERING)
 		server_open_describe(server, startup, sizeof(startup));
+	else if (phase == SERVER_JOINING)
+		snprintf(startup, sizeof(startup), "%s%s%s", SERVER_JOINING_TEXT,
+			 members.why[0] != '\0' ? ": " : "", members.why);
 	else if (!serving)
 		snprintf(startup, sizeof(startup), "%s",
 			 phase == SERVER_STOPPING ? "stopping" : "opening the ports");
-	int rc = join_addresses(&peer, advertised(&conf->advertise_peer, &conf->listen_peer));
-	if (rc == 0)
-		rc = join_addresses(&client,
-				    advertised(&conf->advertise_client, &conf->listen_client));
-
-	struct admin_node_status self = {
-	    .id = id,
-	    .name = conf->node_name,
-	    .state = "up",
-	    .peer = (const char *)peer.data,
-	    .client = (const char *)client.data,
-	    .zone = conf->node_zone,
-	    .weight = conf->node_weight,
-	    .keys = counts.keys,
-	    .bytes = counts.bytes,
-	};
+	int rc = view_nodes_fill(server, &counts, &nodes);
 	struct admin_store_status store;
 	fill_store(server, &counts, &store);
 	struct admin_status status = {
@@ -148,18 +167,19 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .workers = server->worker_count,
 	    .connections = atomic_load_explicit(&server->sessions.clients, memory_order_relaxed),
 	    .serving = serving,
-	    .reasons = reasons,
-	    .nodes = &self,
-	    .node_count = 1,
+	    .reasons = reasons.list,
+	    .nodes = nodes.items,
+	    .node_count = nodes.count,
+	    .epoch = members.epoch,
 	    .store = &store,
 	};
-	status.reason_count = find_reasons(server, &counts, stalled, reasons);
+	find_reasons(server, &counts, &members, &reasons);
+	status.reason_count = reasons.count;
 	if (serving && status.reason_count > 0)
 		status.health = "degraded";
 	if (rc == 0)
 		rc = wire_admin_status(out, call_id, &status);
-	buffer_reset(&peer);
-	buffer_reset(&client);
+	view_nodes_free(&nodes);
 	return rc;
 }
 
@@ -296,4 +316,5 @@ void server_view_init(struct server *server, struct admin_view *view)
 	    .settings = view_settings,
 	    .check = view_check,
 	};
+	view_members_init(view);
 }

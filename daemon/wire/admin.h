@@ -24,6 +24,7 @@
 enum {
 	WIRE_WHY_MAX = 160,
 	WIRE_FILE_NAME_MAX = 4096,
+	WIRE_NAME_MAX = 255,   /* bytes of a node's name, a zone, an address */
 	WIRE_LOAD_MAX = 65536, /* entries of a load request: each costs memory while it runs */
 };
 #define WIRE_TTL_MAX_MS (UINT64_C(1) << 52)
@@ -32,6 +33,17 @@ enum admin_command {
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details) ADMIN_##id,
 #include "proto/commands.def"
 	ADMIN_COMMAND_COUNT
+};
+
+/* Of join, leave, remove, replace, node, plan, job, ok_to_stop. */
+struct admin_change {
+	const char *node;    /* a name, id or number; "" */
+	const char *address; /* host:port; "" */
+	const char *zone;    /* "" */
+	uint32_t weight;     /* 0 */
+	bool discards_data, is_forced;
+	enum admin_command planned; /* plan: leave, remove or node */
+	uint64_t ticket, job;       /* job: what is asked after; what is cancelled */
 };
 
 struct admin_request {
@@ -44,6 +56,8 @@ struct admin_request {
 		struct bytes prefix; /* scan, dump */
 		size_t load_count;   /* load: see wire_admin_load_entry */
 		const char *level;   /* log_level; "" only asks */
+		struct admin_change change;
+		struct bytes located; /* locate: the key */
 		struct {
 			bool check;
 			const char *file_name;
@@ -72,7 +86,7 @@ int wire_admin_load_entry(const struct admin_request *request, size_t i,
 
 struct admin_node_status {
 	const char *id, *name, *state, *peer, *client, *zone;
-	uint64_t weight, keys, bytes;
+	uint64_t number, weight, keys, bytes;
 };
 
 struct admin_quantiles {
@@ -142,6 +156,48 @@ struct admin_entry {
 	uint64_t expires_ms;
 };
 
+/* A job, or what became of a ticket; the numbers of outcome are those of JobResponse. */
+enum admin_outcome {
+	ADMIN_NO_TICKET,
+	ADMIN_WAITING,
+	ADMIN_BEGUN,
+	ADMIN_REFUSED,
+	ADMIN_FORGOTTEN,
+};
+
+struct admin_job {
+	enum admin_outcome outcome;
+	int status; /* ADMIN_REFUSED */
+	const char *reason;
+	uint64_t begun, ticket, epoch;
+	bool is_running; /* then: */
+	uint64_t id, began_ms, bytes;
+	const char *kind, *node, *other;
+	bool is_cancelled;
+	uint32_t blocks, joint, in_sync;
+};
+
+struct admin_plan {
+	int status;
+	const char *reason;
+	uint32_t blocks, at_risk;
+	uint64_t moves;
+};
+
+struct admin_replica {
+	uint32_t number;
+	const char *name;
+	bool is_down, is_old, is_next;
+};
+
+struct admin_location {
+	uint32_t slot, block, version;
+	const char *phase;
+	uint64_t epoch;
+	const struct admin_replica *replicas;
+	size_t replica_count;
+};
+
 /* message is cut at WIRE_WHY_MAX; what is not printable ASCII in it becomes '?'. */
 int wire_admin_error(struct buffer *out, uint64_t call_id, int error,
 		     const char *message) DHT_MUST_CHECK;
@@ -149,6 +205,19 @@ int wire_admin_status(struct buffer *out, uint64_t call_id,
 		      const struct admin_status *status) DHT_MUST_CHECK;
 int wire_admin_queues(struct buffer *out, uint64_t call_id,
 		      const struct admin_queues *queues) DHT_MUST_CHECK;
+/* The response to a join, leave, remove or replace. */
+int wire_admin_ticket(struct buffer *out, uint64_t call_id, enum admin_command command,
+		      uint64_t ticket) DHT_MUST_CHECK;
+int wire_admin_nodes(struct buffer *out, uint64_t call_id, uint64_t epoch, uint64_t ticket,
+		     const struct admin_node_status *nodes, size_t count) DHT_MUST_CHECK;
+int wire_admin_plan(struct buffer *out, uint64_t call_id,
+		    const struct admin_plan *plan) DHT_MUST_CHECK;
+int wire_admin_job(struct buffer *out, uint64_t call_id,
+		   const struct admin_job *job) DHT_MUST_CHECK;
+int wire_admin_ok_to_stop(struct buffer *out, uint64_t call_id, const char *const *reasons,
+			  size_t count) DHT_MUST_CHECK;
+int wire_admin_place(struct buffer *out, uint64_t call_id,
+		     const struct admin_location *place) DHT_MUST_CHECK;
 int wire_admin_log_level(struct buffer *out, uint64_t call_id, const char *level,
 			 const char *previous) DHT_MUST_CHECK;
 int wire_admin_settings(struct buffer *out, uint64_t call_id, const struct admin_setting *settings,

@@ -149,10 +149,110 @@ static int decode_config(const Dhtd__Admin__ConfigRequest *m, struct admin_reque
 	return 0;
 }
 
+/* ---- Members ----------------------------------------------------------------------- */
+
+static int check_text(const char *name, const char *text, char why[WIRE_WHY_MAX])
+{
+	if (strlen(text) <= WIRE_NAME_MAX)
+		return 0;
+	snprintf(why, WIRE_WHY_MAX, "%s is longer than %d bytes", name, WIRE_NAME_MAX);
+	return DHT_ETOOBIG;
+}
+
+static int check_change(const struct admin_change *change, char why[WIRE_WHY_MAX])
+{
+	int rc = check_text("node", change->node, why);
+	if (rc == 0)
+		rc = check_text("address", change->address, why);
+	return rc == 0 ? check_text("zone", change->zone, why) : rc;
+}
+
+static int decode_plan(const Dhtd__Admin__PlanRequest *m, struct admin_change *change,
+		       char why[WIRE_WHY_MAX])
+{
+	change->node = m->node;
+	change->zone = m->zone;
+	change->weight = m->weight;
+	switch (m->kind) {
+	case DHTD__ADMIN__PLAN_REQUEST__KIND__LEAVE:
+		change->planned = ADMIN_leave;
+		return 0;
+	case DHTD__ADMIN__PLAN_REQUEST__KIND__REMOVE:
+		change->planned = ADMIN_remove;
+		return 0;
+	case DHTD__ADMIN__PLAN_REQUEST__KIND__SET:
+		change->planned = ADMIN_node;
+		return 0;
+	default:
+		snprintf(why, WIRE_WHY_MAX, "kind %d is not known", (int)m->kind);
+		return DHT_EINVAL;
+	}
+}
+
+/* Returns false if the request is none about members. */
+static bool decode_change(const Dhtd__Admin__AdminRequest *m, struct admin_request *r,
+			  char why[WIRE_WHY_MAX], int *rc)
+{
+	struct admin_change c = {.node = "", .address = "", .zone = ""};
+	*rc = 0;
+	switch (m->command_case) {
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_JOIN:
+		r->command = ADMIN_join;
+		c.address = m->join->address;
+		c.zone = m->join->zone;
+		c.weight = m->join->weight;
+		c.discards_data = m->join->discard_data;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LEAVE:
+		r->command = ADMIN_leave;
+		c.is_forced = m->leave->force;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_REMOVE:
+		r->command = ADMIN_remove;
+		c.node = m->remove->node;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_REPLACE:
+		r->command = ADMIN_replace;
+		c.node = m->replace->node;
+		c.address = m->replace->address;
+		c.zone = m->replace->zone;
+		c.weight = m->replace->weight;
+		c.discards_data = m->replace->discard_data;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_NODE:
+		r->command = ADMIN_node;
+		c.node = m->node->node;
+		c.zone = m->node->zone;
+		c.weight = m->node->weight;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_PLAN:
+		r->command = ADMIN_plan;
+		*rc = decode_plan(m->plan, &c, why);
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_JOB:
+		r->command = ADMIN_job;
+		c.ticket = m->job->ticket;
+		c.job = m->job->cancel;
+		break;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_OK_TO_STOP:
+		r->command = ADMIN_ok_to_stop;
+		c.node = m->ok_to_stop->node;
+		break;
+	default:
+		return false;
+	}
+	if (*rc == 0)
+		*rc = check_change(&c, why);
+	r->change = c;
+	return true;
+}
+
 static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_limits *limits,
 			  struct admin_request *r, char why[WIRE_WHY_MAX])
 {
 	int rc = 0;
+	if (decode_change(m, r, why, &rc))
+		return rc;
 	switch (m->command_case) {
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_STATUS:
 		r->command = ADMIN_status;
@@ -204,6 +304,10 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 		r->command = ADMIN_load;
 		r->load_count = m->load->n_entries;
 		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOCATE:
+		r->command = ADMIN_locate;
+		r->located = bytes_from(m->locate->key);
+		return check_key(r->located, why);
 	default:
 		snprintf(why, WIRE_WHY_MAX, "the request has no command that version %s knows",
 			 DHT_VERSION);

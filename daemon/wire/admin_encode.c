@@ -100,6 +100,26 @@ static void fill_store(Dhtd__Admin__StoreStatus *m, struct store_parts *parts,
 	m->read_only_reason = UNCONST(m->read_only ? from->read_only_reason : "");
 }
 
+static void fill_nodes(Dhtd__Admin__NodeStatus *m, Dhtd__Admin__NodeStatus **list,
+		       const struct admin_node_status *nodes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct admin_node_status *from = &nodes[i];
+		dhtd__admin__node_status__init(&m[i]);
+		m[i].id = UNCONST(from->id);
+		m[i].name = UNCONST(from->name);
+		m[i].state = UNCONST(from->state);
+		m[i].peer = UNCONST(from->peer);
+		m[i].client = UNCONST(from->client);
+		m[i].zone = UNCONST(from->zone);
+		m[i].weight = (uint32_t)from->weight;
+		m[i].keys = from->keys;
+		m[i].bytes = from->bytes;
+		m[i].number = (uint32_t)from->number;
+		list[i] = &m[i];
+	}
+}
+
 int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_status *status)
 {
 	Dhtd__Admin__StatusResponse m = DHTD__ADMIN__STATUS_RESPONSE__INIT;
@@ -110,20 +130,7 @@ int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_s
 	int rc = DHT_ENOMEM;
 	if (nodes == NULL || list == NULL)
 		goto out;
-	for (size_t i = 0; i < status->node_count; i++) {
-		const struct admin_node_status *from = &status->nodes[i];
-		dhtd__admin__node_status__init(&nodes[i]);
-		nodes[i].id = UNCONST(from->id);
-		nodes[i].name = UNCONST(from->name);
-		nodes[i].state = UNCONST(from->state);
-		nodes[i].peer = UNCONST(from->peer);
-		nodes[i].client = UNCONST(from->client);
-		nodes[i].zone = UNCONST(from->zone);
-		nodes[i].weight = (uint32_t)from->weight;
-		nodes[i].keys = from->keys;
-		nodes[i].bytes = from->bytes;
-		list[i] = &nodes[i];
-	}
+	fill_nodes(nodes, list, status->nodes, status->node_count);
 	m.cluster = UNCONST(status->cluster);
 	m.node = UNCONST(status->node);
 	m.id = UNCONST(status->id);
@@ -389,4 +396,127 @@ int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded)
 	Dhtd__Admin__LoadResponse m = DHTD__ADMIN__LOAD_RESPONSE__INIT;
 	m.loaded = loaded;
 	return APPEND(out, call_id, LOAD, &m);
+}
+
+/* ---- Members --------------------------------------------------------------------- */
+
+int wire_admin_ticket(struct buffer *out, uint64_t call_id, enum admin_command command,
+		      uint64_t ticket)
+{
+	/* They are all alike. */
+	Dhtd__Admin__JoinResponse join = DHTD__ADMIN__JOIN_RESPONSE__INIT;
+	Dhtd__Admin__LeaveResponse leave = DHTD__ADMIN__LEAVE_RESPONSE__INIT;
+	Dhtd__Admin__RemoveResponse remove = DHTD__ADMIN__REMOVE_RESPONSE__INIT;
+	Dhtd__Admin__ReplaceResponse replace = DHTD__ADMIN__REPLACE_RESPONSE__INIT;
+	join.ticket = leave.ticket = remove.ticket = replace.ticket = ticket;
+	switch (command) {
+	case ADMIN_join:
+		return APPEND(out, call_id, JOIN, &join);
+	case ADMIN_leave:
+		return APPEND(out, call_id, LEAVE, &leave);
+	case ADMIN_remove:
+		return APPEND(out, call_id, REMOVE, &remove);
+	case ADMIN_replace:
+		return APPEND(out, call_id, REPLACE, &replace);
+	default:
+		DHT_UNREACHABLE();
+	}
+}
+
+int wire_admin_nodes(struct buffer *out, uint64_t call_id, uint64_t epoch, uint64_t ticket,
+		     const struct admin_node_status *nodes, size_t count)
+{
+	Dhtd__Admin__NodeResponse m = DHTD__ADMIN__NODE_RESPONSE__INIT;
+	Dhtd__Admin__NodeStatus *items = calloc(count + 1, sizeof(*items));
+	Dhtd__Admin__NodeStatus **list = calloc(count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (items == NULL || list == NULL)
+		goto out;
+	fill_nodes(items, list, nodes, count);
+	m.epoch = epoch;
+	m.ticket = ticket;
+	m.nodes = list;
+	m.n_nodes = count;
+	rc = APPEND(out, call_id, NODE, &m);
+out:
+	free(items);
+	free(list);
+	return rc;
+}
+
+int wire_admin_plan(struct buffer *out, uint64_t call_id, const struct admin_plan *plan)
+{
+	Dhtd__Admin__PlanResponse m = DHTD__ADMIN__PLAN_RESPONSE__INIT;
+	m.code = (uint32_t)-plan->status;
+	m.reason = UNCONST(plan->reason);
+	m.blocks = plan->blocks;
+	m.moves = plan->moves;
+	m.at_risk = plan->at_risk;
+	return APPEND(out, call_id, PLAN, &m);
+}
+
+int wire_admin_job(struct buffer *out, uint64_t call_id, const struct admin_job *job)
+{
+	Dhtd__Admin__JobResponse m = DHTD__ADMIN__JOB_RESPONSE__INIT;
+	Dhtd__Admin__Job running = DHTD__ADMIN__JOB__INIT;
+	m.outcome = (Dhtd__Admin__JobResponse__Outcome)job->outcome;
+	m.code = (uint32_t)-job->status;
+	m.reason = UNCONST(job->reason);
+	m.begun = job->begun;
+	m.ticket = job->ticket;
+	m.epoch = job->epoch;
+	running.id = job->id;
+	running.kind = UNCONST(job->kind);
+	running.cancelled = job->is_cancelled;
+	running.node = UNCONST(job->node);
+	running.other = UNCONST(job->other);
+	running.began_ms = job->began_ms;
+	running.blocks = job->blocks;
+	running.joint = job->joint;
+	running.in_sync = job->in_sync;
+	running.bytes = job->bytes;
+	m.job = job->is_running ? &running : NULL;
+	return APPEND(out, call_id, JOB, &m);
+}
+
+int wire_admin_ok_to_stop(struct buffer *out, uint64_t call_id, const char *const *reasons,
+			  size_t count)
+{
+	Dhtd__Admin__OkToStopResponse m = DHTD__ADMIN__OK_TO_STOP_RESPONSE__INIT;
+	m.ok = count == 0;
+	m.reasons = UNCONST(reasons);
+	m.n_reasons = count;
+	return APPEND(out, call_id, OK_TO_STOP, &m);
+}
+
+int wire_admin_place(struct buffer *out, uint64_t call_id, const struct admin_location *place)
+{
+	Dhtd__Admin__LocateResponse m = DHTD__ADMIN__LOCATE_RESPONSE__INIT;
+	Dhtd__Admin__Replica *items = calloc(place->replica_count + 1, sizeof(*items));
+	Dhtd__Admin__Replica **list = calloc(place->replica_count + 1, sizeof(*list));
+	int rc = DHT_ENOMEM;
+	if (items == NULL || list == NULL)
+		goto out;
+	for (size_t i = 0; i < place->replica_count; i++) {
+		const struct admin_replica *from = &place->replicas[i];
+		dhtd__admin__replica__init(&items[i]);
+		items[i].number = from->number;
+		items[i].name = UNCONST(from->name);
+		items[i].down = from->is_down;
+		items[i].old = from->is_old;
+		items[i].next = from->is_next;
+		list[i] = &items[i];
+	}
+	m.slot = place->slot;
+	m.block = place->block;
+	m.version = place->version;
+	m.phase = UNCONST(place->phase);
+	m.epoch = place->epoch;
+	m.replicas = list;
+	m.n_replicas = place->replica_count;
+	rc = APPEND(out, call_id, LOCATE, &m);
+out:
+	free(items);
+	free(list);
+	return rc;
 }

@@ -76,6 +76,15 @@ static void check_load(const struct admin_request *request)
 	}
 }
 
+static void check_change(const struct admin_change *change)
+{
+	const char *const texts[] = {change->node, change->address, change->zone};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(texts); i++) {
+		DHT_ASSERT(strlen(texts[i]) <= WIRE_NAME_MAX);
+		read_bytes(bytes_of(texts[i], strlen(texts[i])));
+	}
+}
+
 static void check_accepted(const struct admin_request *request)
 {
 	DHT_ASSERT(request->call_id > 0);
@@ -103,6 +112,20 @@ static void check_accepted(const struct admin_request *request)
 	case ADMIN_config:
 		DHT_ASSERT(strlen(request->config.file_name) <= WIRE_FILE_NAME_MAX);
 		read_bytes(request->config.content);
+		return;
+	case ADMIN_join:
+	case ADMIN_leave:
+	case ADMIN_remove:
+	case ADMIN_replace:
+	case ADMIN_node:
+	case ADMIN_plan:
+	case ADMIN_job:
+	case ADMIN_ok_to_stop:
+		check_change(&request->change);
+		return;
+	case ADMIN_locate:
+		DHT_ASSERT(request->located.len <= RECORD_KEY_MAX);
+		read_bytes(request->located);
 		return;
 	case ADMIN_status:
 	case ADMIN_queues:

@@ -12,8 +12,8 @@ from harness import SUN_PATH_MAX, give_up_privileges, run_together, wait_until
 
 FRAME_MAX = 17 * 1024 * 1024
 
-INVALID, NOT_FOUND, PRECONDITION, MALFORMED, TOO_LARGE, NO_INTEGER, UNKNOWN = (
-    1, 4, 5, 10, 11, 15, 16)
+INVALID, NOT_FOUND, PRECONDITION, UNSAFE, MALFORMED, TOO_LARGE, NO_INTEGER, UNKNOWN = (
+    1, 4, 5, 9, 10, 11, 15, 16)
 
 
 def header(length):
@@ -97,11 +97,27 @@ def test_every_command(make_node, admin_pb2):
                                                                          (b"l", b"m")]
         assert only(admin.call("del", key=b"k")).HasField("del")
         assert only(admin.call("get", key=b"k")).error.code == NOT_FOUND
+
+        member, = only(admin.call("node")).node.nodes
+        assert (member.number, member.id, member.state) == (0, status.id, "up")
+        assert only(admin.call("plan", node="n1")).plan.code == UNSAFE
+        assert not only(admin.call("job")).job.HasField("job")
+        stop = only(admin.call("ok_to_stop", node="n1")).ok_to_stop
+        assert not stop.ok and len(stop.reasons) == 2
+        place = only(admin.call("locate", key=b"a")).locate
+        assert place.slot == 15495 and [r.name for r in place.replicas] == ["n1"]
+        for command, fields in (("leave", {}), ("remove", {"node": "0"})):
+            ticket = getattr(only(admin.call(command, **fields)), command).ticket
+            wait_until(lambda t=ticket: only(admin.call("job", ticket=t)).job.code == UNSAFE,
+                       "the refusal")
+        assert only(admin.call("join")).error.code == INVALID
+        assert only(admin.call("replace", node="n2")).error.code == INVALID
         # The list above is complete.
         oneof = admin_pb2.AdminRequest.DESCRIPTOR.oneofs_by_name["command"]
         assert {field.name for field in oneof.fields} == {
             "status", "queues", "log_level", "config", "get", "put", "del", "cas", "incr", "scan",
-            "dump", "load", "ttl"}
+            "dump", "load", "ttl", "join", "leave", "remove", "replace", "node", "plan", "job",
+            "ok_to_stop", "locate"}
 
 
 @pytest.mark.parametrize("command, fields, code", [

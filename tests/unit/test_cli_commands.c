@@ -586,12 +586,12 @@ START_TEST(status_is_one_screen)
 	    "  dhtd 0.1.0, pid 4711, up 3d 4h\n"
 	    "  keys 1,234,567, size 124 MiB, workers 3, connections 64\n"
 	    "\n"
-	    "    NAME  CLIENT         PEER           ZONE  WEIGHT       KEYS     SIZE  ID\n"
-	    "UN  n1    10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
+	    "    NO  NAME  CLIENT         PEER           ZONE  WEIGHT       KEYS     SIZE  ID\n"
+	    "UN   0  n1    10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
 	    "0123456789abcdef0123456789abcdef\n"
-	    "DN  n2    10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
+	    "DN   0  n2    10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
 	    "0123456789abcdef0123456789abcdef\n"
-	    "??  caf\xc3\xa9  10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
+	    "??   0  caf\xc3\xa9  10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
 	    "0123456789abcdef0123456789abcdef\n"
 	    "\n"
 	    "UN = up, normal; DN = down\n",
@@ -616,7 +616,8 @@ START_TEST(status_fails_while_the_node_starts)
 END_TEST
 
 #define NODE_JSON(name, state)                                                                     \
-	"{\"id\":\"0123456789abcdef0123456789abcdef\",\"name\":\"" name "\",\"state\":\"" state    \
+	"{\"number\":0,\"id\":\"0123456789abcdef0123456789abcdef\",\"name\":\"" name               \
+	"\",\"state\":\"" state                                                                    \
 	"\",\"peer\":\"10.0.0.1:7402\",\"client\":\"10.0.0.1:7401\",\"zone\":\"a\","               \
 	"\"weight\":100,\"keys\":1234567,\"bytes\":129499136}"
 

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Members come, go and are shown: what the control plane of real daemons agrees on.
+
+What becomes of data is tested elsewhere; here a change may well not get to its end.
+"""
+import json
+import time
+
+import pytest
+
+from harness import free_port, wait_until
+
+BLOCKS = "cluster.blocks=64"
+AGREES_S = 1  # within this time after a change all nodes show it
+
+
+def show(node, *words):
+    return json.loads(node.ctl("-o", "json", *words, check=True).stdout)
+
+
+def said(done):
+    """What a refused command says."""
+    return done.stderr.decode()
+
+
+def members_of(node):
+    """Names, states and numbers of the members that a node shows."""
+    found = show(node, "node", "ls")["nodes"]
+    return sorted((member["number"], member["name"], member["state"]) for member in found)
+
+
+def names_in_slots(node):
+    """What CLUSTER NODES has of each node: its id and whether it fails."""
+    with node.client() as client:
+        lines = client.call("CLUSTER", "NODES").decode().splitlines()
+    return sorted((line.split()[0], "fail" in line.split()[2]) for line in lines)
+
+
+def agree(nodes):
+    shown = [(members_of(node), names_in_slots(node)) for node in nodes]
+    return all(one == shown[0] for one in shown) and shown[0]
+
+
+def wait_for_members(nodes, count):
+    return wait_until(lambda: (found := agree(nodes)) and len(found[0]) == count and found,
+                      f"{count} members at all nodes")
+
+
+def exit_code(node, *words):
+    return node.ctl(*words).returncode
+
+
+@pytest.fixture
+def pair(make_node):
+    """Two nodes, each a cluster of its own."""
+    return [make_node(BLOCKS) for _ in range(2)]
+
+
+def join(node, to, *options):
+    return node.ctl("join", f"127.0.0.1:{to.peer_port}", "--no-wait", *options)
+
+
+def test_a_node_joins_and_all_show_it(pair):
+    first, second = pair
+    joined = join(second, first)
+    assert joined.returncode == 0, said(joined)
+    began = time.monotonic()
+    shown, _ = wait_for_members(pair, 2)
+    assert time.monotonic() - began < AGREES_S
+    assert shown == [(0, "n1", "up"), (1, "n2", "joining")]
+    job = show(first, "job", "show")["jobs"][0]
+    assert (job["kind"], job["node"], job["id"]) == ("join", "n2", int(joined.stdout))
+
+
+def test_a_node_with_data_does_not_join_unless_it_gives_it_up(pair):
+    first, second = pair
+    second.client().call("SET", "a", "1")
+    refused = join(second, first)
+    assert refused.returncode == 9 and "--discard-data" in said(refused)
+    assert second.client().call("GET", "a") == b"1"
+    assert join(second, first, "--discard-data").returncode == 0
+    wait_for_members(pair, 2)
+
+
+def test_a_taken_name_and_another_cluster_are_refused(make_node):
+    first = make_node(BLOCKS)
+    other = make_node(BLOCKS, "cluster.name=other")
+    twin = make_node(BLOCKS, "node.name=n1")
+    refused = join(other, first)
+    assert refused.returncode == 9 and 'cluster "other"' in said(refused)
+    refused = join(twin, first)
+    assert refused.returncode == 9 and "taken" in said(refused)
+    assert members_of(first) == [(0, "n1", "up")]
+    # What was refused serves on.
+    assert twin.client().call("SET", "a", "1") == "OK"
+
+
+def test_a_second_change_waits_and_a_job_is_cancelled(make_node):
+    first, second, third = (make_node(BLOCKS) for _ in range(3))
+    job = join(second, first).stdout.decode().strip()
+    refused = join(third, first)
+    assert refused.returncode == 9 and f"job {job}" in said(refused)
+    assert exit_code(first, "job", "cancel", job) == 0
+    wait_until(lambda: members_of(first) == [(0, "n1", "up")], "the join to be undone")
+    assert exit_code(first, "job", "show", job) == 3
+    assert first.client().call("SET", "a", "1") == "OK"
+    assert join(third, first).returncode == 0
+    # Who was thrown out is a member of nothing, and does not come back.
+    assert exit_code(second, "health") == 10
+    assert join(second, first).returncode == 9
+
+
+def test_a_member_that_stops_is_down_and_comes_back(pair):
+    first, second = pair
+    join(second, first)
+    wait_for_members(pair, 2)
+    second.stop()
+    wait_until(lambda: members_of(first)[1][2] == "down", "the member to be down")
+    assert exit_code(first, "health") == 10
+    assert "does not answer" in first.ctl("status").stdout.decode()
+    second.start()
+    wait_for_members(pair, 2)
+    wait_until(lambda: members_of(first)[1][2] == "joining", "the member to be back")
+
+
+def test_all_restart_and_go_on_with_the_map(pair):
+    first, second = pair
+    join(second, first)
+    shown, slots = wait_for_members(pair, 2)
+    for node in pair:
+        node.stop()
+    for node in pair:
+        node.start()
+    wait_until(lambda: agree(pair) == (shown, slots), "the same map as before")
+
+
+def test_seeds(make_node):
+    port = free_port()
+    settings = [BLOCKS, f"cluster.seeds=127.0.0.1:{port}"]
+    late = make_node(*settings, start=False)
+    late.start(wait=False)
+    wait_until(lambda: b"joining the cluster" in late.ctl("status").stdout, "the node to wait")
+    assert exit_code(late, "health") == 11
+    with pytest.raises(ConnectionRefusedError):
+        late.client()
+    first = make_node(*settings, f"listen.peer=127.0.0.1:{port}")
+    wait_until(lambda: exit_code(late, "status") == 0, "the node to have joined")
+    wait_for_members([first, late], 2)
+
+
+def test_secrets(make_node, tmp_path):
+    secrets = []
+    for i, text in enumerate((b"tell nobody\n", b"tell nobody", b"another one")):
+        path = tmp_path / f"secret{i}"
+        path.write_bytes(text)
+        secrets.append(f"cluster.secret_file={path}")
+    first, second, third = (make_node(BLOCKS, secret) for secret in secrets)
+    bare = make_node(BLOCKS)
+    assert "secret" in said(join(third, first))
+    assert "secret" in said(join(bare, first))
+    assert join(second, first).returncode == 0
+    wait_for_members([first, second], 2)
+
+
+def test_without_a_secret_nobody_is_reached_beyond_the_machine(make_node):
+    for setting in ("listen.peer=0.0.0.0:{}", "advertise.peer=192.0.2.1:{}"):
+        node = make_node(setting.format(free_port()), start=False)
+        node.start(wait=False)
+        assert node.wait_exit() == 1
+        assert b"cluster.secret_file" in node.log()
+        assert setting.split("=", maxsplit=1)[0].encode() in node.log()
+
+
+def test_what_is_unsafe_is_refused(pair):
+    first, second = pair
+    assert exit_code(first, "leave", "--no-wait") == 9
+    assert exit_code(first, "remove", "n1", "--no-wait") == 9
+    assert exit_code(first, "remove", "n7", "--no-wait") == 2
+    assert exit_code(first, "plan", "leave", "n1") == 9
+    assert exit_code(first, "ok-to-stop", "n1") == 9
+    assert exit_code(first, "job", "cancel", "77") == 2
+    join(second, first)
+    wait_for_members(pair, 2)
+    place = show(first, "locate", "a")
+    assert (place["slot"], place["block"]) == (15495, 60)
+    assert place["replicas"][0]["name"] == "n1"
+
+
+def test_zone_and_weight_are_set(make_node):
+    node = make_node(BLOCKS)
+    assert exit_code(node, "node", "set", "n1", "--zone", "b", "--weight", "7") == 0
+    shown = show(node, "node", "show", "0")["node"]
+    assert (shown["zone"], shown["weight"]) == ("b", 7)
+    node.stop()
+    node.start()
+    assert show(node, "node", "show", "n1")["node"] == shown
+    assert exit_code(node, "node", "set", "n1") == 2
