@@ -12,7 +12,7 @@
  *
  * The parts: control_link.h (a connection), control_links.c (who is connected, and who should be),
  * control_effects.c (what the member tells), control_map.c (maps into the node), control_join.c
- * (another cluster's member), control_ask.c (the operator).
+ * (another cluster's member), control_probe.c (both directions), control_ask.c (the operator).
  *
  * One link per pair is enough, whoever opened it; where both did, either is good. Who has something
  * to say and no link opens one.
@@ -92,6 +92,7 @@ enum control_join_stage {
 	CONTROL_NO_JOIN,
 	CONTROL_JOIN_CLOSES,   /* waits until no worker runs an operation */
 	CONTROL_JOIN_CONNECTS, /* opens a link, or waits to try again */
+	CONTROL_JOIN_PROBES,   /* tries the address that the member gives out */
 	CONTROL_JOIN_LOOKS,    /* asks for the map, to find who is replaced */
 	CONTROL_JOIN_ASKS,     /* the member asks for it */
 	CONTROL_JOIN_ADOPTS,   /* the cluster's map is on its way into the node */
@@ -258,6 +259,14 @@ void control_drop(struct control *c, struct control_link *l, int error);
 struct control_link *control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer,
 				  uint64_t now_ns, char why[CONTROL_WHY_MAX]);
 uint32_t control_guest(struct control *c, struct control_link *l);
+
+/* control_probe.c: tries to reach the other end of a link at an address; l->reach tells. False:
+ * it is UNREACHABLE at once. */
+bool control_probe(struct control *c, struct control_link *l, const char *host, uint16_t port);
+/* The try is over; why NULL: it was reached. */
+void control_probe_ended(struct control_link *probe, const char *why);
+/* True if the message is not for the member now. */
+bool control_probe_takes(struct control *c, struct control_link *l, const struct member_message *m);
 
 /* control_join.c */
 void control_join_begin(struct control *c);

@@ -5,6 +5,7 @@
  *     closes     clients are answered as while the node starts; no worker runs an operation
  *     connects   a link to a member, by the address that was given, or one after the other of
  *                cluster.seeds
+ *     probes     the member is reached by the address that it gives out, too
  *     looks      only to replace somebody: the map, for who that is
  *     asks       the member asks to be let in, and gets the cluster's map
  *     adopts     the identity gets the cluster's seed of hashes, then the node the map
@@ -28,9 +29,10 @@
 #include "server/control.h"
 #include "worker/exec.h"
 
-#define RETRY_NS    (250 * NS_PER_MS)
-#define PATIENCE_NS (10 * NS_PER_S) /* for a link, and the map of somebody who is to be replaced   \
-				     */
+#define RETRY_NS (250 * NS_PER_MS)
+#define PATIENCE_NS                                                                                \
+	(10 * NS_PER_S) /* for a link, and the map of somebody who is to be replaced               \
+			 */
 
 static void set_closed(struct control *c, bool is_closed)
 {
@@ -161,18 +163,44 @@ bool control_join_takes(struct control *c, struct control_link *l, const struct 
 
 /* ---- Events -------------------------------------------------------------------------- */
 
-void control_join_opened(struct control *c, struct control_link *l)
+static void go_ahead(struct control *c)
 {
-	if (c->join.stage != CONTROL_JOIN_CONNECTS || c->join.link != l) {
-		control_drop(c, l, 0);
-		return;
-	}
 	if (c->join.replaced[0] == '\0') {
 		ask(c, MEMBER_REQUEST_JOIN, 0);
 		return;
 	}
 	c->join.stage = CONTROL_JOIN_LOOKS;
 	want_map(c);
+}
+
+/* The member was reached by another address than the one that it gives out. */
+static void await_probe(struct control *c)
+{
+	char text[MEMBER_TEXT_MAX];
+	const struct control_link *l = c->join.link;
+	if (l->reach == CONTROL_REACHED)
+		go_ahead(c);
+	if (l->reach != CONTROL_UNREACHABLE)
+		return;
+	snprintf(text, sizeof(text), "this node cannot reach the member's advertise.peer %.100s",
+		 l->unreached);
+	give_up(c, DHT_EUNSAFE, text);
+}
+
+void control_join_opened(struct control *c, struct control_link *l)
+{
+	if (c->join.stage != CONTROL_JOIN_CONNECTS || c->join.link != l) {
+		control_drop(c, l, 0);
+		return;
+	}
+	const struct handshake_peer *other = &l->shake.peer;
+	const struct conf_addr *to = &c->join.to.items[c->join.next % c->join.to.count];
+	if (other->port == 0 || (other->port == to->port && strcmp(other->host, to->host) == 0)) {
+		go_ahead(c);
+		return;
+	}
+	c->join.stage = CONTROL_JOIN_PROBES;
+	(void)control_probe(c, l, other->host, other->port);
 }
 
 void control_join_closed(struct control *c, int status, const char *why)
@@ -182,7 +210,8 @@ void control_join_closed(struct control *c, int status, const char *why)
 	const char *to = join->to.count > 0 ? join->to.items[join->next % join->to.count].text : "";
 	bool is_refused = status == DHT_EDENIED;
 	join->link = NULL;
-	if (join->stage != CONTROL_JOIN_CONNECTS && join->stage != CONTROL_JOIN_LOOKS)
+	if (join->stage != CONTROL_JOIN_CONNECTS && join->stage != CONTROL_JOIN_PROBES &&
+	    join->stage != CONTROL_JOIN_LOOKS)
 		return;
 	if (is_refused)
 		snprintf(text, sizeof(text), "%s", why);
@@ -278,6 +307,9 @@ void control_join_tick(struct control *c, uint64_t now_ns)
 		return;
 	case CONTROL_JOIN_CONNECTS:
 		connect_next(c, now_ns);
+		return;
+	case CONTROL_JOIN_PROBES:
+		await_probe(c);
 		return;
 	case CONTROL_JOIN_LOOKS:
 		if (now_ns > c->join.until_ns)

@@ -33,6 +33,14 @@ enum control_link_state {
 	CONTROL_LINK_CLOSED, /* waits to be freed: events of this round may point to it */
 };
 
+/* Whether the other end is found at the address that it gives out. */
+enum control_reach {
+	CONTROL_REACH_UNKNOWN,
+	CONTROL_PROBES,
+	CONTROL_REACHED,
+	CONTROL_UNREACHABLE,
+};
+
 struct control_link {
 	struct conn conn;
 	struct list link; /* of all links */
@@ -41,10 +49,16 @@ struct control_link {
 	uint32_t peer;            /* as of node/member.h; of an opener from the start */
 	char text[ENDPOINT_MAX];  /* the other end's address, for logs */
 	struct handshake shake;
-	struct buffer waiting;   /* frames for when it is open */
-	struct peer_parts parts; /* frames that are being put together */
-	uint32_t streams;        /* numbers of those that were cut */
-	uint64_t opened_ns;      /* when it began */
+	struct buffer waiting;       /* frames for when it is open */
+	struct peer_parts parts;     /* frames that are being put together */
+	uint32_t streams;            /* numbers of those that were cut */
+	uint64_t opened_ns;          /* when it began */
+	char expected[RING_ID_SIZE]; /* of an opener that is no member's: who is meant; "" */
+	/* Of a link to a node that is no member yet, either way (control_probe.c): */
+	enum control_reach reach;
+	struct control_link *probe;  /* that is tried on its behalf */
+	struct control_link *probes; /* of such a one: on whose */
+	char unreached[MEMBER_TEXT_MAX];
 };
 
 /* A frame, or DHT_E* to end the link. */

@@ -135,6 +135,12 @@ void control_drop(struct control *c, struct control_link *l, int error)
 	control_link_close(l);
 	list_remove(&l->link);
 	list_push_tail(&c->dead, &l->link);
+	control_probe_ended(l, reason_of(l, error));
+	if (l->probe != NULL) {
+		/* It goes with the next look at all links, which this may be part of. */
+		l->probe->opened_ns = 0;
+		control_probe_ended(l->probe, NULL);
+	}
 	if (c->join.link == l)
 		control_join_closed(c, error, reason_of(l, error));
 	if (is_member(l->peer) && c->peers[l->peer].link == l) {
@@ -271,6 +277,11 @@ static void drop_earlier(struct control *c, const struct control_link *l)
 static int opened(struct control *c, struct control_link *l)
 {
 	const struct handshake_peer *other = &l->shake.peer;
+	if (l->probes != NULL) {
+		control_probe_ended(l, NULL);
+		control_drop(c, l, 0);
+		return 0;
+	}
 	if (l->is_opener && l->peer >= MEMBER_GUEST) {
 		control_join_opened(c, l);
 		return 0;
@@ -324,7 +335,7 @@ static int on_frame(void *ctx, struct control_link *l, const struct peer_frame *
 			 c->decoder->why);
 		return rc;
 	}
-	if (control_join_takes(c, l, &m))
+	if (control_join_takes(c, l, &m) || control_probe_takes(c, l, &m))
 		return 0;
 	struct member_step step = control_step(c);
 	member_handle(c->member, &step, l->peer, &m);
@@ -340,7 +351,9 @@ static int connected(struct control *c, struct control_link *l)
 	if (!joins && member == NULL)
 		return DHT_ECLOSED; /* it has left meanwhile */
 	return control_link_greet(l, &self, joins ? HANDSHAKE_JOIN : HANDSHAKE_CONTROL,
-				  joins ? NULL : member->id);
+				  !joins                   ? member->id
+				  : l->expected[0] != '\0' ? l->expected
+							   : NULL);
 }
 
 void control_links_event(struct control *c, struct control_link *l, uint32_t events,

@@ -10,6 +10,8 @@ import pytest
 
 from harness import free_port, wait_until
 
+pytestmark = pytest.mark.threads
+
 BLOCKS = "cluster.blocks=64"
 AGREES_S = 1  # within this time after a change all nodes show it
 
@@ -169,6 +171,24 @@ def test_without_a_secret_nobody_is_reached_beyond_the_machine(make_node):
         assert node.wait_exit() == 1
         assert b"cluster.secret_file" in node.log()
         assert setting.split("=", maxsplit=1)[0].encode() in node.log()
+
+
+def test_the_direction_that_is_blocked_is_named(make_node):
+    first = make_node(BLOCKS)
+    nobody = free_port()
+    unreached = make_node(BLOCKS, f"advertise.peer=127.0.0.1:{nobody}")
+    refused = join(unreached, first)
+    assert refused.returncode == 9
+    assert f"n1 cannot reach advertise.peer 127.0.0.1:{nobody}" in said(refused)
+    refused = join(first, unreached)
+    assert refused.returncode == 9
+    assert f"this node cannot reach the member's advertise.peer 127.0.0.1:{nobody}" in said(refused)
+    # Another node than the one that is meant answers there.
+    twisted = make_node(BLOCKS, f"advertise.peer=127.0.0.1:{first.peer_port}")
+    refused = join(twisted, first)
+    assert refused.returncode == 9
+    assert f"advertise.peer 127.0.0.1:{first.peer_port}" in said(refused)
+    assert members_of(first) == [(0, "n1", "up")]
 
 
 def test_what_is_unsafe_is_refused(pair):
