@@ -12,7 +12,8 @@
  *
  * The parts: control_link.h (a connection), control_links.c (who is connected, and who should be),
  * control_effects.c (what the member tells), control_map.c (maps into the node), control_join.c
- * (another cluster's member), control_probe.c (both directions), control_ask.c (the operator).
+ * (another cluster's member), control_probe.c (both directions),
+ * control_data.c (links for data), control_ask.c (the operator).
  *
  * One link per pair is enough, whoever opened it; where both did, either is good. Who has something
  * to say and no link opens one.
@@ -56,6 +57,10 @@ struct control_given {
 	struct published *published;
 	struct poller *poller;
 	struct wake *wake; /* of the dispatcher */
+	/* Takes over a socket at whose other end a member is, and bytes that have come behind the
+	 * handshake. NULL: nobody does, and links for data are refused. */
+	int (*accept_data)(void *ctx, int fd, uint16_t member, struct bytes arrived);
+	void *ctx;
 };
 
 /* How this node and a member are connected. */
@@ -197,6 +202,15 @@ void control_settle(struct control *c);
 /* The log is durable further than before; the committer's thread. */
 void control_committed(struct control *c);
 
+/* ---- Links for data, on any thread --------------------------------------------------- */
+
+/* The handshake of a link that a worker has opened to a member. The state is a struct handshake,
+ * zeroed in the beginning; what is to be sent is appended to out. take: 1 once the link is open, 0
+ * before; an error ends it. */
+int control_data_begin(void *ctx, void *state, uint16_t member, struct buffer *out) DHT_MUST_CHECK;
+int control_data_take(void *ctx, void *state, uint16_t member, const struct peer_frame *frame,
+		      struct buffer *out) DHT_MUST_CHECK;
+
 /* ---- The operator, on any thread ----------------------------------------------------- */
 
 /* Asks for a change. Returns a ticket, or DHT_E* with a sentence in why. */
@@ -259,6 +273,9 @@ void control_drop(struct control *c, struct control_link *l, int error);
 struct control_link *control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer,
 				  uint64_t now_ns, char why[CONTROL_WHY_MAX]);
 uint32_t control_guest(struct control *c, struct control_link *l);
+
+/* control_data.c: gives a link for data away; it is closed here in any case. */
+int control_data_accept(struct control *c, struct control_link *l) DHT_MUST_CHECK;
 
 /* control_probe.c: tries to reach the other end of a link at an address; l->reach tells. False:
  * it is UNREACHABLE at once. */

@@ -51,6 +51,9 @@ static enum handshake_code judge(void *ctx, const struct handshake_peer *peer,
 		snprintf(reason, HANDSHAKE_REASON_SIZE, "the node has not joined a cluster itself");
 		return HANDSHAKE_NOT_READY;
 	case HANDSHAKE_DATA:
+		if (founding_number(c->node_map, peer->id) == RING_MEMBERS_MAX)
+			return HANDSHAKE_NO_MEMBER;
+		return c->given.accept_data != NULL ? HANDSHAKE_NO_CODE : HANDSHAKE_NOT_READY;
 	case HANDSHAKE_NO_PURPOSE:
 	case HANDSHAKE_PURPOSE_COUNT:
 		break;
@@ -277,6 +280,11 @@ static void drop_earlier(struct control *c, const struct control_link *l)
 static int opened(struct control *c, struct control_link *l)
 {
 	const struct handshake_peer *other = &l->shake.peer;
+	if (other->purpose == HANDSHAKE_DATA) {
+		int rc = control_data_accept(c, l);
+		control_drop(c, l, rc);
+		return 0;
+	}
 	if (l->probes != NULL) {
 		control_probe_ended(l, NULL);
 		control_drop(c, l, 0);
@@ -320,8 +328,8 @@ static int on_frame(void *ctx, struct control_link *l, const struct peer_frame *
 	struct member_message m;
 	if (l->peer == CONTROL_LINK_NOBODY) {
 		int rc = opened(c, l);
-		if (rc != 0)
-			return rc;
+		if (rc != 0 || l->state == CONTROL_LINK_CLOSED)
+			return rc != 0 ? rc : DHT_ECLOSED;
 	}
 	if (frame->type == PEER_REFUSAL) {
 		int rc = handshake_read_refusal(frame, &l->shake.refusal);
