@@ -25,6 +25,10 @@ enum { BUDGET = 4 * PEER_WHOLE_MAX };
  * tells of. */
 #define BUSY_NS UINT64_C(10000000)
 
+/* Before the map is asked again to name this node as it is now: it may have been refused while
+ * another change was going on. */
+#define ADJUST_NS UINT64_C(5000000000)
+
 /* ---- Settings ------------------------------------------------------------------------ */
 
 static int read_secret(struct control *c, const char *path, char why[CONTROL_WHY_MAX])
@@ -325,6 +329,49 @@ static void arm(struct control *c, uint64_t now_ns)
 	timer_set(&c->timer, wake_ns);
 }
 
+/* ---- This node in the map ------------------------------------------------------------ */
+
+static bool are_equal(const struct ring_address *a, size_t a_count, const struct ring_address *b,
+		      size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++) {
+		if (a[i].port != b[i].port || strcmp(a[i].host, b[i].host) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Addresses and the name are the configuration's, from one start to the next; zone and weight are
+ * the map's once it has them (dhtctl node set). */
+static void adjust(struct control *c, uint64_t now_ns)
+{
+	const struct ring_member *known =
+	    ring_map_member(member_map(c->member), member_number(c->member));
+	struct founding_self self;
+	if (now_ns < c->adjust_ns || known == NULL || c->join.stage != CONTROL_NO_JOIN)
+		return;
+	founding_describe(c->given.conf, c->given.identity->id, &self);
+	self.member.number = known->number;
+	self.member.zone = known->zone;
+	self.member.weight = known->weight;
+	if (strcmp(known->name, self.member.name) == 0 &&
+	    are_equal(known->clients, known->client_count, self.clients,
+		      self.member.client_count) &&
+	    are_equal(known->peers, known->peer_count, self.peers, self.member.peer_count)) {
+		c->adjust_ns = UINT64_MAX;
+		return;
+	}
+	struct member_step step = control_step(c);
+	struct member_request request = {.kind = MEMBER_REQUEST_ADJUST, .member = self.member};
+	int rc = member_request(c->member, &step, &request, control_ticket_take(c));
+	c->adjust_ns = now_ns + ADJUST_NS;
+	LOG_INFO("control",
+		 "msg=\"this node has another name or address than before\" error=\"%s\"",
+		 rc == 0 ? "" : dht_error_text(rc));
+}
+
 static void free_dead(struct control *c)
 {
 	LIST_FOREACH_SAFE(link, next, &c->dead)
@@ -343,6 +390,7 @@ void control_settle(struct control *c)
 	control_release(c);
 	control_maps_go_on(c, now_ns);
 	control_join_tick(c, now_ns);
+	adjust(c, now_ns);
 	ask_for_commit(c);
 	control_links_tick(c, now_ns);
 	arm(c, now_ns);

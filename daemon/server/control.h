@@ -165,6 +165,10 @@ struct control {
 	struct control_ticket tickets[CONTROL_TICKETS_MAX];
 	uint64_t ticket; /* the latest */
 
+	/* This node's description in the map is to be what the configuration says now. */
+	uint64_t adjust_ns; /* when that is asked for again; UINT64_MAX: it is so */
+
+	_Atomic uint64_t max_skew_ms; /* peers.max_skew */
 	/* Clocks: what each member's was ahead of ours at its latest heartbeat, at least. */
 	int64_t *skews_ms;
 };

@@ -114,7 +114,7 @@ static void on_heard(void *ctx, uint16_t member, uint64_t counter, uint64_t cloc
 {
 	struct control *c = ctx;
 	int64_t skew_ms = (int64_t)(clock_ms - clock_wall_ms());
-	int64_t max_ms = (int64_t)c->given.conf->peers_max_skew_ms;
+	int64_t max_ms = (int64_t)atomic_load(&c->max_skew_ms);
 	bool was_off = llabs(c->skews_ms[member]) > max_ms;
 	if (counter <= BALLOT_COUNTER_MAX) {
 		int rc = counter_raise(&c->given.exec->node->counter, ballot_make(0, counter, 0));

@@ -17,9 +17,11 @@
  * either order of what becomes durable is good after a crash, as nothing that counts is stored.
  */
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -257,15 +259,33 @@ void control_join_adopted(struct control *c)
 	fence_begin(&c->fence);
 }
 
+/* The numeric address of a host. A name is looked up, which may take a while: nobody is served
+ * meanwhile, as the node is about to join. */
+static int resolve(const char *host, char numeric[ENDPOINT_HOST_MAX])
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+	struct addrinfo *found;
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		return DHT_EINVAL;
+	int rc = getnameinfo(found->ai_addr, found->ai_addrlen, numeric, ENDPOINT_HOST_MAX, NULL, 0,
+			     NI_NUMERICHOST);
+	freeaddrinfo(found);
+	return rc == 0 ? 0 : DHT_EINVAL;
+}
+
 static void connect_next(struct control *c, uint64_t now_ns)
 {
 	struct control_join *join = &c->join;
 	const struct conf_addr *to = &join->to.items[join->next % join->to.count];
-	char why[CONTROL_WHY_MAX];
+	char why[CONTROL_WHY_MAX], host[ENDPOINT_HOST_MAX];
 	if (now_ns < join->retry_ns || join->link != NULL)
 		return;
 	join->until_ns = now_ns + PATIENCE_NS;
-	join->link = control_dial(c, to->host, to->port, CONTROL_LINK_NOBODY, now_ns, why);
+	if (resolve(to->host, host) != 0) {
+		control_join_closed(c, DHT_EIO, "the name is not known");
+		return;
+	}
+	join->link = control_dial(c, host, to->port, CONTROL_LINK_NOBODY, now_ns, why);
 	if (join->link == NULL) {
 		control_join_closed(c, DHT_EIO, why);
 		return;

@@ -118,7 +118,7 @@ static void find_reasons(const struct server *server, const struct store_counts 
 	if (members->is_joining)
 		add_reason(reasons, "this node is joining a cluster");
 	if (members->worst_skew_of != RING_MEMBERS_MAX &&
-	    (uint64_t)llabs(members->worst_skew_ms) > server->conf.peers_max_skew_ms)
+	    (uint64_t)llabs(members->worst_skew_ms) > atomic_load(&server->control.max_skew_ms))
 		add_reason(reasons, "the clock of member %u is off by %lld ms",
 			   members->worst_skew_of, (long long)members->worst_skew_ms);
 	if (map != NULL)

@@ -63,7 +63,7 @@ struct worker_shared {
 	/* The map that this node has adopted last, and its number in it: for routing and for
 	 * show. Valid until the end of the job that reads it (server/published.h). */
 	_Atomic(const struct ring_map *) map;
-	_Atomic uint16_t self; /* RING_MEMBERS_MAX: the map does not name this node */
+	_Atomic uint16_t self;  /* RING_MEMBERS_MAX: the map does not name this node */
 	_Atomic bool is_closed; /* to clients: this node joins a cluster */
 };
 

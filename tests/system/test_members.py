@@ -215,3 +215,26 @@ def test_zone_and_weight_are_set(make_node):
     node.start()
     assert show(node, "node", "show", "n1")["node"] == shown
     assert exit_code(node, "node", "set", "n1") == 2
+
+
+def test_a_name_is_looked_up_and_an_unknown_one_is_named(pair):
+    first, second = pair
+    unknown = second.ctl("join", "nobody.invalid:1")
+    assert unknown.returncode == 1 and "nobody.invalid:1" in said(unknown)
+    assert second.ctl("join", f"localhost:{first.peer_port}", "--no-wait").returncode == 0
+    wait_for_members(pair, 2)
+
+
+def test_a_node_that_moves_says_so(make_node):
+    node = make_node(BLOCKS)
+    node.stop()
+    node.peer_port = free_port()
+    node.settings["listen.peer"] = f"127.0.0.1:{node.peer_port}"
+    node.settings["node.name"] = "renamed"
+    node.start()
+
+    def is_told():
+        member, = show(node, "node", "ls")["nodes"]
+        return (member["name"], member["peer"]) == ("renamed", f"127.0.0.1:{node.peer_port}")
+
+    wait_until(is_told, "the map to have the new address")
