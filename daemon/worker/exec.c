@@ -18,6 +18,27 @@ enum {
 	SCAN_COLD_MAX = 64,
 };
 
+/* Lets the session's request be given again, now that its records are at hand. */
+static void fetched(struct worker *w, struct fetches *owner, int rc)
+{
+	struct session *s = DHT_CONTAINER_OF(owner, struct session, fetches);
+	if (rc != 0) {
+		outbox_stall(w, s, OUTBOX_LATER);
+		return;
+	}
+	s->waits = false;
+	worker_make_ready(w, s);
+}
+
+/* The session waits for a record that is pinned for it. DHT_ENOMEM: the pin stays. */
+static int fetch(struct worker *w, struct session *s, uint64_t location)
+{
+	int rc = fetch_start(w, &s->fetches, location, fetched);
+	if (rc == 0)
+		s->waits = true;
+	return rc;
+}
+
 /* Lets the session wait for what the operation has met. */
 static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 {
@@ -25,7 +46,7 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 		outbox_stall(w, s, OUTBOX_ROOM);
 		return;
 	}
-	if (fetch_start(w, s, cold) != 0) {
+	if (fetch(w, s, cold) != 0) {
 		store_unpin(exec_of(w)->store, cold);
 		outbox_stall(w, s, OUTBOX_LATER);
 	}
@@ -117,7 +138,7 @@ int exec_run(struct worker *w, struct session *s, struct op *op, struct op_resul
 {
 	struct exec *exec = exec_of(w);
 	op->now_ms = clock_expiry_ms();
-	op->fetched = fetch_list(s);
+	op->fetched = fetch_list(&s->fetches);
 	groups_lock(&exec->groups, op->key.block);
 	*result = (struct op_result){.status = refuse(w, op->key.block)};
 	if (result->status == 0)
@@ -141,7 +162,7 @@ int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole)
 {
 	struct exec *exec = exec_of(w);
-	series->fetched = fetch_list(s);
+	series->fetched = fetch_list(&s->fetches);
 	groups_lock(&exec->groups, series->key.block);
 	*whole = (struct op_result){.status = refuse(w, series->key.block)};
 	if (whole->status == 0)
@@ -156,8 +177,8 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 {
 	if (result->location != 0)
 		store_unpin(exec_of(w)->store, result->location);
-	if (!list_is_empty(&s->fetches))
-		fetch_release(w, s);
+	if (!list_is_empty(&s->fetches.all))
+		fetch_release(w, &s->fetches);
 }
 
 uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key)
@@ -166,7 +187,7 @@ uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const stru
 	struct store_hit hit;
 	uint64_t bytes = 0;
 	groups_lock(&exec->groups, key->block);
-	if (store_find(exec->store, key, fetch_list(s), &hit) == STORE_FOUND)
+	if (store_find(exec->store, key, fetch_list(&s->fetches), &hit) == STORE_FOUND)
 		bytes = record_size(&hit.record) + store_entry_bytes(exec->store, key->block);
 	groups_unlock(&exec->groups, key->block);
 	return bytes;
@@ -236,7 +257,7 @@ static void collect(void *ctx, uint32_t block, enum store_found found, const str
 	    .value = r->value,
 	    .expires_ms = r->expires_ms,
 	    .location = hit->location,
-	    .fetch = hit->is_fetched ? fetch_take(scan->session, hit->location) : NULL,
+	    .fetch = hit->is_fetched ? fetch_take(&scan->session->fetches, hit->location) : NULL,
 	};
 	scan->entries->bytes += r->key.len + r->value.len;
 }
@@ -252,7 +273,7 @@ static void pop_entry(struct exec_entries *entries, struct session *s)
 	struct exec_entry *entry = &entries->items[--entries->count];
 	entries->bytes -= entry->key.len + entry->value.len;
 	if (entry->fetch != NULL)
-		list_push_tail(&s->fetches, &entry->fetch->link);
+		list_push_tail(&s->fetches.all, &entry->fetch->link);
 	else
 		store_unpin(entries->store, entry->location);
 }
@@ -263,7 +284,7 @@ static void fetch_and_repeat(struct worker *w, struct session *s, struct scan *s
 	while (scan->entries->count > before)
 		pop_entry(scan->entries, s);
 	for (unsigned i = 0; i < scan->cold_count; i++) {
-		if (i >= SCAN_COLD_STEP || fetch_start(w, s, scan->cold[i]) != 0)
+		if (i >= SCAN_COLD_STEP || fetch(w, s, scan->cold[i]) != 0)
 			store_unpin(scan->exec->store, scan->cold[i]);
 	}
 	if (!s->waits)
@@ -289,8 +310,8 @@ int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, s
 	entries->store = exec->store;
 	groups_lock(&exec->groups, cursor->block);
 	scan.end = store_rests_on(exec->store, cursor->block, &(struct store_hit){0});
-	uint32_t next = store_scan(exec->store, cursor->block, cursor->hash, max, fetch_list(s),
-				   collect, &scan);
+	uint32_t next = store_scan(exec->store, cursor->block, cursor->hash, max,
+				   fetch_list(&s->fetches), collect, &scan);
 	groups_unlock(&exec->groups, cursor->block);
 	if (scan.is_damaged)
 		committer_fail(w->shared->committer, DHT_EDAMAGED);
@@ -300,7 +321,7 @@ int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, s
 		return DHT_EAGAIN;
 	}
 	cursor->meets_cold = scan.is_cold;
-	fetch_release(w, s);
+	fetch_release(w, &s->fetches);
 	outbox_rest_on(w, scan.end);
 	cursor->hash = next;
 	if (next >= STORE_HASH_END) {

@@ -26,34 +26,31 @@ void fetch_free(struct store *store, struct fetch *fetch)
 	free(fetch);
 }
 
-static void go_on(struct worker *w, struct session *s)
-{
-	s->waits = false;
-	worker_make_ready(w, s);
-}
-
 /* The record has come, as a job of the worker that asked for it. */
 static void arrived(struct worker *w, struct job *job)
 {
 	struct fetch *fetch = DHT_CONTAINER_OF(job, struct fetch, read.job);
-	struct session *s = fetch->session;
+	struct fetches *owner = fetch->owner;
+	fetch_arrived_fn tell = fetch->arrived;
 	int rc = fetch->read.result;
 	if (rc != 0 && rc != DHT_ENOMEM)
 		committer_fail(w->shared->committer, rc);
 	fetch->fetched.data = fetch->read.data;
-	if (s != NULL)
-		s->fetching--;
-	if (s == NULL || rc != 0)
+	if (owner != NULL)
+		owner->waiting--;
+	if (owner == NULL || rc != 0)
 		fetch_free(exec_of(w)->store, fetch);
-	if (s == NULL || s->fetching > 0)
-		return;
-	if (rc == 0)
-		go_on(w, s);
-	else
-		outbox_stall(w, s, OUTBOX_LATER);
+	if (owner != NULL && owner->waiting == 0)
+		tell(w, owner, rc);
 }
 
-int fetch_start(struct worker *w, struct session *s, uint64_t location)
+void fetch_init(struct fetches *owner)
+{
+	list_init(&owner->all);
+	owner->waiting = 0;
+}
+
+int fetch_start(struct worker *w, struct fetches *owner, uint64_t location, fetch_arrived_fn tell)
 {
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
 	if (fetch == NULL)
@@ -63,19 +60,19 @@ int fetch_start(struct worker *w, struct session *s, uint64_t location)
 	    .worker = w,
 	    .location = location,
 	};
-	fetch->session = s;
+	fetch->owner = owner;
+	fetch->arrived = tell;
 	fetch->fetched.location = location;
-	list_push_tail(&s->fetches, &fetch->link);
-	s->fetching++;
-	s->waits = true;
+	list_push_tail(&owner->all, &fetch->link);
+	owner->waiting++;
 	readers_push(w->shared->readers, &fetch->read);
 	return 0;
 }
 
-const struct store_fetched *fetch_list(struct session *s)
+const struct store_fetched *fetch_list(struct fetches *owner)
 {
 	const struct store_fetched *first = NULL;
-	LIST_FOREACH_SAFE(link, next, &s->fetches)
+	LIST_FOREACH_SAFE(link, next, &owner->all)
 	{
 		struct fetch *fetch = fetch_of_link(link);
 		if (!is_done(fetch))
@@ -86,9 +83,9 @@ const struct store_fetched *fetch_list(struct session *s)
 	return first;
 }
 
-struct fetch *fetch_take(struct session *s, uint64_t location)
+struct fetch *fetch_take(struct fetches *owner, uint64_t location)
 {
-	LIST_FOREACH_SAFE(link, next, &s->fetches)
+	LIST_FOREACH_SAFE(link, next, &owner->all)
 	{
 		struct fetch *fetch = fetch_of_link(link);
 		if (fetch->read.location != location || !is_done(fetch))
@@ -99,22 +96,22 @@ struct fetch *fetch_take(struct session *s, uint64_t location)
 	DHT_UNREACHABLE();
 }
 
-void fetch_release(struct worker *w, struct session *s)
+void fetch_release(struct worker *w, struct fetches *owner)
 {
-	LIST_FOREACH_SAFE(link, next, &s->fetches)
+	LIST_FOREACH_SAFE(link, next, &owner->all)
 	{
 		if (is_done(fetch_of_link(link)))
 			fetch_free(exec_of(w)->store, fetch_of_link(link));
 	}
 }
 
-void fetch_drop(struct worker *w, struct session *s)
+void fetch_drop(struct worker *w, struct fetches *owner)
 {
-	fetch_release(w, s);
-	LIST_FOREACH_SAFE(link, next, &s->fetches)
+	fetch_release(w, owner);
+	LIST_FOREACH_SAFE(link, next, &owner->all)
 	{
-		fetch_of_link(link)->session = NULL;
+		fetch_of_link(link)->owner = NULL;
 		list_remove(link);
 	}
-	s->fetching = 0;
+	owner->waiting = 0;
 }

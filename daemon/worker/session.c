@@ -39,7 +39,7 @@ struct session *session_create(struct sessions *all, int fd, uint32_t watch_kind
 	list_init(&s->ready_link);
 	list_init(&s->held_link);
 	list_init(&s->wait_link);
-	list_init(&s->fetches);
+	fetch_init(&s->fetches);
 	pthread_mutex_lock(&all->lock);
 	s->id = all->next_id++;
 	list_push_tail(&all->all, &s->link);
@@ -68,7 +68,7 @@ void session_destroy(struct session *s)
 	struct sessions *all = s->sessions;
 	DHT_ASSERT(list_is_empty(&s->hot_link) && list_is_empty(&s->ready_link) &&
 		   list_is_empty(&s->held_link) && list_is_empty(&s->wait_link) &&
-		   list_is_empty(&s->fetches));
+		   list_is_empty(&s->fetches.all));
 	unlist(all, s);
 	if (s->protocol->closed != NULL)
 		s->protocol->closed(s);

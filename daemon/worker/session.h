@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "io/conn.h"
+#include "worker/fetch.h"
 #include "worker/job.h"
 
 struct session;
@@ -70,8 +71,7 @@ struct session {
 	struct list ready_link; /* the worker's sessions, or streams, with something to do */
 	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
 	struct list wait_link;  /* sessions whose next request has to wait */
-	struct list fetches;    /* cold records for its next request (worker/fetch) */
-	unsigned fetching;      /* of these: those that have not come yet */
+	struct fetches fetches; /* cold records for its next request */
 	uint64_t held_end;      /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t created_ns;

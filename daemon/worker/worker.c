@@ -42,7 +42,7 @@ static void session_bury(struct worker *w, struct session *s)
 	list_remove(&s->ready_link);
 	turn_forget(w, s);
 	outbox_drop(s);
-	fetch_drop(w, s);
+	fetch_drop(w, &s->fetches);
 	/* An event of this round may still point to it. */
 	list_push_tail(&w->graveyard, &s->ready_link);
 }
