@@ -39,11 +39,13 @@ struct node_pull {
 };
 
 struct node_block {
-	struct acceptor_block acceptor; /* version, start, floor, low */
+	/* What every operation looks at, side by side. */
 	enum ring_phase phase;
 	struct quorum quorum;
-	uint8_t seats; /* in use */
-	uint8_t self;  /* this node's, or NODE_NO_SEAT: it is no replica */
+	uint8_t seats;                  /* in use */
+	uint8_t self;                   /* this node's, or NODE_NO_SEAT: it is no replica */
+	struct table active;            /* node/active.h: keys with tasks under way */
+	struct acceptor_block acceptor; /* version, start, floor, low */
 	uint16_t members[QUORUM_SEATS];
 	uint8_t order[QUORUM_SEATS]; /* seats in the map's order of preference */
 	uint32_t since;              /* of this node; 0 if it is no replica */
@@ -58,7 +60,6 @@ struct node_block {
 	uint32_t collection_count;
 	uint32_t collect_hash; /* where the walk over tombstones goes on */
 	struct repair *repair; /* node/repair.h: under way, its owner's; NULL: none */
-	struct table active;   /* node/active.h: keys with tasks under way */
 	struct table forwards; /* node/forward.c: tasks under way at other nodes */
 	uint64_t forwards_alarm, forwards_alarm_us; /* tag and time of the timer; 0: none */
 };
@@ -78,6 +79,13 @@ static inline bool node_block_is_replica(const struct node_block *block)
 static inline bool node_block_is_alone(const struct node_block *block)
 {
 	return block->seats == 1 && block->self == 0 && block->phase == RING_STABLE;
+}
+
+/* True if an operation of this block is one step, which nobody else has to know of: node/local.h
+ * may run it. */
+static inline bool node_block_is_local(const struct node_block *block)
+{
+	return node_block_is_alone(block) && block->active.count == 0;
 }
 
 /* True while the survivors of a lost majority compare what they have: the block answers

@@ -198,7 +198,7 @@ int local_expire(struct node *node, unsigned appender, const struct store_key *k
 	struct ballot drawn;
 	struct change change;
 	DHT_ASSERT(hit->location != 0 && hit->record.kind == RECORD_VALUE);
-	if (!node_block_is_alone(&node->blocks[key->block]))
+	if (!node_block_is_local(&node->blocks[key->block]))
 		return DHT_ENOSPC;
 	change_expire(&change);
 	int rc = write_change(node, appender, *key, hit, hit->record.ver, &change, &drawn, end);
@@ -258,7 +258,7 @@ int local_expire_block(struct node *node, unsigned appender, uint32_t block, uin
 	uint64_t before = expiry->expired;
 	DHT_ASSERT(max > 0 && max <= LOCAL_EXPIRE_MAX);
 	uint32_t next = STORE_HASH_END;
-	if (store_expiring(node->store, block) > 0 && node_block_is_alone(&node->blocks[block]))
+	if (store_expiring(node->store, block) > 0 && node_block_is_local(&node->blocks[block]))
 		next = store_scan(node->store, block, expiry->hash, max, NULL, collect_expired,
 				  &expired);
 	if (expired.is_damaged)

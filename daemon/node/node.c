@@ -13,7 +13,7 @@
 enum { TAG_START_SHIFT = 40 }; /* a trillion tags a start, 16 million starts */
 
 /* Until it is known what peers need: two syncs of a slow disk, and a way there and back. */
-static const struct node_times times_at_first = {.round_us = 50000, .back_off_us = 2000};
+enum { ROUND_AT_FIRST_US = 50000, BACK_OFF_AT_FIRST_US = 2000 };
 
 /* A cluster of one. */
 static const struct ring_block founded = {.phase = RING_STABLE, .old = {.count = 1}};
@@ -24,7 +24,8 @@ int node_init(struct node *node, struct store *store, uint16_t member, uint64_t 
 	struct ring_block alone = founded;
 	alone.old.members[0] = member;
 	*node = (struct node){.store = store, .hash_seed = hash_seed, .number = member};
-	node->times = times_at_first;
+	atomic_init(&node->times.round_us, ROUND_AT_FIRST_US);
+	atomic_init(&node->times.back_off_us, BACK_OFF_AT_FIRST_US);
 	atomic_init(&node->tags, (uint64_t)starts << TAG_START_SHIFT);
 	counter_init(&node->counter, ceiling, member);
 	node->blocks = calloc(store_blocks(store), sizeof(*node->blocks));

@@ -26,10 +26,11 @@
 #include "node/task.h"
 #include "paxos/counter.h"
 
-/* What a round and an operation may take; set by the caller as it learns what peers need. */
+/* What a round and an operation may take; set by the caller as it learns what peers need, from
+ * any thread. */
 struct node_times {
-	uint64_t round_us;    /* a round without an answer that decides it; grows with each try */
-	uint64_t back_off_us; /* on average, before the next round after a refusal */
+	_Atomic uint64_t round_us;    /* without an answer that decides it; grows with each try */
+	_Atomic uint64_t back_off_us; /* on average, before the next round after a refusal */
 };
 
 struct node {
@@ -44,6 +45,9 @@ struct node {
 	_Atomic uint64_t map_end;  /* of its record; NODE_RESTS_ON_MAP while it is being adopted */
 	_Atomic uint64_t tags;     /* of the latest tag, which begins with the start count */
 	struct node_times times;
+	/* Questions of other replicas that found something else here: what they lack is for this
+	 * node to tell, by repairs of its own. */
+	_Atomic uint64_t differed;
 	_Atomic uint64_t down[RING_MEMBERS_MAX / 64 + 1]; /* members that do not answer: hints */
 };
 

@@ -266,6 +266,8 @@ static int answer_compare(struct node *node, struct node_step *step, const struc
 		return rc;
 	if (answer.is_same)
 		answer.until_hash = m->until_hash;
+	else
+		atomic_fetch_add_explicit(&node->differed, 1, memory_order_relaxed);
 	step->effects->send(step->effects->ctx, &m->from, 1, &answer, range->rests_on);
 	return 0;
 }

@@ -252,6 +252,8 @@ static int build(struct server *server)
 	server->shared.readers = &server->readers;
 	server->shared.background = &server->background;
 	server->shared.committer = &server->committer;
+	peers_init(&server->peers, NULL);
+	server->shared.peers = &server->peers;
 	int rc = make_node(server, why);
 	if (rc == 0)
 		rc = server_commit_first(server);
@@ -445,6 +447,8 @@ static void tear_down(struct server *server)
 	LIST_FOREACH_SAFE(link, next, &server->sessions.all)
 	session_destroy(LIST_ENTRY(link, struct session, link));
 	dispatcher_fini(&server->dispatcher);
+	/* It lets go of tasks that workers have made. */
+	node_fini(&server->node);
 	for (unsigned i = 0; i < server->worker_count; i++) {
 		resp_scratch_destroy(server->workers[i].resp);
 		worker_fini(&server->workers[i]);
@@ -455,7 +459,6 @@ static void tear_down(struct server *server)
 	control_fini(&server->control);
 	published_fini(&server->published);
 	ring_map_destroy(server->map);
-	node_fini(&server->node);
 	if (server->is_built) {
 		housekeeper_fini(&server->housekeeper);
 		readers_fini(&server->readers);

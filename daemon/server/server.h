@@ -24,6 +24,7 @@
 #include "worker/committer.h"
 #include "worker/exec.h"
 #include "worker/housekeeper.h"
+#include "worker/peers.h"
 #include "worker/readers.h"
 #include "worker/worker.h"
 
@@ -84,6 +85,7 @@ struct server {
 	struct worker_shared shared;
 	struct published published;
 	struct control control;
+	struct peers peers;
 	struct worker *workers;
 	unsigned worker_count;
 	unsigned workers_running;

@@ -110,6 +110,11 @@ uint64_t store_written(const struct store *store)
 	return store->segs.has_files ? files_written(&store->files) : tail_position(&store->tail);
 }
 
+uint64_t store_end(const struct store *store)
+{
+	return tail_position(&store->tail);
+}
+
 int store_write(struct store *store)
 {
 	return store->segs.has_files ? files_write(&store->files) : 0;

@@ -297,6 +297,9 @@ uint64_t store_durable(const struct store *store);
  * store_durable. */
 uint64_t store_written(const struct store *store);
 
+/* The end of the log: whatever was appended lies before it, durable or not. */
+uint64_t store_end(const struct store *store);
+
 /* Writes all records whose copies are complete to the kernel. It takes as long as copying
  * them, and, unless the store is lazy, a sync when a segment ends. Appenders never wait for
  * it. DHT_ENOMEM: memory or descriptors are short, try again. Any other error is final: the

@@ -10,8 +10,10 @@
 enum {
 	STEP_BYTES = 16 * 1024, /* gone over between two looks at the clock */
 	EXPIRE_STEP = 64,       /* entries looked at under one lock */
-	ALLOWANCE_PERIODS = 4,  /* how much of the rate may be saved up */
 };
+
+/* How much of a rate may be saved up. */
+#define ALLOWANCE_SAVED_NS (4 * BACKGROUND_PERIOD_NS)
 
 static void lock_group(void *ctx, uint32_t block)
 {
@@ -54,8 +56,7 @@ static bool compact_slice(struct background *b, struct worker *w)
 	do {
 		size_t done = 0;
 		rc = store_compact(exec->store, w->index, &caller, STEP_BYTES, &done);
-		int64_t left =
-		    atomic_fetch_sub_explicit(&b->allowance, (int64_t)done, memory_order_relaxed);
+		int64_t left = allowance_take(&b->allowance, done);
 		if (left <= (int64_t)done && !is_pressed(b, STORE_PRESSURE_HIGH))
 			break;
 	} while (rc == 0 && clock_monotonic_ns() < until_ns);
@@ -71,8 +72,7 @@ static bool compact_slice(struct background *b, struct worker *w)
 	/* What was copied is to be written, and the file to be given back. */
 	if (rc != DHT_ENOTFOUND)
 		committer_advance(b->committer);
-	return goes_on && (is_pressed(b, STORE_PRESSURE_HIGH) ||
-			   atomic_load_explicit(&b->allowance, memory_order_relaxed) > 0);
+	return goes_on && (is_pressed(b, STORE_PRESSURE_HIGH) || allowance_is_left(&b->allowance));
 }
 
 static void run_compact(struct worker *w, struct job *job)
@@ -146,7 +146,8 @@ static void run_expire(struct worker *w, struct job *job)
 void background_init(struct background *b, struct exec *exec, struct committer *committer,
 		     struct worker *workers, unsigned worker_count)
 {
-	uint64_t rate = atomic_load(&b->rate);
+	uint64_t rate = atomic_load(&b->allowance.rate);
+	uint64_t upkeep_rate = atomic_load(&b->upkeep.allowance.rate);
 	*b = (struct background){
 	    .exec = exec,
 	    .committer = committer,
@@ -155,7 +156,8 @@ void background_init(struct background *b, struct exec *exec, struct committer *
 	    .compact_job = {.run = run_compact, .kind = JOB_background},
 	    .expire_job = {.run = run_expire, .kind = JOB_background},
 	};
-	atomic_init(&b->rate, rate);
+	atomic_init(&b->allowance.rate, rate);
+	upkeep_init(&b->upkeep, exec, upkeep_rate);
 	pthread_mutex_init(&b->step_lock, NULL);
 }
 
@@ -178,16 +180,6 @@ static void queue(struct background *b, struct job *job, _Atomic bool *queued)
 		atomic_store(queued, false);
 }
 
-static void allow(struct background *b, uint64_t elapsed_ns)
-{
-	uint64_t rate = atomic_load_explicit(&b->rate, memory_order_relaxed);
-	int64_t most = (int64_t)(rate * ALLOWANCE_PERIODS * BACKGROUND_PERIOD_NS / NS_PER_S);
-	int64_t more = (int64_t)((double)rate * (double)elapsed_ns / (double)NS_PER_S);
-	int64_t now = atomic_load_explicit(&b->allowance, memory_order_relaxed);
-	int64_t next = now + more < most ? now + more : most;
-	atomic_fetch_add_explicit(&b->allowance, next - now, memory_order_relaxed);
-}
-
 static bool is_expiry_due(const struct background *b)
 {
 	return store_expiring_total(b->exec->store) > 0 &&
@@ -200,7 +192,10 @@ void background_tick(struct background *b, uint64_t elapsed_ns)
 	struct store *store = b->exec->store;
 	atomic_store_explicit(&b->pressure, store_pressure(store, clock_expiry_ms()),
 			      memory_order_relaxed);
-	allow(b, elapsed_ns);
+	allowance_add(&b->allowance, elapsed_ns, ALLOWANCE_SAVED_NS);
+	allowance_add(&b->upkeep.allowance, elapsed_ns, ALLOWANCE_SAVED_NS);
+	if (upkeep_is_due(&b->upkeep))
+		queue(b, &b->upkeep.job, &b->upkeep.queued);
 	if (store_is_compacting(store))
 		queue(b, &b->compact_job, &b->compact_queued);
 	if (is_expiry_due(b))
@@ -213,7 +208,9 @@ uint64_t background_period_ns(const struct background *b)
 	bool waits = atomic_load_explicit(&b->compact_waits, memory_order_relaxed);
 	if ((compacts && !waits) || is_expiry_due(b))
 		return BACKGROUND_PERIOD_NS;
-	return compacts ? BACKGROUND_REST_NS : UINT64_MAX;
+	uint64_t rest_ns = compacts ? BACKGROUND_REST_NS : UINT64_MAX;
+	uint64_t upkeep_ns = upkeep_period_ns(&b->upkeep);
+	return upkeep_ns < rest_ns ? upkeep_ns : rest_ns;
 }
 
 bool background_may_win_room(const struct background *b)

@@ -19,7 +19,9 @@
 #include <stdint.h>
 
 #include "node/local.h"
+#include "worker/allowance.h"
 #include "worker/job.h"
+#include "worker/upkeep.h"
 
 struct exec;
 struct committer;
@@ -38,9 +40,9 @@ struct background {
 	struct committer *committer;
 	struct worker *workers;
 	unsigned worker_count;
-	unsigned turn;             /* which worker is next; the housekeeper's */
-	_Atomic uint64_t rate;     /* bytes a second: store.compact_rate */
-	_Atomic unsigned pressure; /* enum store_pressure, as of the last tick */
+	unsigned turn;              /* which worker is next; the housekeeper's */
+	struct allowance allowance; /* of compaction: store.compact_rate */
+	_Atomic unsigned pressure;  /* enum store_pressure, as of the last tick */
 
 	/* When last tried, no segment was worth compacting, or there was no room to do it. */
 	_Atomic bool is_exhausted;
@@ -49,7 +51,6 @@ struct background {
 	struct job compact_job;
 	_Atomic bool compact_queued;
 	_Atomic bool compact_waits; /* the last slice found no room */
-	_Atomic int64_t allowance;  /* bytes that may still be gone over in this period */
 
 	struct job expire_job;
 	_Atomic bool expire_queued;
@@ -58,6 +59,8 @@ struct background {
 	struct local_expiry expiry;
 	uint64_t expired_before;  /* of `expired`: when the job began with the first block */
 	_Atomic uint64_t expired; /* keys removed since the start */
+
+	struct upkeep upkeep; /* what replicas do */
 };
 
 void background_init(struct background *b, struct exec *exec, struct committer *committer,

@@ -8,9 +8,12 @@
 #include "io/clock.h"
 #include "node/change.h"
 #include "node/local.h"
+#include "ring/slot.h"
 #include "worker/background.h"
 #include "worker/committer.h"
 #include "worker/fetch.h"
+#include "worker/peers.h"
+#include "worker/pending.h"
 
 enum {
 	/* Entries of a step, and records that one reads at once, after cold ones were met. */
@@ -52,43 +55,10 @@ static void wait_for(struct worker *w, struct session *s, uint64_t cold)
 	}
 }
 
-/* ---- Effects ----------------------------------------------------------------------- */
-
-/* What has tasks under way tells them; nothing has, as long as all operations are single steps
- * (node/local.h). */
-static void no_send(void *ctx, const uint16_t *to, unsigned count, const struct message *m,
-		    uint64_t rests_on)
-{
-	(void)ctx, (void)to, (void)count, (void)m, (void)rests_on;
-	DHT_UNREACHABLE();
-}
-
-static void no_task(void *ctx, struct task *task)
-{
-	(void)ctx, (void)task;
-	DHT_UNREACHABLE();
-}
-
-static void no_timer(void *ctx, const struct node_timer *timer, uint64_t delay_us)
-{
-	(void)ctx, (void)timer, (void)delay_us;
-	DHT_UNREACHABLE();
-}
-
-static void no_wish(void *ctx, uint16_t from)
-{
-	(void)ctx, (void)from;
-	DHT_UNREACHABLE();
-}
-
 const struct node_effects *exec_effects(struct worker *w)
 {
-	static const struct node_effects none = {NULL, no_send, no_task, no_timer, no_wish};
-	(void)w;
-	return &none;
+	return &w->cluster.effects;
 }
-
-/* ---- Operations -------------------------------------------------------------------- */
 
 void exec_prefetch_record(const struct worker *w, const struct store_key *key)
 {
@@ -126,21 +96,159 @@ static int conclude(struct worker *w, struct session *s, bool deletes,
 	return DHT_EAGAIN;
 }
 
-/* Why no operation on the block may run: 0 if it may. Under the lock of its group. */
-static int refuse(const struct worker *w, uint32_t block)
+/* True while this node serves no clients: it joins another cluster. */
+static bool is_closed(const struct worker *w)
 {
-	if (atomic_load_explicit(&w->shared->is_closed, memory_order_relaxed))
-		return DHT_ESTARTING;
-	return node_block_is_alone(&exec_of(w)->node->blocks[block]) ? 0 : DHT_ENOQUORUM;
+	return atomic_load_explicit(&w->shared->is_closed, memory_order_relaxed);
 }
+
+/* ---- Blocks with several replicas -------------------------------------------------- */
+
+static int submit(struct worker *w, struct pending *p, struct node_step *step)
+{
+	struct exec *exec = exec_of(w);
+	uint32_t block = p->task.series.key.block;
+	p->task.deadline_us = step->now_us + atomic_load_explicit(&w->shared->peers->deadline_us,
+								  memory_order_relaxed);
+	groups_lock(&exec->groups, block);
+	int rc = node_submit(exec->node, step, &p->task);
+	if (rc == DHT_EAGAIN && step->waits_for == NODE_WAITS_FOR_RECORD)
+		store_pin(exec->store, step->cold);
+	groups_unlock(&exec->groups, block);
+	w->cluster.has_stepped = true;
+	w->has_written = true;
+	cluster_settle(w);
+	if (rc == DHT_EDAMAGED)
+		committer_fail(w->shared->committer, rc);
+	return rc;
+}
+
+void exec_begin(struct worker *w, struct op *op)
+{
+	struct node_step step;
+	struct op_result unused;
+	const struct series series = {.key = op->key, .ops = op, .results = &unused, .count = 1};
+	struct pending *p = pending_create(w, NULL, &series);
+	if (p == NULL)
+		return;
+	cluster_begin(w, &step, NULL);
+	if (submit(w, p, &step) != DHT_EAGAIN)
+		return;
+	if (step.waits_for == NODE_WAITS_FOR_RECORD)
+		store_unpin(exec_of(w)->store, step.cold);
+	pending_destroy(w, p);
+}
+
+/* Takes a task on for a session, on its way or ended already: session->pending. DHT_ENOMEM;
+ * DHT_EAGAIN: it could not begin, the session waits. */
+static int begin_pending(struct worker *w, struct session *s, const struct series *series)
+{
+	struct node_step step;
+	struct pending *p = pending_create(w, s, series);
+	if (p == NULL)
+		return DHT_ENOMEM;
+	cluster_begin(w, &step, fetch_list(&s->fetches));
+	int rc = submit(w, p, &step);
+	if (rc != DHT_EAGAIN) {
+		s->pending = p;
+		return 0;
+	}
+	pending_destroy(w, p);
+	wait_for(w, s, step.waits_for == NODE_WAITS_FOR_RECORD ? step.cold : 0);
+	return rc;
+}
+
+static void note_failure(struct worker *w, const struct task *task)
+{
+	int status = task->whole.status;
+	if (status != DHT_ENOQUORUM && status != DHT_EUNCERTAIN)
+		return;
+	w->failure = (struct worker_failure){
+	    .slot = ring_slot_of_key(task->series.key.key),
+	    .answered = task->answered,
+	    .asked = task->asked,
+	};
+}
+
+/* The first call submits the operations, a later one finds what has come of them. Sets whole, to
+ * which the pin of a value goes over. */
+static int run_series(struct worker *w, struct session *s, const struct series *series,
+		      bool deletes, struct op_result *whole)
+{
+	*whole = (struct op_result){0};
+	/* What the session has asked for before and does not ask for any more is of no use. */
+	if (s->pending != NULL && !pending_is_of(s->pending, series->ops, series->count))
+		pending_drop(w, s);
+	int rc = s->pending == NULL ? begin_pending(w, s, series) : 0;
+	if (rc == DHT_ENOMEM) {
+		whole->status = rc;
+		return 0;
+	}
+	if (rc != 0)
+		return rc;
+	struct pending *p = s->pending;
+	if (!p->is_done) {
+		s->waits = true;
+		return DHT_EAGAIN;
+	}
+	*whole = p->task.whole;
+	p->task.whole.location = 0;
+	note_failure(w, &p->task);
+	rc = conclude(w, s, deletes, whole);
+	if (rc != 0)
+		pending_drop(w, s);
+	return rc;
+}
+
+/* Not in line: what runs alone needs none of it. */
+static __attribute__((noinline)) int run_op(struct worker *w, struct session *s, struct op *op,
+					    struct op_result *result)
+{
+	struct op_result unused;
+	const struct series series = {.key = op->key, .ops = op, .results = &unused, .count = 1};
+	struct op_result whole;
+	int rc = run_series(w, s, &series, op->kind == OP_DEL, &whole);
+	*result = whole;
+	if (rc != 0 || whole.status != 0)
+		return rc;
+	const struct series *done = &s->pending->task.series;
+	*result = done->results[0];
+	result->location = whole.location;
+	result->is_pinned = whole.is_pinned;
+	result->end = whole.end;
+	op->now_ms = done->ops[0].now_ms;
+	return 0;
+}
+
+static __attribute__((noinline)) int run_ops(struct worker *w, struct session *s,
+					     struct series *series, bool deletes,
+					     struct op_result *whole)
+{
+	int rc = run_series(w, s, series, deletes, whole);
+	if (rc != 0 || whole->status != 0)
+		return rc;
+	const struct series *done = &s->pending->task.series;
+	for (size_t i = 0; i < series->count; i++)
+		series->results[i] = done->results[i];
+	series_set_time(series, done->now_ms);
+	return 0;
+}
+
+/* ---- Blocks of this node alone ------------------------------------------------------ */
 
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
+	if (s->pending != NULL)
+		return run_op(w, s, op, result);
 	op->now_ms = clock_expiry_ms();
 	op->fetched = fetch_list(&s->fetches);
 	groups_lock(&exec->groups, op->key.block);
-	*result = (struct op_result){.status = refuse(w, op->key.block)};
+	if (!node_block_is_local(&exec->node->blocks[op->key.block])) {
+		groups_unlock(&exec->groups, op->key.block);
+		return run_op(w, s, op, result);
+	}
+	*result = (struct op_result){.status = is_closed(w) ? DHT_ESTARTING : 0};
 	if (result->status == 0)
 		local_run(exec->node, w->index, op, result);
 	keep(exec, result);
@@ -162,9 +270,15 @@ int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole)
 {
 	struct exec *exec = exec_of(w);
+	if (s->pending != NULL)
+		return run_ops(w, s, series, only_deletes(series), whole);
 	series->fetched = fetch_list(&s->fetches);
 	groups_lock(&exec->groups, series->key.block);
-	*whole = (struct op_result){.status = refuse(w, series->key.block)};
+	if (!node_block_is_local(&exec->node->blocks[series->key.block])) {
+		groups_unlock(&exec->groups, series->key.block);
+		return run_ops(w, s, series, only_deletes(series), whole);
+	}
+	*whole = (struct op_result){.status = is_closed(w) ? DHT_ESTARTING : 0};
 	if (whole->status == 0)
 		local_run_series(exec->node, w->index, series, whole);
 	keep(exec, whole);
@@ -179,6 +293,8 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 		store_unpin(exec_of(w)->store, result->location);
 	if (!list_is_empty(&s->fetches.all))
 		fetch_release(w, &s->fetches);
+	if (s->pending != NULL)
+		pending_drop(w, s);
 }
 
 uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key)

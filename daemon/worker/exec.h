@@ -26,7 +26,8 @@ static inline struct exec *exec_of(const struct worker *w)
 	return w->shared->exec;
 }
 
-/* How the steps that a worker makes take effect: for node_step.effects. */
+/* How the steps that a worker makes take effect: for node_step.effects. What they tell is done by
+ * cluster_settle, or at the end of the round. */
 const struct node_effects *exec_effects(struct worker *w);
 
 /* Derives the hash and the block of a key. */
@@ -46,9 +47,11 @@ void exec_prefetch_record(const struct worker *w, const struct store_key *key);
 /* Runs op, whose key is one of exec_key, for a session: reads the clock into now_ms, locks
  * the group, steps. Where the result has a value, its segment is pinned: exec_done releases
  * it. The replies being collected rest on what was done (worker/outbox).
- * DHT_EAGAIN: nothing was done, and session->waits is set: the caller leaves the request
- * where it is and gives it again when the session is served next. exec_done is not called
- * then. */
+ * DHT_EAGAIN: session->waits is set: the caller leaves the request where it is and gives it
+ * again, the same, when the session is served next. exec_done is not called then. With several
+ * replicas the operation may be under way then, and this its second half; it has a deadline
+ * (struct peers). With DHT_ENOQUORUM nothing was done, with DHT_EUNCERTAIN that is not known:
+ * w->failure says more. */
 int exec_run(struct worker *w, struct session *s, struct op *op,
 	     struct op_result *result) DHT_MUST_CHECK;
 void exec_done(struct worker *w, struct session *s, const struct op_result *result);
@@ -57,6 +60,9 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
  * the clock: exec_done is for whole, and values of the results last until then. */
 int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole) DHT_MUST_CHECK;
+
+/* Runs an operation for nobody, whatever comes of it; nothing where it cannot begin now. */
+void exec_begin(struct worker *w, struct op *op);
 
 /* Returns the bytes that a key takes, its share of the index included, while the result of
  * an operation on it is there: 0 if it was removed meanwhile. */

@@ -23,6 +23,9 @@ struct job;
 	X(admin, "admin connections handed over by the dispatcher")                                \
 	X(hot_client, "events of hot client connections")                                          \
 	X(hot_admin, "events of hot admin connections")                                            \
+	X(peer, "peer connections handed over by the dispatcher")                                  \
+	X(hot_peer, "events of hot peer connections")                                              \
+	X(done, "operations that another worker has ended")                                        \
 	X(read, "records that were read from disk")                                                \
 	X(background, "slices of scans and other long work")                                       \
 	X(noop, "watchdog probes")

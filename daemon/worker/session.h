@@ -23,6 +23,7 @@
 #include "worker/fetch.h"
 #include "worker/job.h"
 
+struct pending;
 struct session;
 struct sessions;
 
@@ -53,6 +54,10 @@ struct protocol {
 	 * worker_out() until worker_should_pause(). NULL if the protocol has none. */
 	void (*resume)(struct worker *w, struct session *s);
 
+	/* The socket has taken what it could of the session's output. NULL if the protocol has no
+	 * use for it. */
+	void (*flushed)(struct session *s);
+
 	/* The peer ended its stream inside a request: may write a last reply. NULL if the
 	 * protocol has nothing to say to that. */
 	void (*cut)(struct session *s, struct buffer *out);
@@ -66,13 +71,14 @@ struct session {
 	struct conn conn;
 	const struct protocol *protocol;
 	struct sessions *sessions;
-	struct list link;       /* registry of all sessions */
-	struct list hot_link;   /* the worker's hot sessions, or its lingering ones */
-	struct list ready_link; /* the worker's sessions, or streams, with something to do */
-	struct list held_link;  /* sessions whose replies are held back (worker/outbox) */
-	struct list wait_link;  /* sessions whose next request has to wait */
-	struct fetches fetches; /* cold records for its next request */
-	uint64_t held_end;      /* what the replies that are held back rest on */
+	struct list link;        /* registry of all sessions */
+	struct list hot_link;    /* the worker's hot sessions, or its lingering ones */
+	struct list ready_link;  /* the worker's sessions, or streams, with something to do */
+	struct list held_link;   /* sessions whose replies are held back (worker/outbox) */
+	struct list wait_link;   /* sessions whose next request has to wait */
+	struct fetches fetches;  /* cold records for its next request */
+	struct pending *pending; /* its next request, on its way; NULL: there is none */
+	uint64_t held_end;       /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t created_ns;
 	/* When its last turn began, or it was handed over. */
@@ -88,6 +94,7 @@ struct session {
 	bool paused;        /* complete requests wait in conn.in */
 	bool waits;         /* the next request, or the stream, cannot go on yet */
 	bool streaming;     /* resume() has more to write */
+	bool is_kept;       /* the protocol has it stay with its worker */
 	bool closing;       /* nothing is answered any more: flush, linger, then close */
 	bool lingering;     /* all is flushed and the output ended; see worker/turn.h */
 	uint32_t discarded; /* bytes read while closing */

@@ -234,6 +234,8 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 		return TURN_IDLE;
 	if (conn_flush(&s->conn) != 0)
 		return TURN_CLOSE;
+	if (s->protocol->flushed != NULL)
+		s->protocol->flushed(s);
 	if (s->closing) {
 		discard(w, s);
 	} else if (!s->waits && !output_is_full(w, s)) {
@@ -264,6 +266,6 @@ enum turn_result turn_serve(struct worker *w, struct session *s)
 bool turn_is_parkable(const struct session *s)
 {
 	return output_len(&s->conn.out) == 0 && !outbox_holds(s) && !s->waits && !s->paused &&
-	       !s->streaming && !s->closing && !s->conn.input_ended &&
+	       !s->streaming && !s->closing && !s->conn.input_ended && !s->is_kept &&
 	       list_is_empty(&s->ready_link);
 }

@@ -9,7 +9,8 @@
 #include "io/clock.h"
 #include "worker/background.h"
 #include "worker/committer.h"
-#include "worker/fetch.h"
+#include "worker/exec.h"
+#include "worker/pending.h"
 #include "worker/slice.h"
 #include "worker/turn.h"
 
@@ -42,8 +43,10 @@ static void session_bury(struct worker *w, struct session *s)
 	list_remove(&s->ready_link);
 	turn_forget(w, s);
 	outbox_drop(s);
+	pending_drop(w, s);
 	fetch_drop(w, &s->fetches);
-	/* An event of this round may still point to it. */
+	/* An event of this round may still point to it, or the protocol. */
+	s->conn.broken = true;
 	list_push_tail(&w->graveyard, &s->ready_link);
 }
 
@@ -69,6 +72,11 @@ static int session_heat(struct worker *w, struct session *s)
 	list_push_tail(&w->hot, &s->hot_link);
 	count(&w->stats.hot, 1);
 	return 0;
+}
+
+int worker_keep(struct worker *w, struct session *s)
+{
+	return session_heat(w, s);
 }
 
 /* Gives the session to the dispatcher. It must not be touched afterwards. */
@@ -390,6 +398,17 @@ static bool is_late(const struct worker *w)
 	return w->now_ns >= atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
 }
 
+/* The links that this worker has opened. */
+static void bury_kept(struct worker *w)
+{
+	LIST_FOREACH_SAFE(link, next, &w->hot)
+	{
+		struct session *s = LIST_ENTRY(link, struct session, hot_link);
+		if (s->is_kept)
+			session_bury(w, s);
+	}
+}
+
 /* Ends every session once its replies are out, at the latest at the deadline; those
  * that linger end by themselves before it, if they began in time.
  * Returns true when none is left. */
@@ -398,12 +417,18 @@ static bool drain(struct worker *w)
 	bool late = is_late(w);
 	while (late && !list_is_empty(&w->lingering))
 		session_bury(w, LIST_ENTRY(list_first(&w->lingering), struct session, hot_link));
+	unsigned others = 0;
 	LIST_FOREACH_SAFE(link, next, &w->hot)
 	{
 		struct session *s = LIST_ENTRY(link, struct session, hot_link);
 		if (late || (turn_is_parkable(s) && !s->readable))
 			session_bury(w, s);
+		else
+			others += !s->is_kept;
 	}
+	/* What they may need until the end, others may as well. */
+	if (others == 0 && list_is_empty(&w->lingering) && list_is_empty(&w->outbox.held))
+		bury_kept(w);
 	while (late && !list_is_empty(&w->outbox.held))
 		session_bury(w, LIST_ENTRY(list_first(&w->outbox.held), struct session, held_link));
 	/* Released just now, and not hot. */
@@ -420,6 +445,9 @@ static uint64_t loop_timeout(struct worker *w)
 	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams))
 		return 0;
 	timeout = linger < timeout ? linger : timeout;
+	uint64_t cluster = cluster_timeout_ns(w), links = links_timeout_ns(w);
+	timeout = cluster < timeout ? cluster : timeout;
+	timeout = links < timeout ? links : timeout;
 	if (w->draining) {
 		uint64_t until = atomic_load_explicit(&w->drain_until_ns, memory_order_relaxed);
 		uint64_t left = until > w->now_ns ? until - w->now_ns : 0;
@@ -463,13 +491,18 @@ static void *worker_main(void *arg)
 		outbox_release(w);
 		run_jobs(w);
 		serve_ready(w, ready_ns);
+		cluster_run(w);
+		links_tick(w);
 		if (w->has_written)
 			background_assist(w->shared->background, w);
 		w->has_written = false;
+		links_hold(w);
 		outbox_settle(w);
+		links_flush(w);
 		shed_one(w);
 	}
 	graveyard_empty(w);
+	cluster_end(w);
 	return NULL;
 }
 
@@ -485,6 +518,9 @@ int worker_init(struct worker *w, unsigned index, uint32_t queue_max, struct wor
 	list_init(&w->streams);
 	list_init(&w->graveyard);
 	outbox_init(&w->outbox);
+	cluster_init(w);
+	links_init(w);
+	list_init(&w->pending);
 	histogram_init(&w->stats.wait);
 	histogram_init(&w->stats.run);
 	queue_init(&w->queue, queue_max);
@@ -570,6 +606,9 @@ void worker_run_leftovers(struct worker *w)
 
 void worker_fini(struct worker *w)
 {
+	links_fini(w);
+	cluster_fini(w);
+	pending_forget(w);
 	wake_close(&w->wake);
 	poller_close(&w->poller);
 	queue_fini(&w->queue);

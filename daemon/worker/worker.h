@@ -28,6 +28,8 @@
 #include "io/poller.h"
 #include "io/wake.h"
 #include "worker/busy.h"
+#include "worker/cluster.h"
+#include "worker/links.h"
 #include "worker/outbox.h"
 #include "worker/queue.h"
 #include "worker/session.h"
@@ -46,6 +48,7 @@ struct background;
 struct committer;
 struct readers;
 struct exec;
+struct peers;
 struct ring_map;
 
 /* What all workers share; constant while they run, but for the atomics. */
@@ -65,6 +68,7 @@ struct worker_shared {
 	_Atomic(const struct ring_map *) map;
 	_Atomic uint16_t self;  /* RING_MEMBERS_MAX: the map does not name this node */
 	_Atomic bool is_closed; /* to clients: this node joins a cluster */
+	struct peers *peers;    /* what links to other nodes need (worker/peers.h) */
 };
 
 /* Written by the worker alone, read by anybody. */
@@ -83,6 +87,12 @@ struct worker_scratch {
 	size_t len;
 };
 
+/* Why an operation found no quorum. */
+struct worker_failure {
+	uint32_t slot;
+	unsigned answered, asked; /* replicas */
+};
+
 struct worker {
 	unsigned index; /* also its number as an appender of the store */
 	struct worker_shared *shared;
@@ -90,17 +100,21 @@ struct worker {
 	struct poller poller;
 	struct wake wake;
 	pthread_t thread;
-	struct list hot;       /* least recently active first */
-	struct list lingering; /* hot, but only waited for: the first to be closed first */
-	struct list ready;     /* sessions with something to do */
-	struct list streams;   /* the same, streaming: one of them is served a round */
-	struct list graveyard; /* closed in this round of the loop */
-	struct output out;     /* replies of the session being served */
-	struct outbox outbox;  /* replies that wait for the log */
+	struct list hot;        /* least recently active first */
+	struct list lingering;  /* hot, but only waited for: the first to be closed first */
+	struct list ready;      /* sessions with something to do */
+	struct list streams;    /* the same, streaming: one of them is served a round */
+	struct list graveyard;  /* closed in this round of the loop */
+	struct output out;      /* replies of the session being served */
+	struct outbox outbox;   /* replies that wait for the log */
+	struct cluster cluster; /* its part in the register protocol */
+	struct links links;     /* to other members */
+	struct list pending;    /* operations on their way (worker/pending.h) */
 	struct worker_scratch in[WORKER_AHEAD + 1];
-	void *resp;       /* the client protocol's scratch (resp/serve.h), the server's */
-	uint64_t now_ns;  /* when the running job or event was started */
-	bool has_written; /* in this round of the loop */
+	void *resp;      /* the client protocol's scratch (resp/serve.h), the server's */
+	uint64_t now_ns; /* when the running job or event was started */
+	struct worker_failure failure; /* of the latest operation that has failed so */
+	bool has_written;              /* in this round of the loop */
 	bool draining;
 	_Atomic bool shall_keep;         /* told to park no session any more */
 	_Atomic bool keeps;              /* parks none, and keeps them hot; it writes this */
@@ -177,6 +191,9 @@ static inline struct buffer *worker_out(struct worker *w)
 
 /* Lets the session have another turn. */
 void worker_make_ready(struct worker *w, struct session *s);
+
+/* Has the session stay with this worker, which has made it. Returns 0 or why it cannot. */
+int worker_keep(struct worker *w, struct session *s) DHT_MUST_CHECK;
 
 /* Goes on with a session whose replies were held back, and may go out now. */
 void worker_released(struct worker *w, struct session *s);

@@ -27,7 +27,7 @@ ALLOWED = {
     "store": {"paxos/ballot.h"},
     "node": {"paxos", "ring", "store"},
     "wire": PURE | {"proto"},
-    "worker": PURE | {"io"},
+    "worker": PURE | {"io", "wire"},
     "resp": PURE - {"paxos"} | {"io", "conf", "worker", "wire"},
     "admin": PURE - {"paxos"} | {"io", "conf", "worker", "wire", "proto"},
     "server": PURE | {"io", "conf", "worker", "wire", "resp", "admin", "proto"},

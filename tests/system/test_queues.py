@@ -8,7 +8,7 @@ import pytest
 from harness import run_together, wait_until
 from threads import Stopped, continue_process, stop_process
 
-KINDS = {"client", "admin", "hot_client", "hot_admin", "read", "background", "noop"}
+KINDS = {"client", "admin", "hot_client", "hot_admin", "peer", "hot_peer", "done", "read", "background", "noop"}
 
 
 def total(queues, name):
