@@ -8,7 +8,8 @@
 #include "paxos/variant.h"
 
 enum {
-	ROUND_SHIFT_MAX = 6, /* the time of a round doubles with each try, so often */
+	ROUND_SHIFT_MAX = 6,   /* the time of a round doubles with each try, so often */
+	ROUND_BYTES_A_US = 32, /* of a value: its way, and a sync of it */
 };
 
 static struct node_block *block_of(struct node *node, const struct active *a)
@@ -70,7 +71,8 @@ static void wait_for_answers(struct node *node, struct node_step *step, struct a
 {
 	unsigned tries = a->round.rounds - 1u;
 	a->state = ACTIVE_ASKS;
-	a->until_us = step->now_us +
+	size_t told = a->round.base.value.len, own = a->named.value.len;
+	a->until_us = step->now_us + (told > own ? told : own) / ROUND_BYTES_A_US +
 		      (node->times.round_us << (tries < ROUND_SHIFT_MAX ? tries : ROUND_SHIFT_MAX));
 }
 
