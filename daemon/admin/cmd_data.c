@@ -39,6 +39,16 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 		snprintf(why, WIRE_WHY_MAX, "%s", text);
 }
 
+static void explain_no_quorum(const struct worker *w, int status, char why[WIRE_WHY_MAX])
+{
+	const struct worker_failure *failure = &w->failure;
+	snprintf(why, WIRE_WHY_MAX, "%s slot %u (%u of %u replicas answered)",
+		 status == DHT_ENOQUORUM
+		     ? "nothing was done: there is no quorum for"
+		     : "it is not known whether the change was made: no quorum has answered for",
+		 (unsigned)failure->slot, failure->answered, failure->asked);
+}
+
 static int run_op(struct admin_call *call)
 {
 	struct admin_request *request = &call->request;
@@ -51,7 +61,9 @@ static int run_op(struct admin_call *call)
 	if (rc != 0)
 		return rc;
 	rc = result.status;
-	if (rc != 0)
+	if (rc == DHT_ENOQUORUM || rc == DHT_EUNCERTAIN)
+		explain_no_quorum(call->worker, rc, call->why);
+	else if (rc != 0)
 		explain(op, rc, call->why);
 	else if (request->command == ADMIN_ttl)
 		rc = wire_admin_ttl(call->out, request->call_id, &result, op->now_ms);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/many.h"
 
+#include "base/error.h"
+
 /* Words of the request for each key. */
 static size_t words_of(const struct resp_many *many)
 {
@@ -20,6 +22,13 @@ static bool check_all(struct resp_call *call, const struct resp_many *many)
 	return true;
 }
 
+/* What is said of the whole command: with the keys before this one something was done. */
+static int status_of_all(const struct resp_call *call, const struct resp_many *many, int status)
+{
+	bool is_half_done = call->state->progress.done > 0 && op_writes(many->kind);
+	return status == DHT_ENOQUORUM && is_half_done ? DHT_EUNCERTAIN : status;
+}
+
 /* Runs the operation on one key. False: it has to wait, or the command ends here. */
 static bool run_key(struct resp_call *call, const struct resp_many *many, size_t at)
 {
@@ -32,7 +41,7 @@ static bool run_key(struct resp_call *call, const struct resp_many *many, size_t
 		return false;
 	bool taken = many->take(call, &result);
 	if (!taken) {
-		resp_reply_status(call, result.status);
+		resp_reply_status(call, status_of_all(call, many, result.status));
 		*progress = (struct resp_progress){0};
 	}
 	resp_op_done(call, &result);

@@ -292,10 +292,26 @@ bool resp_yields(struct resp_call *call)
 	return true;
 }
 
+/* Client libraries send again what is answered with CLUSTERDOWN, and nothing that is answered with
+ * a word that they do not know: so the first is for what certainly was not done. */
+static void reply_no_quorum(struct resp_call *call, int status)
+{
+	const struct worker_failure *why = &call->worker->failure;
+	const char *text = status == DHT_ENOQUORUM
+			       ? "CLUSTERDOWN no quorum for slot"
+			       : "UNCERTAIN the write may or may not have been applied, slot";
+	resp_write_errorf(call->out, "%s %u (%u/%u)", text, (unsigned)why->slot, why->answered,
+			  why->asked);
+}
+
 /* Redis's own text where it has one: client libraries show it to people. */
 void resp_reply_status(struct resp_call *call, int status)
 {
 	switch (status) {
+	case DHT_ENOQUORUM:
+	case DHT_EUNCERTAIN:
+		reply_no_quorum(call, status);
+		return;
 	case DHT_ENOMEM:
 		resp_write_error(call->out, "OOM command not allowed: out of memory");
 		return;
