@@ -25,8 +25,9 @@ struct exec;
 struct worker;
 
 enum {
-	UPKEEP_SYNCS = 8,   /* blocks that are pulled at a time */
-	UPKEEP_REPAIRS = 4, /* passes at a time */
+	UPKEEP_SYNCS = 8,               /* blocks that are pulled at a time */
+	UPKEEP_REPAIRS = 4,             /* passes at a time */
+	UPKEEP_RATE = 64 * 1024 * 1024, /* bytes a second, unless another rate was set */
 };
 
 /* A pass of repair, under the lock of its block's group. */
