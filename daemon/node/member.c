@@ -174,6 +174,12 @@ uint64_t member_wake_us(const struct member *m)
 	return is_busy(m) && busy_us < m->beat_us ? busy_us : m->beat_us;
 }
 
+void member_want(struct member *m, const struct member_step *step, uint16_t member)
+{
+	if (member != m->number && ring_map_member(m->map, member) != NULL)
+		member_maps_want(m, step, member);
+}
+
 void member_durable(struct member *m, const struct member_step *step, uint64_t position)
 {
 	member_propose_durable(m, step, position);

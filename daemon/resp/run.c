@@ -322,9 +322,6 @@ void resp_reply_status(struct resp_call *call, int status)
 	case DHT_ESTARTING:
 		resp_write_error(call->out, "LOADING the node joins a cluster");
 		return;
-	case DHT_ENOQUORUM:
-		resp_write_error(call->out, "CLUSTERDOWN no quorum for the slot of this key");
-		return;
 	case DHT_ETOOBIG:
 		resp_write_error(call->out,
 				 "ERR string exceeds maximum allowed size (store.max_value_size)");

@@ -295,9 +295,18 @@ void control_event(struct control *c, struct watch *watch, uint32_t events, uint
 	case WATCH_CLIENT_LISTENER:
 	case WATCH_ADMIN_LISTENER:
 	case WATCH_CLIENT:
+	case WATCH_DATA:
 	case WATCH_ADMIN:
 		DHT_UNREACHABLE();
 	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+void control_want_map(struct control *c, uint16_t member)
+{
+	pthread_mutex_lock(&c->lock);
+	struct member_step step = control_step(c);
+	member_want(c->member, &step, member);
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -203,6 +203,9 @@ void control_event(struct control *c, struct watch *watch, uint32_t events, uint
 /* Ends a round of events: goes on with whatever can go on. */
 void control_settle(struct control *c);
 
+/* A member has told the data plane of a map that is newer than the one here. */
+void control_want_map(struct control *c, uint16_t member);
+
 /* The log is durable further than before; the committer's thread. */
 void control_committed(struct control *c);
 

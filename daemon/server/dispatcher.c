@@ -172,6 +172,7 @@ static bool take_event(struct dispatcher *d, const struct epoll_event *event, ui
 			      now_ns);
 		break;
 	case WATCH_CLIENT:
+	case WATCH_DATA:
 	case WATCH_ADMIN:
 		parked_event(d, session_of_watch(watch), event->events, now_ns);
 		break;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,7 +20,9 @@
 #include "server/founding.h"
 #include "server/notify.h"
 #include "server/sigbus.h"
+#include "server/watch.h"
 #include "store/os_posix.h"
+#include "worker/links.h"
 
 enum {
 	DESCRIPTORS_RESERVED = 128, /* of these, at most a quarter of all */
@@ -218,6 +221,30 @@ static int make_node(struct server *server, char why[FOUNDING_WHY_MAX])
 	return published_set(&server->published, server->map, self);
 }
 
+/* A member has opened a link for data. It is handed over like any session that is readable; what
+ * has come already is, even if nothing more comes: the socket is writable. */
+static int accept_data(void *ctx, int fd, uint16_t member, struct bytes arrived)
+{
+	struct server *server = ctx;
+	struct session *s = links_accept(&server->sessions, fd, WATCH_DATA, member);
+	if (s == NULL)
+		return DHT_ENOMEM;
+	int rc = buffer_append(&s->conn.in, arrived.data, arrived.len, s->protocol->in_max);
+	if (rc == 0) {
+		s->paused = arrived.len > 0;
+		atomic_fetch_add_explicit(&server->sessions.parked, 1, memory_order_relaxed);
+		rc = poller_add(&server->dispatcher.poller, &s->conn.watch,
+				EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLONESHOT);
+		if (rc == 0)
+			return 0;
+		atomic_fetch_sub_explicit(&server->sessions.parked, 1, memory_order_relaxed);
+	}
+	/* The descriptor stays the caller's. */
+	s->conn.watch.fd = -1;
+	session_destroy(s);
+	return rc;
+}
+
 static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
 {
 	struct control_given given = {
@@ -232,6 +259,8 @@ static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
 	    .published = &server->published,
 	    .poller = &server->dispatcher.poller,
 	    .wake = &server->dispatcher.wake,
+	    .accept_data = accept_data,
+	    .ctx = server,
 	};
 	return control_init(&server->control, &given, server->map, why);
 }
@@ -252,7 +281,13 @@ static int build(struct server *server)
 	server->shared.readers = &server->readers;
 	server->shared.background = &server->background;
 	server->shared.committer = &server->committer;
-	peers_init(&server->peers, NULL);
+	server->opening = (struct peers_opening){
+	    .ctx = &server->control,
+	    .state_size = sizeof(struct handshake),
+	    .begin = control_data_begin,
+	    .take_frame = control_data_take,
+	};
+	peers_init(&server->peers, &server->opening);
 	server->shared.peers = &server->peers;
 	int rc = make_node(server, why);
 	if (rc == 0)
@@ -385,6 +420,9 @@ static void on_control(void *ctx, struct watch *watch, uint32_t events, uint64_t
 static bool on_settle(void *ctx)
 {
 	struct server *server = ctx;
+	uint32_t wanted = atomic_exchange(&server->peers.wants_map, 0);
+	if (wanted != 0)
+		control_want_map(&server->control, (uint16_t)(wanted - 1));
 	control_settle(&server->control);
 	if (atomic_load(&server->phase) != SERVER_JOINING || control_is_joining(&server->control))
 		return true;

@@ -85,6 +85,7 @@ struct server {
 	struct worker_shared shared;
 	struct published published;
 	struct control control;
+	struct peers_opening opening;
 	struct peers peers;
 	struct worker *workers;
 	unsigned worker_count;

@@ -14,6 +14,7 @@ enum watch_kind {
 	WATCH_CLIENT_LISTENER,
 	WATCH_ADMIN_LISTENER,
 	WATCH_CLIENT, /* parked sessions */
+	WATCH_DATA,   /* those of links for data, too */
 	WATCH_ADMIN,
 	WATCH_PEER_LISTENER, /* the control plane's, as those that follow */
 	WATCH_CONTROL_LINK,
