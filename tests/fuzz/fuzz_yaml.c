@@ -37,9 +37,9 @@ static char *value_of(const struct conf *conf, const struct conf_item *item)
 static char *set_of(const struct conf *conf, const struct conf_item *item)
 {
 	char *value = value_of(conf, item), *set;
-	/* The words that stand for an empty list are no value. */
-	bool is_words = item->type == CONF_TYPE_ADDRESSES && item->default_words != NULL &&
-			strcmp(value, item->default_words) == 0;
+	/* The words that stand for an empty list, or for no path, are no value. */
+	bool is_words = (item->type == CONF_TYPE_ADDRESSES || item->type == CONF_TYPE_PATH) &&
+			item->default_words != NULL && strcmp(value, item->default_words) == 0;
 	DHT_ASSERT(asprintf(&set, "%s=%s", item->key, is_words ? "" : value) > 0);
 	free(value);
 	return set;
