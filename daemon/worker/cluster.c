@@ -259,6 +259,14 @@ static int step_message(struct worker *w, struct node_step *step, const struct e
 	return node_handle(exec_of(w)->node, step, e->message);
 }
 
+/* True for what the node has asked for and asks on after; one that makes no sense is dropped
+ * without another word. */
+static bool is_answer_to_upkeep(const struct worker *w, const struct message *m)
+{
+	return (m->kind == MESSAGE_CHUNK || m->kind == MESSAGE_DIFFER) &&
+	       m->block < store_blocks(exec_of(w)->store);
+}
+
 int cluster_receive(struct worker *w, struct link *link, const struct peer_frame *frame,
 		    const char **why)
 {
@@ -277,7 +285,7 @@ int cluster_receive(struct worker *w, struct link *link, const struct peer_frame
 	rc = cluster_tell(w, &e);
 	c->answering = NULL;
 	links_note_answer(w, &m, c->now_us);
-	if (rc == 0 && (m.kind == MESSAGE_CHUNK || m.kind == MESSAGE_DIFFER))
+	if (rc == 0 && is_answer_to_upkeep(w, &m))
 		upkeep_go_on(w, m.block, frame->payload.len);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,51 @@ int64_t live_incr(int fd, const char *key, int *status)
 	free(reply.value);
 	*status = reply.status;
 	return reply.number;
+}
+
+/* ---- The test as a member ----------------------------------------------------------------- */
+
+/* Both sides say who they are. */
+static void greet(int fd, uint16_t number)
+{
+	uint8_t own[HELLO_SIZE], other[HELLO_SIZE];
+	put_hello(own, number);
+	ck_assert(send_all(fd, own, sizeof(own)));
+	ck_assert(read_all(fd, other, sizeof(other)));
+}
+
+int live_link(struct live_node *n, uint16_t number, int unread_max)
+{
+	const struct sockaddr_in to = {.sin_family = AF_INET,
+				       .sin_port = htons(n->port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	if (unread_max > 0)
+		ck_assert_int_eq(
+		    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &unread_max, sizeof(unread_max)), 0);
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	greet(fd, number);
+	return fd;
+}
+
+int live_accept(struct listener *listener, uint16_t number)
+{
+	struct pollfd wait = {.fd = listener->watch.fd, .events = POLLIN};
+	ck_assert_int_eq(poll(&wait, 1, WAIT_S * 1000), 1);
+	int fd = listener_accept(listener);
+	ck_assert_int_ge(fd, 0);
+	greet(fd, number);
+	return fd;
+}
+
+void live_send(int fd, const struct message *m)
+{
+	struct buffer out = BUFFER_EMPTY;
+	struct wire_frame frame;
+	ck_assert_int_eq(wire_peer_encode(m, 0, &out, PEER_FRAME_MAX, &frame), 0);
+	ck_assert(send_all(fd, buffer_head(&out), out.len));
+	buffer_reset(&out);
 }
 
 /* ---- A node ----------------------------------------------------------------------------- */

@@ -74,6 +74,17 @@ void live_start_node(struct live_node *n);
 /* A client of a node: a socket. */
 int live_connect(struct live_node *n);
 
+/* The test as a member: a link to the node, open and blocking, that takes so few bytes unread
+ * (0: as usual). */
+int live_link(struct live_node *n, uint16_t number, int unread_max);
+
+/* The same at the other end: accepts the link that a node opens to the member, whose listener the
+ * test has. */
+int live_accept(struct listener *listener, uint16_t number);
+
+/* Sends a message over a link. */
+void live_send(int fd, const struct message *m);
+
 struct live_reply {
 	int status;
 	int64_t number;
