@@ -565,6 +565,7 @@ const struct protocol links_protocol = {
     .hot_kind = JOB_hot_peer,
     .state_size = sizeof(struct link_state_of_session),
     .in_max = PEER_FRAME_MAX + WORKER_READ_MAX,
+    .bounds_output = true,
     .input = links_input,
     .flushed = links_flushed,
     .closed = links_closed,

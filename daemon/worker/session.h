@@ -33,6 +33,9 @@ struct protocol {
 	enum job_kind hot_kind;    /* of an event while it is hot */
 	size_t state_size;         /* bytes of session->state, zeroed at the start */
 	size_t in_max;             /* bound on an incomplete request */
+	/* The protocol bounds the unsent output by itself, and is given input however much that
+	 * is: two nodes each of which waits to be read would wait for ever. */
+	bool bounds_output;
 
 	/* Consumes complete requests from the head of data and writes the replies to
 	 * worker_out(). Returns the bytes consumed. It stops at an incomplete request

@@ -14,6 +14,8 @@ enum {
 static bool output_is_full(const struct worker *w, const struct session *s)
 {
 	size_t unsent = output_len(&s->conn.out);
+	if (s->protocol->bounds_output)
+		return false;
 	if (s->streaming || outbox_holds(s))
 		return unsent > 0;
 	return unsent >= atomic_load_explicit(&w->shared->output_max, memory_order_relaxed);

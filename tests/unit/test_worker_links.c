@@ -47,4 +47,38 @@ START_TEST(an_answer_about_a_block_that_is_none_is_dropped)
 }
 END_TEST
 
-UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped)
+/* ---- Members that do not read -----------------------------------------------------------------
+ */
+
+/* Where neither of two nodes reads before the other one does, nothing goes on. */
+START_TEST(a_member_that_reads_nothing_is_listened_to)
+{
+	enum { SIZE = 200 * 1024, QUESTIONS = 100 };
+	struct live_cluster c;
+	live_start(&c, 2, 2, 0);
+	int client = live_connect(&c.nodes[0]);
+	uint8_t *value = calloc(1, SIZE);
+	ck_assert_int_eq(live_put(client, "key", value, SIZE), 0);
+	free(value);
+	close(client);
+	live_stop_node(&c.nodes[1]);
+	atomic_store(&c.nodes[0].shared.output_max, 64 * 1024);
+	struct receiving before = {&c.nodes[0], 0}, r = before;
+	while (has_received(&before))
+		before.count++;
+	int fd = live_link(&c.nodes[0], 1, 4096);
+	struct message question = {.kind = MESSAGE_READ, .key = bytes_of_text("key")};
+	question.block = node_key(&c.nodes[0].node, question.key).block;
+	for (unsigned i = 0; i < QUESTIONS; i++) {
+		question.tag = i + 1;
+		live_send(fd, &question);
+	}
+	r.count = before.count - 1 + QUESTIONS;
+	live_wait(has_received, &r, "the node reads only as long as it is read");
+	close(fd);
+	live_end(&c);
+}
+END_TEST
+
+UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
+	  a_member_that_reads_nothing_is_listened_to)
