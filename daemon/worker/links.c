@@ -351,7 +351,7 @@ uint64_t links_timeout_ns(const struct worker *w)
 {
 	const struct links *links = &w->links;
 	uint64_t next_ns = UINT64_MAX;
-	if (links->failed_count > 0)
+	if (links_are_dirty(w))
 		return 0;
 	for (size_t i = 0; links->opening > 0 && i < links->own_cap; i++) {
 		const struct link *link = links->own[i];

@@ -68,7 +68,8 @@ void links_flush(struct worker *w);
 /* Tells of FORWARDs that were not sent, and gives up links that do not open. */
 void links_tick(struct worker *w);
 
-/* When links_tick is to be called next, in nanoseconds from now; UINT64_MAX: no need. */
+/* When links_tick and links_flush are to be called next, in nanoseconds from now; UINT64_MAX: no
+ * need. */
 uint64_t links_timeout_ns(const struct worker *w);
 
 #endif

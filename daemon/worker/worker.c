@@ -442,7 +442,8 @@ static uint64_t loop_timeout(struct worker *w)
 {
 	/* Also while others keep the worker busy. */
 	uint64_t timeout = park_silent(w), linger = linger_left(w);
-	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams))
+	if (!list_is_empty(&w->ready) || !list_is_empty(&w->streams) ||
+	    !list_is_empty(&w->graveyard))
 		return 0;
 	timeout = linger < timeout ? linger : timeout;
 	uint64_t cluster = cluster_timeout_ns(w), links = links_timeout_ns(w);
@@ -472,8 +473,10 @@ static void *worker_main(void *arg)
 		take_orders(w);
 		if (w->draining && (is_late(w) || list_is_empty(&w->ready)) && drain(w))
 			break;
-		uint64_t timeout = loop_timeout(w);
+		/* What ends with a session may let others go on: before it is known how long is
+		 * slept. */
 		graveyard_empty(w);
+		uint64_t timeout = loop_timeout(w);
 		if (timeout != 0 && (!outbox_sleep(w) || !queue_sleep(&w->queue)))
 			timeout = 0;
 		if (timeout != 0)

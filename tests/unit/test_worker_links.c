@@ -4,6 +4,8 @@
  * middle of something, whose number is another's. The test is one end of each link.
  */
 #include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -80,5 +82,88 @@ START_TEST(a_member_that_reads_nothing_is_listened_to)
 }
 END_TEST
 
+/* ---- Members that go ----------------------------------------------------------------------------
+ */
+
+/* An operation that is forwarded, because only the other node has the key. */
+struct operation {
+	pthread_t thread;
+	int client, status;
+	char key[16];
+	enum op_kind kind;
+};
+
+static void *run_operation(void *arg)
+{
+	struct operation *o = arg;
+	const struct op op = {
+	    .kind = o->kind, .key.key = bytes_of_text(o->key), .value = bytes_of_text("value")};
+	struct live_reply reply = live_run(o->client, &op);
+	o->status = reply.status;
+	free(reply.value);
+	return NULL;
+}
+
+static void begin_operation(struct operation *o, struct live_node *n, enum op_kind kind)
+{
+	*o = (struct operation){.client = live_connect(n), .kind = kind};
+	unsigned k = 0;
+	do
+		snprintf(o->key, sizeof(o->key), "key%u", k++);
+	while (node_key(&n->node, bytes_of_text(o->key)).block % 2 != 1);
+	ck_assert_int_eq(pthread_create(&o->thread, NULL, run_operation, o), 0);
+}
+
+static int end_operation(struct operation *o)
+{
+	pthread_join(o->thread, NULL);
+	close(o->client);
+	return o->status;
+}
+
+/* Two nodes, of which one is the test; nothing but links wakes the workers of the other one. */
+static void start_with_a_test(struct live_cluster *c)
+{
+	live_start(c, 2, 1, 0);
+	live_stop_node(&c->nodes[1]);
+	housekeeper_stop(&c->nodes[0].housekeeper);
+	atomic_store(&c->nodes[0].peers.deadline_us, TASK_DEADLINE_MAX_US);
+}
+
+START_TEST(a_lost_link_is_told_of_at_once)
+{
+	struct live_cluster c;
+	struct operation o;
+	struct listener listener;
+	char why[LISTENER_WHY_MAX];
+	start_with_a_test(&c);
+	ck_assert_int_eq(listener_open_tcp(&listener, "127.0.0.1", c.nodes[1].port, 0, why), 0);
+	begin_operation(&o, &c.nodes[0], OP_PUT);
+	int fd = live_accept(&listener, 1);
+	struct pollfd forward = {.fd = fd, .events = POLLIN};
+	ck_assert_int_eq(poll(&forward, 1, 5000), 1);
+	uint64_t lost_ns = clock_monotonic_ns();
+	listener_close(&listener);
+	close(fd);
+	ck_assert_int_eq(end_operation(&o), DHT_EUNCERTAIN);
+	ck_assert_uint_lt(clock_monotonic_ns() - lost_ns, 5 * NS_PER_S);
+	live_end(&c);
+}
+END_TEST
+
+START_TEST(a_link_that_does_not_open_is_told_of_at_once)
+{
+	struct live_cluster c;
+	struct operation o;
+	start_with_a_test(&c);
+	uint64_t began_ns = clock_monotonic_ns();
+	begin_operation(&o, &c.nodes[0], OP_PUT);
+	ck_assert_int_eq(end_operation(&o), DHT_ENOQUORUM);
+	ck_assert_uint_lt(clock_monotonic_ns() - began_ns, 5 * NS_PER_S);
+	live_end(&c);
+}
+END_TEST
+
 UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
-	  a_member_that_reads_nothing_is_listened_to)
+	  a_member_that_reads_nothing_is_listened_to, a_lost_link_is_told_of_at_once,
+	  a_link_that_does_not_open_is_told_of_at_once)
