@@ -9,7 +9,7 @@
  * Owns    Events that wait, alarms.
  * Thread  the worker, holding no group.
  * Errors  Messages beyond CLUSTER_EVENTS_MAX that would have to wait are lost, and counted. A disk
- * that lies stops the node (committer_fail).
+ *         that lies stops the node (committer_fail).
  */
 #ifndef DHT_WORKER_CLUSTER_H
 #define DHT_WORKER_CLUSTER_H

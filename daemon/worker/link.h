@@ -5,16 +5,18 @@
  * Why     A step of the node says what is to be sent, under a lock: it is encoded at once, and
  *         goes out at the end of the worker's turn, in one write with everything else for that
  *         member, when what it rests on is durable (worker/outbox). Large frames go in parts,
- * between which small ones pass. Owns    What is queued, with the pins of values that are sent from
- * where they lie. A link that this worker opens outlives its connections; an accepted one is its
- * session's. Thread  the worker that has the session. Errors  What finds no room or no memory is
- * lost, as on any link that breaks, and counted.
+ *         between which small ones pass.
+ * Owns    What is queued, with the pins of values that are sent from where they lie. A link that
+ *         this worker opens outlives its connections; an accepted one is its session's.
+ * Thread  the worker that has the session.
+ * Errors  What finds no room or no memory is lost, as on any link that breaks, and counted.
  */
 #ifndef DHT_WORKER_LINK_H
 #define DHT_WORKER_LINK_H
 
 #include "io/output.h"
 #include "node/message.h"
+#include "ring/map.h"
 #include "worker/outbox.h"
 
 struct session;
@@ -54,10 +56,11 @@ struct link {
 	size_t waiting;    /* bytes of parcels and bulks */
 	uint32_t streams;  /* numbers of streams that were used */
 	/* Of an own link: */
-	void *opening;     /* the state of its opening */
-	uint64_t until_ns; /* when it has to be open */
-	uint64_t retry_ns; /* it is not opened before */
-	unsigned failures; /* in a row */
+	char id[RING_ID_SIZE]; /* of who is meant at the other end of the connection */
+	void *opening;         /* the state of its opening */
+	uint64_t until_ns;     /* when it has to be open */
+	uint64_t retry_ns;     /* it is not opened before */
+	unsigned failures;     /* in a row */
 	struct link_forward *forwards;
 	size_t forward_count, forward_cap;
 	struct histogram *answers; /* how long they took since the last look; NULL: none came */

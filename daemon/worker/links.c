@@ -128,13 +128,21 @@ static void tell_failed(struct worker *w)
 
 /* ---- Opening and closing -------------------------------------------------------------- */
 
-static const struct ring_address *address_of(struct worker *w, const struct link *link)
+/* Who has the link's number now; NULL: nobody. */
+static const struct ring_member *member_of(const struct worker *w, const struct link *link)
 {
 	const struct ring_map *map = atomic_load_explicit(&w->shared->map, memory_order_acquire);
-	const struct ring_member *member = map != NULL ? ring_map_member(map, link->member) : NULL;
+	return map != NULL ? ring_map_member(map, link->member) : NULL;
+}
+
+static int dial(const struct worker *w, struct link *link)
+{
+	const struct ring_member *member = member_of(w, link);
 	if (member == NULL || member->peer_count == 0)
-		return NULL;
-	return &member->peers[link->failures % member->peer_count];
+		return DHT_EUNAVAIL;
+	const struct ring_address *to = &member->peers[link->failures % member->peer_count];
+	memcpy(link->id, member->id, sizeof(link->id));
+	return dial_tcp(to->host, to->port);
 }
 
 static void note_failure(struct link *link)
@@ -181,8 +189,7 @@ static int begin_session(struct worker *w, struct link *link, int fd)
 
 static void open_link(struct worker *w, struct link *link)
 {
-	const struct ring_address *address = address_of(w, link);
-	int fd = address != NULL ? dial_tcp(address->host, address->port) : DHT_EUNAVAIL;
+	int fd = dial(w, link);
 	if (fd < 0 || begin_session(w, link, fd) != 0)
 		note_failure(link);
 }
@@ -334,11 +341,30 @@ void links_flush(struct worker *w)
 	}
 }
 
+/* The number of who has left may be another one's: who had it need not close its end. Who has
+ * left is spoken to until then. */
+static void break_outdated(struct worker *w)
+{
+	struct links *links = &w->links;
+	const struct ring_map *map = atomic_load_explicit(&w->shared->map, memory_order_acquire);
+	if (map == NULL || map->epoch == links->epoch)
+		return;
+	links->epoch = map->epoch;
+	for (size_t i = 0; i < links->own_cap; i++) {
+		struct link *link = links->own[i];
+		const struct ring_member *member = link != NULL ? member_of(w, link) : NULL;
+		if (member != NULL && is_usable(link) &&
+		    memcmp(member->id, link->id, sizeof(link->id)) != 0)
+			break_session(w, link->session);
+	}
+}
+
 void links_tick(struct worker *w)
 {
 	struct links *links = &w->links;
 	if (links->failed_count > 0)
 		tell_failed(w);
+	break_outdated(w);
 	for (size_t i = 0; links->opening > 0 && i < links->own_cap; i++) {
 		struct link *link = links->own[i];
 		if (link != NULL && link->state == LINK_OPENS && w->now_ns >= link->until_ns &&

@@ -32,6 +32,7 @@ struct links {
 	size_t own_cap;
 	struct list dirty;           /* links with something to do at the end of the turn */
 	unsigned opening;            /* own links that are being opened */
+	uint64_t epoch;              /* of the map by which they were looked at last */
 	struct links_asked *asked;   /* LINKS_ASKED, by tag; NULL before the first question */
 	uint64_t measure_us;         /* when times are looked at next */
 	struct link_forward *failed; /* FORWARDs that were certainly not sent */
@@ -65,7 +66,8 @@ bool links_are_dirty(const struct worker *w);
 void links_hold(struct worker *w);
 void links_flush(struct worker *w);
 
-/* Tells of FORWARDs that were not sent, and gives up links that do not open. */
+/* Tells of FORWARDs that were not sent, and gives up links that do not open, or lead to who is not
+ * that member any more. */
 void links_tick(struct worker *w);
 
 /* When links_tick and links_flush are to be called next, in nanoseconds from now; UINT64_MAX: no

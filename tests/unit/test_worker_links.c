@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "helper_node_live.h"
 #include "io/clock.h"
+#include "io/endpoint.h"
+#include "ring/map.h"
 #include "unit.h"
 
 /* ---- What makes no sense ----------------------------------------------------------------------
@@ -90,23 +92,22 @@ struct operation {
 	pthread_t thread;
 	int client, status;
 	char key[16];
-	enum op_kind kind;
 };
 
 static void *run_operation(void *arg)
 {
 	struct operation *o = arg;
 	const struct op op = {
-	    .kind = o->kind, .key.key = bytes_of_text(o->key), .value = bytes_of_text("value")};
+	    .kind = OP_PUT, .key.key = bytes_of_text(o->key), .value = bytes_of_text("value")};
 	struct live_reply reply = live_run(o->client, &op);
 	o->status = reply.status;
 	free(reply.value);
 	return NULL;
 }
 
-static void begin_operation(struct operation *o, struct live_node *n, enum op_kind kind)
+static void begin_operation(struct operation *o, struct live_node *n, int client)
 {
-	*o = (struct operation){.client = live_connect(n), .kind = kind};
+	*o = (struct operation){.client = client};
 	unsigned k = 0;
 	do
 		snprintf(o->key, sizeof(o->key), "key%u", k++);
@@ -117,7 +118,6 @@ static void begin_operation(struct operation *o, struct live_node *n, enum op_ki
 static int end_operation(struct operation *o)
 {
 	pthread_join(o->thread, NULL);
-	close(o->client);
 	return o->status;
 }
 
@@ -130,15 +130,21 @@ static void start_with_a_test(struct live_cluster *c)
 	atomic_store(&c->nodes[0].peers.deadline_us, TASK_DEADLINE_MAX_US);
 }
 
+static void listen_at(struct listener *listener, uint16_t port)
+{
+	char why[LISTENER_WHY_MAX];
+	ck_assert_msg(listener_open_tcp(listener, "127.0.0.1", port, 0, why) == 0, "%s", why);
+}
+
 START_TEST(a_lost_link_is_told_of_at_once)
 {
 	struct live_cluster c;
 	struct operation o;
 	struct listener listener;
-	char why[LISTENER_WHY_MAX];
 	start_with_a_test(&c);
-	ck_assert_int_eq(listener_open_tcp(&listener, "127.0.0.1", c.nodes[1].port, 0, why), 0);
-	begin_operation(&o, &c.nodes[0], OP_PUT);
+	listen_at(&listener, c.nodes[1].port);
+	int client = live_connect(&c.nodes[0]);
+	begin_operation(&o, &c.nodes[0], client);
 	int fd = live_accept(&listener, 1);
 	struct pollfd forward = {.fd = fd, .events = POLLIN};
 	ck_assert_int_eq(poll(&forward, 1, 5000), 1);
@@ -147,6 +153,7 @@ START_TEST(a_lost_link_is_told_of_at_once)
 	close(fd);
 	ck_assert_int_eq(end_operation(&o), DHT_EUNCERTAIN);
 	ck_assert_uint_lt(clock_monotonic_ns() - lost_ns, 5 * NS_PER_S);
+	close(client);
 	live_end(&c);
 }
 END_TEST
@@ -157,13 +164,62 @@ START_TEST(a_link_that_does_not_open_is_told_of_at_once)
 	struct operation o;
 	start_with_a_test(&c);
 	uint64_t began_ns = clock_monotonic_ns();
-	begin_operation(&o, &c.nodes[0], OP_PUT);
+	int client = live_connect(&c.nodes[0]);
+	begin_operation(&o, &c.nodes[0], client);
 	ck_assert_int_eq(end_operation(&o), DHT_ENOQUORUM);
 	ck_assert_uint_lt(clock_monotonic_ns() - began_ns, 5 * NS_PER_S);
+	close(client);
 	live_end(&c);
+}
+END_TEST
+
+/* ---- Numbers ------------------------------------------------------------------------------------
+ */
+
+/* Has the node route by a map in which the other member is another node, at this port. */
+static struct ring_map *replace_other(struct live_cluster *c, uint16_t port)
+{
+	struct ring_map *map;
+	ck_assert_int_eq(ring_map_copy(c->map, c->map->epoch + 1, &map), 0);
+	memset(map->members[1].id, 'f', RING_ID_SIZE - 1);
+	map->members[1].peers[0].port = port;
+	atomic_store(&c->nodes[0].shared.map, map);
+	return map;
+}
+
+/* Who was a member before runs on, and does not close its end. */
+START_TEST(a_number_that_is_anothers_leads_to_that_one)
+{
+	struct live_cluster c;
+	struct operation first, second;
+	struct listener before, after;
+	char host[ENDPOINT_HOST_MAX];
+	start_with_a_test(&c);
+	listen_at(&before, c.nodes[1].port);
+	listen_at(&after, 0);
+	/* Of one worker, as every other one is. */
+	int clients[] = {live_connect(&c.nodes[0]), live_connect(&c.nodes[0]),
+			 live_connect(&c.nodes[0])};
+	begin_operation(&first, &c.nodes[0], clients[0]);
+	int old = live_accept(&before, 1);
+	struct ring_map *map = replace_other(&c, endpoint_local_host(after.watch.fd, host));
+	begin_operation(&second, &c.nodes[0], clients[2]);
+	ck_assert_int_eq(end_operation(&first), DHT_EUNCERTAIN);
+	/* It may have gone to the old one still. */
+	ck_assert_int_ne(end_operation(&second), 0);
+	begin_operation(&second, &c.nodes[0], clients[2]);
+	close(live_accept(&after, 1));
+	ck_assert_int_ne(end_operation(&second), 0);
+	close(old);
+	for (size_t i = 0; i < DHT_ARRAY_LEN(clients); i++)
+		close(clients[i]);
+	listener_close(&before);
+	listener_close(&after);
+	live_end(&c);
+	ring_map_destroy(map);
 }
 END_TEST
 
 UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
 	  a_member_that_reads_nothing_is_listened_to, a_lost_link_is_told_of_at_once,
-	  a_link_that_does_not_open_is_told_of_at_once)
+	  a_link_that_does_not_open_is_told_of_at_once, a_number_that_is_anothers_leads_to_that_one)
