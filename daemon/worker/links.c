@@ -284,8 +284,14 @@ static int send_over(struct worker *w, struct link *link, const struct message *
 		return DHT_ENOMEM;
 	if (link->state == LINK_CLOSED && !may_open(w, link))
 		return DHT_EUNAVAIL;
-	int rc = link_queue(link, m, rests_on);
-	return rc == 0 ? note_forward(link, m) : rc;
+	/* Noted first: what is queued goes out, and must not be told to be lost. */
+	int rc = note_forward(link, m);
+	if (rc != 0)
+		return rc;
+	rc = link_queue(link, m, rests_on);
+	if (rc != 0 && m->kind == MESSAGE_FORWARD && link->state != LINK_OPEN)
+		link->forward_count--;
+	return rc;
 }
 
 void links_send(struct worker *w, struct link *answering, uint16_t member, const struct message *m,
