@@ -159,7 +159,7 @@ static void on_fetched(struct worker *w, struct fetches *owner, int rc)
 
 static void wait_for_map(struct worker *w, struct event *e)
 {
-	e->epoch = atomic_load_explicit(&exec_of(w)->node->epoch, memory_order_acquire);
+	e->epoch = w->cluster.epoch;
 	if (e->until_us == 0)
 		e->until_us = w->cluster.now_us + MAP_WAIT_US;
 	list_push_tail(&w->cluster.for_map, &e->link);
@@ -196,6 +196,8 @@ static int run_step(struct worker *w, const struct event *e, struct fetches *fet
 {
 	struct exec *exec = exec_of(w);
 	cluster_begin(w, step, fetches != NULL ? fetch_list(fetches) : NULL);
+	/* Before the step: a map that is adopted right behind it is another one. */
+	w->cluster.epoch = atomic_load_explicit(&exec->node->epoch, memory_order_acquire);
 	groups_lock(&exec->groups, e->block);
 	int rc = e->step(w, step, e);
 	if (rc == DHT_EAGAIN && step->waits_for == NODE_WAITS_FOR_RECORD)

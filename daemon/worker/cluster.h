@@ -52,6 +52,7 @@ struct cluster {
 	struct node_effects effects;
 	uint64_t random;
 	uint64_t now_us;        /* of the running step */
+	uint64_t epoch;         /* the node's, in front of it */
 	struct link *answering; /* the link of the message that is being handled */
 	struct list done;       /* tasks that have ended in this step */
 	uint32_t wants_map;     /* a member that has a newer one, and 1; 0: nobody */
