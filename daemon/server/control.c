@@ -401,6 +401,7 @@ void control_settle(struct control *c)
 	control_join_tick(c, now_ns);
 	adjust(c, now_ns);
 	ask_for_commit(c);
+	control_accept_tick(c, now_ns);
 	control_links_tick(c, now_ns);
 	arm(c, now_ns);
 	free_dead(c);

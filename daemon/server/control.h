@@ -10,9 +10,9 @@
  *         operator on any thread. It is held for one step, never for a wait.
  * Errors  Set-up: DHT_E*. While it runs: logged, and met again later.
  *
- * The parts: control_link.h (a connection), control_links.c (who is connected, and who should be),
- * control_effects.c (what the member tells), control_map.c (maps into the node), control_join.c
- * (another cluster's member), control_probe.c (both directions),
+ * The parts: control_link.h (a connection), control_accept.c (who knocks), control_links.c (who is
+ * connected, and who should be), control_effects.c (what the member tells), control_map.c (maps
+ * into the node), control_join.c (another cluster's member), control_probe.c (both directions),
  * control_data.c (links for data), control_ask.c (the operator).
  *
  * One link per pair is enough, whoever opened it; where both did, either is good. Who has something
@@ -28,6 +28,7 @@
 #include "io/timer.h"
 #include "node/member.h"
 #include "server/control_link.h"
+#include "server/episode.h"
 #include "server/founding.h"
 #include "server/published.h"
 #include "worker/adoption.h"
@@ -37,9 +38,10 @@
 struct store_os;
 
 enum {
-	CONTROL_GUESTS_MAX = 256,  /* links of nodes that are no members */
-	CONTROL_TICKETS_MAX = 64,  /* questions whose outcome is kept */
-	CONTROL_SECRET_MAX = 4096, /* bytes of cluster.secret_file */
+	CONTROL_GUESTS_MAX = 256,    /* links of nodes that are no members */
+	CONTROL_STRANGERS_MAX = 256, /* links that were accepted, and have not said who they are */
+	CONTROL_TICKETS_MAX = 64,    /* questions whose outcome is kept */
+	CONTROL_SECRET_MAX = 4096,   /* bytes of cluster.secret_file */
 	CONTROL_WHY_MAX = 320,
 	CONTROL_HELD_MAX = 32 * 1024 * 1024, /* bytes of messages that wait for the log */
 };
@@ -56,7 +58,8 @@ struct control_given {
 	unsigned worker_count;
 	struct published *published;
 	struct poller *poller;
-	struct wake *wake; /* of the dispatcher */
+	struct wake *wake;   /* of the dispatcher */
+	int descriptors_max; /* those from here on are the store's */
 	/* Takes over a socket at whose other end a member is, and bytes that have come behind the
 	 * handshake. NULL: nobody does, and links for data are refused. */
 	int (*accept_data)(void *ctx, int fd, uint16_t member, struct bytes arrived);
@@ -134,6 +137,8 @@ struct control {
 	struct timer timer;
 	struct listener listeners[CONF_LIST_MAX];
 	size_t listener_count;
+	uint64_t rests_until_ns; /* they do; 0: they do not */
+	struct episode deaf, crowd;
 	uint8_t secret[CONTROL_SECRET_MAX];
 	size_t secret_len;
 
@@ -274,12 +279,15 @@ void control_send(struct control *c, uint32_t peer, struct bytes frame);
 void control_links_tick(struct control *c, uint64_t now_ns);
 void control_links_event(struct control *c, struct control_link *l, uint32_t events,
 			 uint64_t now_ns);
-void control_accept(struct control *c, struct listener *l, uint64_t now_ns);
 void control_drop(struct control *c, struct control_link *l, int error);
 /* Opens a link to an address, on behalf of a peer. NULL: it failed, why says how. */
 struct control_link *control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer,
 				  uint64_t now_ns, char why[CONTROL_WHY_MAX]);
 uint32_t control_guest(struct control *c, struct control_link *l);
+
+/* control_accept.c */
+void control_accept(struct control *c, struct listener *l, uint64_t now_ns);
+void control_accept_tick(struct control *c, uint64_t now_ns);
 
 /* control_data.c: gives a link for data away; it is closed here in any case. */
 int control_data_accept(struct control *c, struct control_link *l) DHT_MUST_CHECK;

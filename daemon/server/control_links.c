@@ -16,7 +16,6 @@
 #include "server/watch.h"
 
 enum {
-	ACCEPT_MAX = 64, /* links accepted in a row */
 	RETRY_MIN_MS = 50,
 	RETRY_MAX_MS = 1000,
 };
@@ -246,22 +245,6 @@ void control_send(struct control *c, uint32_t peer, struct bytes frame)
 	if (rc != 0)
 		LOG_DEBUG("control", "msg=\"message lost\" peer=%" PRIu32 " error=\"%s\"", peer,
 			  dht_error_text(rc));
-}
-
-void control_accept(struct control *c, struct listener *listener, uint64_t now_ns)
-{
-	for (int i = 0; i < ACCEPT_MAX; i++) {
-		struct control_link *l;
-		int fd = listener_accept(listener);
-		if (fd < 0)
-			return;
-		if (control_link_create(fd, WATCH_CONTROL_LINK, c->given.poller, &c->budget, false,
-					now_ns, &l) != 0) {
-			close(fd);
-			return;
-		}
-		list_push_tail(&c->links, &l->link);
-	}
 }
 
 /* ---- Open links ---------------------------------------------------------------------- */

@@ -259,6 +259,7 @@ static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
 	    .published = &server->published,
 	    .poller = &server->dispatcher.poller,
 	    .wake = &server->dispatcher.wake,
+	    .descriptors_max = server->dispatcher.acceptor.descriptors_max,
 	    .accept_data = accept_data,
 	    .ctx = server,
 	};

@@ -6,12 +6,13 @@ import errno
 import os
 import pathlib
 import resource
+import socket
 import time
 
 import pytest
 
 from faults import Faults
-from harness import RespError, wait_until
+from harness import Connection, RespError, wait_until
 
 MEASURED_S = 2        # for how long the use of CPU is measured: two ticks of the daemon
 CPU_SHARE_MAX = 0.15  # of one processor; a loop without rest takes all that it gets
@@ -154,6 +155,43 @@ def test_a_connection_that_cannot_be_watched_is_refused(make_node, number, words
     assert (b"max_user_watches" in lines[0]) == (number == errno.ENOSPC)
     with both_ports(node) as served:
         assert_served(*served)
+
+
+# ---- The peer port -------------------------------------------------------------------
+
+STRANGERS_MAX = 256  # connections of which it is not known yet who is there
+
+
+@contextlib.contextmanager
+def strangers(node, count):
+    """Connections to the peer port that say nothing."""
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(Connection(
+            socket.create_connection(("127.0.0.1", node.peer_port)))) for _ in range(count)]
+
+
+def test_strangers_at_the_peer_port_take_little(make_node):
+    node, other = make_node(), make_node()
+    before = most = descriptors(node)
+    with strangers(node, 3 * STRANGERS_MAX) as opened:
+        while not opened[0].has_input():
+            most = max(most, descriptors(node))
+        assert most <= before + STRANGERS_MAX
+        # Who is somebody gets in.
+        joined = other.ctl("join", f"127.0.0.1:{node.peer_port}", "--no-wait")
+        assert joined.returncode == 0, joined.stderr
+    assert node.log().count(b"nobody has said") == 1
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+def test_nobody_can_be_accepted_at_the_peer_port(make_node, number):
+    node, other = make_node(start=False), make_node()
+    faults = Faults(node)
+    node.start()
+    with faults.of("accept4", number), strangers(node, 1):
+        assert_does_not_spin(node)
+    joined = other.ctl("join", f"127.0.0.1:{node.peer_port}", "--no-wait")
+    assert joined.returncode == 0, joined.stderr
 
 
 # ---- Episodes ------------------------------------------------------------------------
