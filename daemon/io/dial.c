@@ -26,14 +26,20 @@ static int error_of(int errnum)
 	}
 }
 
+void dial_prepare(int fd)
+{
+	int on = 1;
+	unsigned timeout_ms = DIAL_UNACKNOWLEDGED_MS;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+}
+
 static int begin(const struct addrinfo *to)
 {
 	int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_of(errno);
-	int on = 1;
-	/* Small messages go at once; should that not be allowed, they go a little later. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	dial_prepare(fd);
 	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EINPROGRESS)
 		return fd;
 	int rc = error_of(errno);

@@ -13,6 +13,14 @@
 
 #include "base/assert.h"
 
+/* A connection to another node whose other end takes nothing for so long is dead: a machine that
+ * is gone does not say so. */
+enum { DIAL_UNACKNOWLEDGED_MS = 3000 };
+
+/* Prepares the socket of a connection between nodes, whoever opens it: small messages go at once,
+ * and an end that is gone is noticed. What is not allowed is met later. */
+void dial_prepare(int fd);
+
 /* Begins to connect to a numeric address. Returns the non-blocking descriptor: it becomes
  * writable when the connection is there, and an error is met by the first read or write. */
 int dial_tcp(const char *host, uint16_t port) DHT_MUST_CHECK;

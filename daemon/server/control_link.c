@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/control_link.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "io/dial.h"
 
 enum {
 	READ_MAX = 64 * 1024,        /* bytes of one read */
 	READS_MAX = 8,               /* of one link before others have a turn */
 	IN_MAX = 2 * PEER_FRAME_MAX, /* bytes that wait for the rest of a frame */
-	UNACKNOWLEDGED_MS = 3000,    /* a connection that takes nothing for so long is dead */
 	SLICES_MAX = 4,
 };
 
@@ -25,14 +23,11 @@ int control_link_create(int fd, uint32_t watch_kind, struct poller *poller,
 			struct control_link **out)
 {
 	struct control_link *l = calloc(1, sizeof(*l));
-	unsigned timeout_ms = UNACKNOWLEDGED_MS;
-	int on = 1;
 	if (l == NULL)
 		return DHT_ENOMEM;
 	conn_init(&l->conn, fd, watch_kind, &transport_plain);
-	/* Should that not be allowed, it is met later that the other end is gone. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (!is_opener)
+		dial_prepare(fd);
 	list_init(&l->link);
 	l->peer = CONTROL_LINK_NOBODY;
 	l->is_opener = l->is_armed = is_opener;

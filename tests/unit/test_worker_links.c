@@ -92,22 +92,22 @@ struct operation {
 	pthread_t thread;
 	int client, status;
 	char key[16];
+	size_t size; /* of the value */
 };
 
 static void *run_operation(void *arg)
 {
 	struct operation *o = arg;
-	const struct op op = {
-	    .kind = OP_PUT, .key.key = bytes_of_text(o->key), .value = bytes_of_text("value")};
-	struct live_reply reply = live_run(o->client, &op);
-	o->status = reply.status;
-	free(reply.value);
+	void *value = calloc(1, o->size);
+	UNIT_REQUIRE(value != NULL);
+	o->status = live_put(o->client, o->key, value, o->size);
+	free(value);
 	return NULL;
 }
 
-static void begin_operation(struct operation *o, struct live_node *n, int client)
+static void begin_operation(struct operation *o, struct live_node *n, int client, size_t size)
 {
-	*o = (struct operation){.client = client};
+	*o = (struct operation){.client = client, .size = size};
 	unsigned k = 0;
 	do
 		snprintf(o->key, sizeof(o->key), "key%u", k++);
@@ -144,7 +144,7 @@ START_TEST(a_lost_link_is_told_of_at_once)
 	start_with_a_test(&c);
 	listen_at(&listener, c.nodes[1].port);
 	int client = live_connect(&c.nodes[0]);
-	begin_operation(&o, &c.nodes[0], client);
+	begin_operation(&o, &c.nodes[0], client, 5);
 	int fd = live_accept(&listener, 1);
 	struct pollfd forward = {.fd = fd, .events = POLLIN};
 	ck_assert_int_eq(poll(&forward, 1, 5000), 1);
@@ -165,10 +165,33 @@ START_TEST(a_link_that_does_not_open_is_told_of_at_once)
 	start_with_a_test(&c);
 	uint64_t began_ns = clock_monotonic_ns();
 	int client = live_connect(&c.nodes[0]);
-	begin_operation(&o, &c.nodes[0], client);
+	begin_operation(&o, &c.nodes[0], client, 5);
 	ck_assert_int_eq(end_operation(&o), DHT_ENOQUORUM);
 	ck_assert_uint_lt(clock_monotonic_ns() - began_ns, 5 * NS_PER_S);
 	close(client);
+	live_end(&c);
+}
+END_TEST
+
+/* More than the sockets take, and the test reads nothing: as of a machine that is gone. */
+START_TEST(a_member_that_takes_nothing_is_given_up)
+{
+	enum { SIZE = 14 * 1024 * 1024 };
+	struct live_cluster c;
+	struct operation o;
+	struct listener listener;
+	start_with_a_test(&c);
+	listen_at(&listener, c.nodes[1].port);
+	int client = live_connect(&c.nodes[0]);
+	uint64_t began_ns = clock_monotonic_ns();
+	begin_operation(&o, &c.nodes[0], client, SIZE);
+	int fd = live_accept(&listener, 1);
+	ck_assert_int_eq(end_operation(&o), DHT_EUNCERTAIN);
+	ck_assert_uint_lt(clock_monotonic_ns() - began_ns,
+			  TASK_DEADLINE_MAX_US / 10 * 9 * NS_PER_US);
+	close(fd);
+	close(client);
+	listener_close(&listener);
 	live_end(&c);
 }
 END_TEST
@@ -200,14 +223,14 @@ START_TEST(a_number_that_is_anothers_leads_to_that_one)
 	/* Of one worker, as every other one is. */
 	int clients[] = {live_connect(&c.nodes[0]), live_connect(&c.nodes[0]),
 			 live_connect(&c.nodes[0])};
-	begin_operation(&first, &c.nodes[0], clients[0]);
+	begin_operation(&first, &c.nodes[0], clients[0], 5);
 	int old = live_accept(&before, 1);
 	struct ring_map *map = replace_other(&c, endpoint_local_host(after.watch.fd, host));
-	begin_operation(&second, &c.nodes[0], clients[2]);
+	begin_operation(&second, &c.nodes[0], clients[2], 5);
 	ck_assert_int_eq(end_operation(&first), DHT_EUNCERTAIN);
 	/* It may have gone to the old one still. */
 	ck_assert_int_ne(end_operation(&second), 0);
-	begin_operation(&second, &c.nodes[0], clients[2]);
+	begin_operation(&second, &c.nodes[0], clients[2], 5);
 	close(live_accept(&after, 1));
 	ck_assert_int_ne(end_operation(&second), 0);
 	close(old);
@@ -222,4 +245,5 @@ END_TEST
 
 UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
 	  a_member_that_reads_nothing_is_listened_to, a_lost_link_is_told_of_at_once,
-	  a_link_that_does_not_open_is_told_of_at_once, a_number_that_is_anothers_leads_to_that_one)
+	  a_link_that_does_not_open_is_told_of_at_once, a_member_that_takes_nothing_is_given_up,
+	  a_number_that_is_anothers_leads_to_that_one)
