@@ -237,7 +237,8 @@ static struct control_link *link_of(struct control *c, uint32_t peer)
 
 void control_send(struct control *c, uint32_t peer, struct bytes frame)
 {
-	struct control_link *l = link_of(c, peer);
+	/* While the node stops workers still ask for something; nobody looks after a link then. */
+	struct control_link *l = c->is_on ? link_of(c, peer) : NULL;
 	if (l == NULL)
 		return;
 	int rc = control_link_queue(l, frame);
@@ -314,6 +315,10 @@ static int on_frame(void *ctx, struct control_link *l, const struct peer_frame *
 		if (rc != 0 || l->state == CONTROL_LINK_CLOSED)
 			return rc != 0 ? rc : DHT_ECLOSED;
 	}
+	/* Who has the number now has not said this; nor may an answer, sent on the way, close the
+	 * link that the message lies in. */
+	if (is_member(l->peer) && !fits(c, l))
+		return DHT_ECLOSED;
 	if (frame->type == PEER_REFUSAL) {
 		int rc = handshake_read_refusal(frame, &l->shake.refusal);
 		return rc != 0 ? rc : DHT_EDENIED;
