@@ -95,8 +95,10 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 static int load_entry(struct worker *w, struct session *s, struct op *op)
 {
 	struct op_result result;
-	if (op->expiry == OP_EXPIRY_AT && op->expires_ms <= clock_expiry_ms())
+	if (op->expiry == OP_EXPIRY_AT && op->expires_ms <= clock_expiry_ms()) {
+		exec_end_request(w, s); /* it may have been under way */
 		return 0;
+	}
 	op->key = exec_key(w, op->key.key);
 	int rc = exec_run(w, s, op, &result);
 	if (rc != 0)

@@ -102,6 +102,7 @@ static size_t admin_input(struct worker *w, struct session *s, const uint8_t *da
 			s->paused = true;
 			break;
 		}
+		exec_end_request(w, s);
 		used += (size_t)frame;
 		worker_count_requests(w, 1);
 		if (s->streaming) {
@@ -124,6 +125,7 @@ static void admin_resume(struct worker *w, struct session *s)
 	if (rc != 0)
 		answer_error(worker_out(w), s, state->stream->request.call_id, rc, why);
 	if (rc != 0 || done) {
+		exec_end_request(w, s);
 		admin_stream_end(state->stream);
 		state->stream = NULL;
 		s->streaming = false;

@@ -266,6 +266,7 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 		s->paused = true;
 		return false;
 	}
+	exec_end_request(in->worker, s);
 	if (call.has_run)
 		count_run(in, &call, request, next);
 	in->used += request->size;

@@ -293,8 +293,7 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 		store_unpin(exec_of(w)->store, result->location);
 	if (!list_is_empty(&s->fetches.all))
 		fetch_release(w, &s->fetches);
-	if (s->pending != NULL)
-		pending_drop(w, s);
+	exec_end_request(w, s);
 }
 
 uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key)

@@ -11,6 +11,7 @@
 
 #include "node/node.h"
 #include "worker/groups.h"
+#include "worker/pending.h"
 #include "worker/worker.h"
 
 /* What the workers of a node operate on. */
@@ -60,6 +61,14 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
  * the clock: exec_done is for whole, and values of the results last until then. */
 int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole) DHT_MUST_CHECK;
+
+/* A request is over, and is not given again: where it has ended in another way than by exec_done,
+ * what it has under way is nobody's, and is not taken for that of a request like it. */
+static inline void exec_end_request(struct worker *w, struct session *s)
+{
+	if (s->pending != NULL)
+		pending_drop(w, s);
+}
 
 /* Runs an operation for nobody, whatever comes of it; nothing where it cannot begin now. */
 void exec_begin(struct worker *w, struct op *op);
