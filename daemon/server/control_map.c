@@ -31,8 +31,12 @@ static void start(struct control *c)
 	struct adoption_join join;
 	bool joins = is_of_another_cluster(c, member_map(c->member));
 	struct ring_map *copy;
-	if (c->has_left ||
-	    ring_map_copy(member_map(c->member), member_map(c->member)->epoch, &copy) != 0)
+	if (c->has_left) {
+		/* What is said to others does not wait for what will never be adopted. */
+		c->adopted = c->wanted;
+		return;
+	}
+	if (ring_map_copy(member_map(c->member), member_map(c->member)->epoch, &copy) != 0)
 		return; /* without memory it is tried again */
 	if (joins && control_join_prepare(c, copy, &join) != 0) {
 		ring_map_destroy(copy);
