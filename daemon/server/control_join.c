@@ -57,16 +57,22 @@ static void end(struct control *c)
 	c->join = (struct control_join){.stage = CONTROL_NO_JOIN};
 }
 
+/* The same is told once in a row. */
+static void tell_why(struct control_join *join, const char *text)
+{
+	if (strcmp(join->why, text) == 0)
+		return;
+	snprintf(join->why, sizeof(join->why), "%s", text);
+	LOG_WARN("control", "msg=\"cannot join\" error=\"%s\"", text);
+}
+
 /* The attempt is over: what asked for it is told, seeds are tried again. */
 static void give_up(struct control *c, int status, const char *text)
 {
 	struct control_join *join = &c->join;
 	struct member_answer answer = {.status = status};
 	snprintf(answer.text, sizeof(answer.text), "%s", text);
-	if (strcmp(join->why, text) != 0) {
-		snprintf(join->why, sizeof(join->why), "%s", text);
-		LOG_WARN("control", "msg=\"cannot join\" error=\"%s\"", text);
-	}
+	tell_why(join, text);
 	forget_link(c);
 	if (join->is_seeded) {
 		join->stage = CONTROL_JOIN_CONNECTS;
@@ -238,15 +244,19 @@ void control_join_answered(struct control *c, const struct member_answer *answer
 int control_join_prepare(struct control *c, const struct ring_map *map, struct adoption_join *join)
 {
 	char why[IDENTITY_WHY_MAX] = "";
+	uint64_t now_ns = clock_monotonic_ns();
 	*join = (struct adoption_join){
 	    .number = founding_number(map, c->given.identity->id),
 	    .hash_seed = map->hash_seed,
 	};
 	if (join->number == RING_MEMBERS_MAX)
 		return DHT_EINVAL;
+	if (now_ns < c->join.retry_ns)
+		return DHT_EAGAIN;
 	int rc = identity_set_seed(c->given.os, c->given.identity, map->hash_seed, why);
 	if (rc != 0) {
-		LOG_ERROR("control", "msg=\"cannot join\" error=\"%s\"", why);
+		tell_why(&c->join, why);
+		c->join.retry_ns = now_ns + RETRY_NS;
 		return rc;
 	}
 	c->join.stage = CONTROL_JOIN_ADOPTS;
@@ -315,8 +325,10 @@ void control_join_tick(struct control *c, uint64_t now_ns)
 		return;
 	case CONTROL_JOIN_ASKS:
 		/* The member gives up by itself, and asks on over the same link; what is wrong with
-		 * a link it does not see. */
-		if ((c->join.link == NULL || c->join.is_answered) && now_ns > c->join.until_ns)
+		 * a link it does not see. Once it has the cluster's map there is no way back,
+		 * however long that takes to be the node's. */
+		if (c->adopted == c->wanted && (c->join.link == NULL || c->join.is_answered) &&
+		    now_ns > c->join.until_ns)
 			give_up(c, DHT_EUNCERTAIN,
 				"the member that was asked is gone: the join may "
 				"have begun");

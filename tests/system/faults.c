@@ -13,6 +13,7 @@
  *             fdatasync   every call
  *             wake        write of as many bytes as an eventfd takes
  *             create      openat that makes a new segment file
+ *             identity    openat of that file, or its spare, for writing
  *             pread       every call, and pwrite likewise
  *         With the word "wait" in place of a number the call waits until the link is gone,
  *         as on a disk that does not answer, and then works.
@@ -117,5 +118,8 @@ int openat(int directory, const char *name, int flags, ...)
 		if (strstr(name, ".seg") != NULL && has_fault("create"))
 			return -1;
 	}
+	if ((flags & O_ACCMODE) != O_RDONLY && strstr(name, "identity") != NULL &&
+	    has_fault("identity"))
+		return -1;
 	return (int)syscall(SYS_openat, directory, name, flags, mode);
 }

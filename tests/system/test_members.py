@@ -3,17 +3,21 @@
 
 What becomes of data is tested elsewhere; here a change may well not get to its end.
 """
+import errno
 import json
+import threading
 import time
 
 import pytest
 
+from faults import Faults
 from harness import free_port, wait_until
 
 pytestmark = pytest.mark.threads
 
 BLOCKS = "cluster.blocks=64"
-AGREES_S = 1  # within this time after a change all nodes show it
+AGREES_S = 1     # within this time after a change all nodes show it
+PATIENCE_S = 10  # for which a joining node waits for a member that was asked
 
 
 def show(node, *words):
@@ -215,6 +219,25 @@ def test_zone_and_weight_are_set(make_node):
     node.start()
     assert show(node, "node", "show", "n1")["node"] == shown
     assert exit_code(node, "node", "set", "n1") == 2
+
+
+def test_who_has_the_clusters_map_does_not_give_up(make_node):
+    """The cluster counts on it from there on: a disk that is full only makes it late."""
+    first, second = make_node(BLOCKS), make_node(BLOCKS, start=False)
+    faults = Faults(second)
+    second.start()
+    joining = threading.Thread(target=join, args=(second, first))
+    with faults.of("identity", errno.ENOSPC):
+        joining.start()
+        wait_until(lambda: b"cannot join" in second.log(), "the node to meet the fault")
+        met = time.monotonic()
+        wait_until(lambda: time.monotonic() - met > PATIENCE_S + 1)
+        assert second.log().count(b"cannot join") == 1
+        assert b"joining" in second.ctl("status").stdout
+    joining.join()
+    wait_for_members([first, second], 2)
+    first.client().call("SET", "a", "1")
+    assert wait_until(lambda: second.client().call("GET", "a") == b"1")
 
 
 def test_a_name_is_looked_up_and_an_unknown_one_is_named(pair):
