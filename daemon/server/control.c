@@ -316,10 +316,11 @@ void control_committed(struct control *c)
 		wake_signal(c->given.wake);
 }
 
-/* Those that wait for the log are told by the committer. */
+/* Those that wait for the log are told by the committer; those that wait for a map, by its
+ * adoption. */
 static void ask_for_commit(struct control *c)
 {
-	if (list_is_empty(&c->held))
+	if (!control_waits_for_log(c))
 		return;
 	bool was_asked = atomic_exchange(&c->awaits, true);
 	if (!was_asked)

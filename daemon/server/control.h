@@ -270,6 +270,9 @@ void control_effects_init(struct control *c);
 /* Sends what may go now, and tells the member how far the log is. */
 void control_release(struct control *c);
 
+/* True if something waits to be sent that a commit would let go. */
+bool control_waits_for_log(const struct control *c);
+
 /* Goes on with adoptions; looks for blocks that are in sync. */
 void control_maps_go_on(struct control *c, uint64_t now_ns);
 

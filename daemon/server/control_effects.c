@@ -19,11 +19,28 @@ enum { FRAME_MAX = MEMBER_VALUE_MAX + PEER_FRAME_MAX };
 
 /* ---- Messages ------------------------------------------------------------------------ */
 
-static bool may_go(const struct control *c, const struct control_held *held, uint64_t mark)
+/* What a message rests on; NODE_RESTS_ON_MAP: on a map that is not adopted yet. */
+static uint64_t end_of(const struct control *c, const struct control_held *held)
 {
 	if (held->rests_on != NODE_RESTS_ON_MAP)
-		return held->rests_on <= mark;
-	return c->adopted >= held->adoption && node_map_end(c->given.exec->node) <= mark;
+		return held->rests_on;
+	return c->adopted >= held->adoption ? node_map_end(c->given.exec->node) : NODE_RESTS_ON_MAP;
+}
+
+static bool may_go(const struct control *c, const struct control_held *held, uint64_t mark)
+{
+	return end_of(c, held) <= mark;
+}
+
+bool control_waits_for_log(const struct control *c)
+{
+	uint64_t mark = committer_mark(c->given.committer);
+	for (struct list *link = c->held.next; link != &c->held; link = link->next) {
+		uint64_t end = end_of(c, LIST_ENTRY(link, struct control_held, link));
+		if (end != NODE_RESTS_ON_MAP && end > mark)
+			return true;
+	}
+	return false;
 }
 
 static void forget(struct control *c, struct control_held *held)
