@@ -14,6 +14,7 @@ void server_apply_settings(struct server *server)
 	atomic_store(&server->shared.park_after_ns, conf->workers_park_after_ms * NS_PER_MS);
 	atomic_store(&server->shared.output_max, conf->clients_output_max_bytes);
 	atomic_store(&server->background.allowance.rate, conf->store_compact_rate_bytes_per_s);
+	atomic_store(&server->background.upkeep.allowance.rate, conf->peers_sync_rate_bytes_per_s);
 	atomic_store(&server->dispatcher.acceptor.clients_max, conf->clients_max);
 	atomic_store(&server->control.max_skew_ms, conf->peers_max_skew_ms);
 	resp_slowlog_set(&server->port.stats.slowlog, conf->clients_slow_after_ms * NS_PER_MS,

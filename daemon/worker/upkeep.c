@@ -408,7 +408,7 @@ void upkeep_init(struct upkeep *u, struct exec *exec, uint64_t rate)
 	    .pause_ns = COMPARE_AGAIN_NS,
 	    .differed_before = UINT64_MAX,
 	};
-	atomic_init(&u->allowance.rate, rate != 0 ? rate : UPKEEP_RATE);
+	atomic_init(&u->allowance.rate, rate);
 }
 
 bool upkeep_is_due(const struct upkeep *u)

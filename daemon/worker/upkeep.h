@@ -25,9 +25,8 @@ struct exec;
 struct worker;
 
 enum {
-	UPKEEP_SYNCS = 8,               /* blocks that are pulled at a time */
-	UPKEEP_REPAIRS = 4,             /* passes at a time */
-	UPKEEP_RATE = 64 * 1024 * 1024, /* bytes a second, unless another rate was set */
+	UPKEEP_SYNCS = 8,   /* blocks that are pulled at a time */
+	UPKEEP_REPAIRS = 4, /* passes at a time */
 };
 
 /* A pass of repair, under the lock of its block's group. */
