@@ -5,7 +5,7 @@
 
 void counter_init(struct counter *c, uint64_t ceiling, uint32_t member)
 {
-	DHT_ASSERT(ceiling < BALLOT_COUNTER_MAX && member < BALLOT_MEMBER_TOP);
+	DHT_ASSERT(ceiling < BALLOT_COUNTER_MAX && member <= BALLOT_MEMBER_TOP);
 	atomic_init(&c->value, ceiling);
 	atomic_init(&c->ceiling, ceiling);
 	atomic_init(&c->appended, ceiling);
@@ -30,6 +30,7 @@ static uint64_t durable(const struct counter *c)
 int counter_draw(struct counter *c, uint32_t version, struct ballot *drawn)
 {
 	uint64_t ceiling = durable(c);
+	DHT_ASSERT(c->member < BALLOT_MEMBER_TOP);
 	/* Looked at first, so that those who try again and again do not count up. */
 	if (counter_value(c) + 1 >= ceiling)
 		return DHT_EAGAIN;

@@ -39,7 +39,7 @@ struct counter {
 	_Atomic uint64_t value;    /* of the latest ballot that was drawn or seen */
 	_Atomic uint64_t ceiling;  /* the durable one */
 	_Atomic uint64_t appended; /* the highest ceiling that was appended to the log */
-	uint32_t member;           /* own number in the map */
+	uint32_t member; /* own number in the map; BALLOT_MEMBER_TOP: none, and nothing is drawn */
 };
 
 /* Starts at the durable ceiling that an earlier run has left, 0 if there was none. */

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Members come, go and are shown: what the control plane of real daemons agrees on.
 
-What becomes of data is tested elsewhere; here a change may well not get to its end.
+What becomes of data is tested in test_moves.py; here a change may well not get to its end.
 """
 import errno
-import json
 import threading
 import time
 
@@ -12,59 +11,19 @@ import pytest
 
 from faults import Faults
 from harness import free_port, wait_until
+from members import (BLOCKS, agree, exit_code, join, members_of, said, show, wait_for_members)
 from test_accept import CPU_SHARE_MAX, cpu_seconds
 
 pytestmark = pytest.mark.threads
 
-BLOCKS = "cluster.blocks=64"
 AGREES_S = 1     # within this time after a change all nodes show it
 PATIENCE_S = 10  # for which a joining node waits for a member that was asked
-
-
-def show(node, *words):
-    return json.loads(node.ctl("-o", "json", *words, check=True).stdout)
-
-
-def said(done):
-    """What a refused command says."""
-    return done.stderr.decode()
-
-
-def members_of(node):
-    """Names, states and numbers of the members that a node shows."""
-    found = show(node, "node", "ls")["nodes"]
-    return sorted((member["number"], member["name"], member["state"]) for member in found)
-
-
-def names_in_slots(node):
-    """What CLUSTER NODES has of each node: its id and whether it fails."""
-    with node.client() as client:
-        lines = client.call("CLUSTER", "NODES").decode().splitlines()
-    return sorted((line.split()[0], "fail" in line.split()[2]) for line in lines)
-
-
-def agree(nodes):
-    shown = [(members_of(node), names_in_slots(node)) for node in nodes]
-    return all(one == shown[0] for one in shown) and shown[0]
-
-
-def wait_for_members(nodes, count):
-    return wait_until(lambda: (found := agree(nodes)) and len(found[0]) == count and found,
-                      f"{count} members at all nodes")
-
-
-def exit_code(node, *words):
-    return node.ctl(*words).returncode
 
 
 @pytest.fixture
 def pair(make_node):
     """Two nodes, each a cluster of its own."""
     return [make_node(BLOCKS) for _ in range(2)]
-
-
-def join(node, to, *options):
-    return node.ctl("join", f"127.0.0.1:{to.peer_port}", "--no-wait", *options)
 
 
 def test_a_node_joins_and_all_show_it(pair):
