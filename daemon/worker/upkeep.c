@@ -18,6 +18,7 @@
 #define LOOK_NS          NS_PER_S          /* whether there is anything to do for other replicas */
 #define WALK_NS          (100 * NS_PER_MS) /* between two slices while nothing is under way */
 #define COMPARE_NS       (600 * NS_PER_S) /* between two rounds of repair in which nothing differs */
+#define CHANGE_NS        (10 * NS_PER_S)  /* the same where blocks were left out that change */
 #define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does; it doubles */
 
 enum {
@@ -138,6 +139,7 @@ struct beginning {
 	unsigned seat;
 	bool has_seat; /* the block has one of that number */
 	bool is_taken; /* another pass of the block is under way */
+	bool is_changing;
 };
 
 static void begin_repair(struct worker *w, uint32_t number, void *ctx)
@@ -147,7 +149,8 @@ static void begin_repair(struct worker *w, uint32_t number, void *ctx)
 	const struct node_block *block = &node->blocks[number];
 	b->has_seat = node_block_is_replica(block) && b->seat < block->seats;
 	b->is_taken = block->repair != NULL;
-	if (!b->has_seat || b->seat == block->self || b->is_taken ||
+	b->is_changing = block->phase != RING_STABLE;
+	if (b->is_changing || !b->has_seat || b->seat == block->self || b->is_taken ||
 	    node_is_down(node, block->members[b->seat]))
 		return;
 	repair_begin(node, &b->repair->repair, number, block->members[b->seat]);
@@ -165,7 +168,8 @@ static bool begin_next(struct upkeep *u, struct worker *w, struct upkeep_repair 
 		if (b.is_taken)
 			break;
 		u->repair_seat++;
-		if (!b.has_seat) {
+		u->has_left_out = u->has_left_out || b.is_changing;
+		if (!b.has_seat || b.is_changing) {
 			u->repair_seat = 0;
 			u->repair_block++;
 		}
@@ -200,7 +204,10 @@ static void rest(struct upkeep *u, uint64_t now_ns)
 		u->pause_ns = COMPARE_NS;
 	u->repair_block = 0;
 	u->repair_seat = 0;
-	u->compared_ns = now_ns + (u->differed > 0 ? u->pause_ns : COMPARE_NS);
+	u->compared_ns = now_ns + (u->differed > 0   ? u->pause_ns
+				   : u->has_left_out ? CHANGE_NS
+						     : COMPARE_NS);
+	u->has_left_out = false;
 	u->differed_before = u->differed > 0 ? u->differed : UINT64_MAX;
 	u->differed = 0;
 }
