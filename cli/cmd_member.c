@@ -221,21 +221,31 @@ int cli_command_node(const struct cli_options *options)
 
 static void print_plan(const struct cli_options *options, const Dhtd__Admin__PlanResponse *plan)
 {
+	char size[CLI_NUMBER_MAX];
 	if (options->format == CLI_JSON) {
-		json_t *result = cli_json_result();
+		json_t *result = cli_json_result(), *risks = json_array();
 		cli_json_set(result, "possible", json_boolean(plan->code == 0));
 		cli_json_set(result, "reason", cli_json_text(plan->reason));
 		cli_json_set(result, "blocks", cli_json_u64(plan->blocks));
 		cli_json_set(result, "moves", cli_json_u64(plan->moves));
+		cli_json_set(result, "bytes", cli_json_u64(plan->bytes));
 		cli_json_set(result, "at_risk", cli_json_u64(plan->at_risk));
+		for (size_t i = 0; i < plan->n_risks; i++)
+			cli_json_append(risks, cli_json_text(plan->risks[i]));
+		cli_json_set(result, "risks", risks);
 		cli_json_print(result);
 		return;
 	}
 	if (plan->code != 0)
 		return;
 	cli_print("blocks that change: %" PRIu32 "\nreplicas to be made: %" PRIu64
-		  "\nblocks at risk while they change: %" PRIu32 "\n",
-		  plan->blocks, plan->moves, plan->at_risk);
+		  "\nto be moved: about %s\n",
+		  plan->blocks, plan->moves, cli_text_size(plan->bytes, size));
+	for (size_t i = 0; i < plan->n_risks; i++) {
+		cli_print("risk: ");
+		cli_print_clean(CLI_YELLOW, plan->risks[i]);
+		cli_print("\n");
+	}
 }
 
 int cli_command_plan(const struct cli_options *options)
@@ -287,12 +297,14 @@ static json_t *job_json(const Dhtd__Admin__Job *job)
 	cli_json_set(object, "joint", cli_json_u64(job->joint));
 	cli_json_set(object, "in_sync", cli_json_u64(job->in_sync));
 	cli_json_set(object, "bytes", cli_json_u64(job->bytes));
+	cli_json_set(object, "bytes_left", cli_json_u64(job->bytes_left));
+	cli_json_set(object, "bytes_per_s", cli_json_u64(job->bytes_per_s));
 	return object;
 }
 
 static void print_job(const Dhtd__Admin__Job *job)
 {
-	char size[CLI_NUMBER_MAX];
+	char rate[CLI_JOB_RATE_MAX];
 	cli_print("job %" PRIu64 ": %s", job->id, job->cancelled ? "cancelled " : "");
 	cli_print_clean(CLI_NO_COLOUR, job->kind);
 	cli_print(" of ");
@@ -302,8 +314,8 @@ static void print_job(const Dhtd__Admin__Job *job)
 		cli_print_clean(CLI_BOLD, job->other);
 	}
 	cli_print("\n  blocks to change: %" PRIu32 ", changing: %" PRIu32
-		  ", of these in sync: %" PRIu32 "\n  moved here: %s\n",
-		  job->blocks, job->joint, job->in_sync, cli_text_size(job->bytes, size));
+		  ", of these in sync: %" PRIu32 "\n  moved: %s\n",
+		  job->blocks, job->joint, job->in_sync, cli_job_rate(job, rate));
 }
 
 static void print_jobs(const struct cli_options *options, const Dhtd__Admin__JobResponse *jobs)

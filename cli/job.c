@@ -61,15 +61,32 @@ static int await_begin(const struct cli_options *options, uint64_t ticket, uint6
 	}
 }
 
-/* The part of the work that is done is what is not left of the most that was. */
+const char *cli_job_rate(const Dhtd__Admin__Job *job, char out[CLI_JOB_RATE_MAX])
+{
+	char moved[CLI_NUMBER_MAX], all[CLI_NUMBER_MAX], rate[CLI_NUMBER_MAX], left[CLI_NUMBER_MAX];
+	int len =
+	    snprintf(out, CLI_JOB_RATE_MAX, "%s of about %s", cli_text_size(job->bytes, moved),
+		     cli_text_size(job->bytes + job->bytes_left, all));
+	if (job->bytes_per_s > 0)
+		snprintf(out + len, CLI_JOB_RATE_MAX - (size_t)len, ", %s/s, %s left",
+			 cli_text_size(job->bytes_per_s, rate),
+			 cli_text_duration(job->bytes_left / job->bytes_per_s, left));
+	return out;
+}
+
+/* The part of the work that is done: of the bytes, or where there are none, what is not left of the
+ * most blocks that were. */
 static void show(struct cli_progress *progress, const Dhtd__Admin__Job *job, uint64_t *most)
 {
-	char text[128], size[CLI_NUMBER_MAX];
+	char text[CLI_JOB_RATE_MAX];
+	uint64_t bytes = job->bytes + job->bytes_left;
 	if (job->blocks > *most)
 		*most = job->blocks;
-	snprintf(text, sizeof(text), "%" PRIu32 " blocks left  %s moved here", job->blocks,
-		 cli_text_size(job->bytes, size));
-	cli_progress_steps(progress, *most - job->blocks, *most, text);
+	cli_job_rate(job, text);
+	if (bytes > 0)
+		cli_progress_steps(progress, job->bytes, bytes, text);
+	else
+		cli_progress_steps(progress, *most - job->blocks, *most, text);
 }
 
 static int await_end(const struct cli_options *options, uint64_t job, bool *was_cancelled)

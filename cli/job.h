@@ -10,7 +10,14 @@
 #ifndef DHT_CLI_JOB_H
 #define DHT_CLI_JOB_H
 
+#include "admin.pb-c.h"
 #include "cli/options.h"
+
+enum { CLI_JOB_RATE_MAX = 128 };
+
+/* Writes how much a job has moved, and is about to: "1.5 GiB of about 3.0 GiB, 96 MiB/s, 15s left".
+ * Returns out. */
+const char *cli_job_rate(const Dhtd__Admin__Job *job, char out[CLI_JOB_RATE_MAX]);
 
 /* Waits until the change behind the ticket has begun or was refused, and, unless --no-wait was
  * given, until it is over. What is printed: nothing, the job's number with --no-wait, an object

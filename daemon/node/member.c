@@ -10,6 +10,7 @@
 #include "node/member_errand.h"
 #include "node/member_heartbeat.h"
 #include "node/member_maps.h"
+#include "node/member_progress.h"
 #include "node/member_propose.h"
 #include "node/member_unsafe.h"
 #include "node/member_vote.h"
@@ -148,6 +149,7 @@ static void probe_voters(struct member *m, const struct member_step *step)
 
 void member_tick(struct member *m, const struct member_step *step)
 {
+	member_progress_tick(m, step);
 	member_propose_tick(m, step);
 	member_heartbeat_tick(m, step);
 	member_errand_tick(m, step);
@@ -221,7 +223,7 @@ int member_plan(const struct member *m, const struct member_request *request,
 	struct ring_replicas *target = calloc(next->blocks, sizeof(*target));
 	int rc = target == NULL ? DHT_ENOMEM : member_change_target(next, target);
 	if (rc == 0)
-		member_unsafe_count(m, target, plan);
+		member_unsafe_count(m, next, target, plan);
 	free(target);
 	ring_map_destroy(next);
 	return rc;

@@ -14,6 +14,7 @@
  *
  * The parts: member_vote.h (a voter's register), member_propose.h (a proposal), member_maps.h
  * (maps that are decided: adopt, fetch, spread), member_change.h (what a request makes of a map),
+ * member_progress.h (how much a change moves),
  * member_drive.h (how a change goes on), member_heartbeat.h (who lives), member_errand.h (requests
  * on their way), member_recover.h (by the operator's word).
  *
@@ -51,12 +52,13 @@ struct member_effects {
 };
 
 struct member_step {
-	uint64_t now_us;   /* monotonic */
-	uint64_t now_ms;   /* wall clock, only shown */
-	uint64_t random;   /* another for every step */
-	uint64_t counter;  /* of ballots of keys, to be told */
-	uint64_t progress; /* bytes taken over by sync so far */
-	bool is_full;      /* the store has no room */
+	uint64_t now_us;     /* monotonic */
+	uint64_t now_ms;     /* wall clock, only shown */
+	uint64_t random;     /* another for every step */
+	uint64_t counter;    /* of ballots of keys, to be told */
+	uint64_t progress;   /* bytes taken over by sync so far */
+	uint64_t held_bytes; /* of keys and values in the store */
+	bool is_full;        /* the store has no room */
 	const struct member_effects *effects;
 };
 
@@ -131,9 +133,14 @@ int member_join(struct member *m, const struct member_step *step, uint32_t peer,
 struct member_plan {
 	int status; /* 0, or why it would be refused */
 	char text[MEMBER_TEXT_MAX];
-	uint32_t blocks;  /* that get other replicas */
-	uint64_t moves;   /* members that take over a block, of all of them */
-	uint32_t at_risk; /* blocks that cannot lose one more member while they change */
+	uint32_t blocks; /* that get other replicas */
+	uint64_t moves;  /* members that take over a block, of all of them */
+	uint64_t bytes;  /* that these take over, about */
+	/* Risks: */
+	uint32_t at_risk;   /* blocks that cannot lose one more member while they change */
+	uint32_t few;       /* blocks that have fewer replicas than the cluster wants, then */
+	uint32_t same_zone; /* blocks with replicas that share a zone, then, and not now */
+	uint32_t full;      /* members that take something over and have no room */
 };
 int member_plan(const struct member *m, const struct member_request *request,
 		struct member_plan *plan) DHT_MUST_CHECK;
@@ -144,6 +151,9 @@ struct member_job {
 	uint32_t blocks;           /* that are to change or change now */
 	uint32_t joint;            /* of these, now */
 	uint32_t in_sync;          /* of these, reported by a majority of N (known to voters) */
+	uint64_t moved_bytes;      /* by all members, as far as this one has heard */
+	uint64_t left_bytes;       /* about */
+	uint64_t bytes_per_s;      /* lately */
 };
 int member_job(struct member *m, struct member_job *job) DHT_MUST_CHECK;
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "node/member_change.h"
 #include "node/member_heartbeat.h"
+#include "node/member_progress.h"
 #include "node/member_propose.h"
 #include "paxos/quorum.h"
 #include "paxos/variant.h"
@@ -390,5 +391,6 @@ int member_job(struct member *m, struct member_job *job)
 		    is_changing && m->blocks[block].version == kept->version &&
 		    quorum_is_majority((uint16_t)((1u << who->count) - 1), m->blocks[block].fins);
 	}
+	member_progress_job(m, job);
 	return 0;
 }

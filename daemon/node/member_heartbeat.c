@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "node/member_drive.h"
 #include "node/member_maps.h"
+#include "node/member_progress.h"
 
 enum {
 	RUMOUR_ROUNDS = 3, /* heartbeats that carry one: two may get lost */
@@ -113,6 +114,7 @@ static void send_beats(struct member *m, const struct member_step *step)
 	beat.counter = step->counter;
 	beat.clock_ms = step->now_ms;
 	beat.progress = step->progress;
+	beat.held_bytes = step->held_bytes;
 	beat.is_full = step->is_full;
 	beat.news = news;
 	beat.news_count = take_rumours(m, news);
@@ -162,14 +164,12 @@ static void take_beat(struct member *m, const struct member_step *step,
 	struct member_peer *peer = &m->peers[message->from];
 	if (message->beat <= peer->beat)
 		return; /* a later one overtook it */
+	member_progress_note(m, peer, message->progress, step->now_us);
+	peer->held_bytes = message->held_bytes;
 	peer->heard_us = step->now_us;
 	peer->beat = message->beat;
 	peer->epoch = message->epoch;
 	peer->is_full = message->is_full;
-	if (message->progress != peer->progress) {
-		peer->progress = message->progress;
-		peer->progress_us = step->now_us;
-	}
 	set_down(m, step, message->from, false);
 	step->effects->heard(step->effects->ctx, message->from, message->counter,
 			     message->clock_ms);

@@ -5,6 +5,7 @@
 #include "node/member_drive.h"
 #include "node/member_errand.h"
 #include "node/member_heartbeat.h"
+#include "node/member_progress.h"
 #include "node/member_propose.h"
 #include "ring/code.h"
 
@@ -187,6 +188,7 @@ bool member_maps_adopt(struct member *m, const struct member_step *step, struct 
 	step->effects->adopt(step->effects->ctx, map);
 	ring_map_destroy(gone);
 	member_heartbeat_adopted(m, step);
+	member_progress_adopted(m);
 	member_drive_adopted(m, step);
 	member_errand_adopted(m, step);
 	return true;

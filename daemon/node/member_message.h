@@ -110,11 +110,12 @@ struct member_message {
 	uint16_t reach;          /* members behind the receiver that it is to pass it on to */
 	uint64_t lineage_before; /* of a recovered map, else 0 */
 	/* BEAT */
-	uint64_t beat;     /* grows with each, restarts included */
-	uint64_t counter;  /* Lamport clock of ballots */
-	uint64_t clock_ms; /* wall clock */
-	uint64_t progress; /* grows while the sender takes over blocks */
-	bool is_full;      /* its store has no room for more; PROBED too */
+	uint64_t beat;       /* grows with each, restarts included */
+	uint64_t counter;    /* Lamport clock of ballots */
+	uint64_t clock_ms;   /* wall clock */
+	uint64_t progress;   /* bytes that the sender has taken over since its start */
+	uint64_t held_bytes; /* of keys and values in its store */
+	bool is_full;        /* its store has no room for more; PROBED too */
 	const struct member_fin *fins;
 	size_t fin_count;
 	const struct member_news *news;

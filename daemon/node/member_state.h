@@ -57,11 +57,12 @@ struct member_past {
 /* ---- member_heartbeat.h ---- */
 
 struct member_peer {
-	uint64_t heard_us;    /* latest beat from itself */
-	uint64_t beat, epoch; /* of the latest beat, also by news */
-	uint64_t probed_us;   /* latest answer to a probe */
-	uint64_t asked_us;    /* latest probe */
-	uint64_t progress, progress_us;
+	uint64_t heard_us;              /* latest beat from itself */
+	uint64_t beat, epoch;           /* of the latest beat, also by news */
+	uint64_t probed_us;             /* latest answer to a probe */
+	uint64_t asked_us;              /* latest probe */
+	uint64_t progress, progress_us; /* taken over since its start; when that grew */
+	uint64_t held_bytes;            /* of keys and values */
 	bool is_down, is_watched, is_full;
 };
 
@@ -119,6 +120,9 @@ struct member {
 	struct member_rumour rumours[MEMBER_NEWS_QUEUE];
 	unsigned rumour_count;
 	uint64_t beat, beat_us;
+	struct member_peer own; /* what is counted of this node as of others */
+	uint64_t moved_bytes;   /* by all, in this change */
+	uint64_t rate, rate_us, rate_from;
 	bool is_changing; /* in N of a joint block, or in a recovering one */
 
 	struct member_fin *fins; /* own */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "node/member_change.h"
+#include "node/member_progress.h"
 
 static bool DHT_PRINTF(3, 4)
     refuse(struct member_answer *answer, int status, const char *format, ...)
@@ -223,17 +224,44 @@ bool member_unsafe_check_blocks(const struct member *m, const struct member_requ
 	return is_good;
 }
 
-void member_unsafe_count(const struct member *m, const struct ring_replicas *target,
-			 struct member_plan *plan)
+static bool shares_zone(const struct ring_map *map, const struct ring_replicas *list)
 {
-	for (uint32_t block = 0; block < m->map->blocks; block++) {
-		const struct ring_replicas *old = ring_map_replicas(m->map, block);
-		if (ring_replicas_are_same_set(old, &target[block]))
-			continue;
-		plan->blocks++;
-		for (uint16_t i = 0; i < target[block].count; i++)
-			plan->moves +=
-			    ring_replicas_find(old, target[block].members[i]) == old->count;
-		plan->at_risk += 2 * (count_up(m, old) - 1) <= old->count;
+	for (uint16_t i = 0; i < list->count; i++) {
+		const char *zone = ring_map_member(map, list->members[i])->zone;
+		for (uint16_t j = 0; j < i; j++) {
+			if (strcmp(ring_map_member(map, list->members[j])->zone, zone) == 0)
+				return true;
+		}
 	}
+	return false;
+}
+
+static void count_block(const struct member *m, const struct ring_map *next,
+			const struct ring_replicas *old, const struct ring_replicas *to,
+			bool takes_over[RING_MEMBERS_MAX], struct member_plan *plan)
+{
+	plan->few += to->count < next->replicas;
+	plan->same_zone += shares_zone(next, to) && !shares_zone(m->map, old);
+	if (ring_replicas_are_same_set(old, to))
+		return;
+	plan->blocks++;
+	for (uint16_t i = 0; i < to->count; i++) {
+		if (ring_replicas_find(old, to->members[i]) < old->count)
+			continue;
+		plan->moves++;
+		takes_over[to->members[i]] = true;
+	}
+	plan->at_risk += 2 * (count_up(m, old) - 1) <= old->count;
+}
+
+void member_unsafe_count(const struct member *m, const struct ring_map *next,
+			 const struct ring_replicas *target, struct member_plan *plan)
+{
+	bool takes_over[RING_MEMBERS_MAX] = {false};
+	for (uint32_t block = 0; block < m->map->blocks; block++)
+		count_block(m, next, ring_map_replicas(m->map, block), &target[block], takes_over,
+			    plan);
+	for (size_t number = 0; number < m->peer_cap; number++)
+		plan->full += takes_over[number] && m->peers[number].is_full;
+	plan->bytes = plan->moves * member_progress_block_bytes(m);
 }

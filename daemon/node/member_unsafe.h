@@ -25,8 +25,9 @@ bool member_unsafe_check(const struct member *m, const struct member_request *re
 bool member_unsafe_check_blocks(const struct member *m, const struct member_request *request,
 				const struct ring_map *next, struct member_answer *answer);
 
-/* Counts what the change moves; at_risk: blocks that lose their majority with one more member. */
-void member_unsafe_count(const struct member *m, const struct ring_replicas *target,
-			 struct member_plan *plan);
+/* Counts what the change that `next` begins moves, and its risks; at_risk: blocks that lose their
+ * majority with one more member. */
+void member_unsafe_count(const struct member *m, const struct ring_map *next,
+			 const struct ring_replicas *target, struct member_plan *plan);
 
 #endif

@@ -48,6 +48,7 @@ struct node {
 	/* Questions of other replicas that found something else here: what they lack is for this
 	 * node to tell, by repairs of its own. */
 	_Atomic uint64_t differed;
+	_Atomic uint64_t synced_bytes; /* of keys and values that came by syncs and were missing */
 	_Atomic uint64_t down[RING_MEMBERS_MAX / 64 + 1]; /* members that do not answer: hints */
 };
 

@@ -183,8 +183,10 @@ static int take_item(struct node *node, struct node_step *step, uint32_t number,
 	if (rc == 0)
 		rc = replica_copy(node, step, &entry, &item->record, &stored);
 	if (rc == 0 && stored) {
+		size_t bytes = item->key.len + item->record.value.len;
 		pull->records++;
-		pull->bytes += item->key.len + item->record.value.len;
+		pull->bytes += bytes;
+		atomic_fetch_add_explicit(&node->synced_bytes, bytes, memory_order_relaxed);
 	}
 	return rc;
 }

@@ -170,6 +170,9 @@ struct control {
 	struct control_ticket tickets[CONTROL_TICKETS_MAX];
 	uint64_t ticket; /* the latest */
 
+	uint64_t held_ns,
+	    kept_bytes; /* of keys and values in the store, and until when that holds */
+
 	/* This node's description in the map is to be what the configuration says now. */
 	uint64_t adjust_ns; /* when that is asked for again; UINT64_MAX: it is so */
 
@@ -245,8 +248,6 @@ enum control_ticket_state control_answer(struct control *c, uint64_t ticket,
 
 int control_plan(struct control *c, const struct member_request *request,
 		 struct member_plan *plan) DHT_MUST_CHECK;
-/* Bytes that this node has taken over from others since its start. */
-uint64_t control_progress(struct control *c);
 int control_job(struct control *c, struct member_job *job) DHT_MUST_CHECK;
 
 /* A member as it is shown. */

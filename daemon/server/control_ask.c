@@ -95,14 +95,6 @@ int control_job(struct control *c, struct member_job *job)
 	return rc;
 }
 
-uint64_t control_progress(struct control *c)
-{
-	pthread_mutex_lock(&c->lock);
-	uint64_t bytes = c->fins.progress;
-	pthread_mutex_unlock(&c->lock);
-	return bytes;
-}
-
 /* ---- What is shown ------------------------------------------------------------------- */
 
 static void find_worst_skew(struct control *c, struct control_view *view)

@@ -15,6 +15,8 @@
 #include "worker/committer.h"
 #include "worker/exec.h"
 
+#define COUNT_NS NS_PER_S /* between two looks at how much the store holds */
+
 enum { FRAME_MAX = MEMBER_VALUE_MAX + PEER_FRAME_MAX };
 
 /* ---- Messages ------------------------------------------------------------------------ */
@@ -169,14 +171,29 @@ static uint64_t draw(struct control *c)
 	return x ^ (x >> 31);
 }
 
+/* It goes over all blocks. */
+static uint64_t held_bytes(struct control *c, uint64_t now_ns)
+{
+	struct store_counts counts;
+	if (now_ns < c->held_ns)
+		return c->kept_bytes;
+	c->held_ns = now_ns + COUNT_NS;
+	store_count(c->given.exec->store, &counts);
+	c->kept_bytes = counts.bytes;
+	return c->kept_bytes;
+}
+
 struct member_step control_step(struct control *c)
 {
+	uint64_t now_ns = clock_monotonic_ns();
+	const struct node *node = c->given.exec->node;
 	return (struct member_step){
-	    .now_us = clock_monotonic_ns() / NS_PER_US,
+	    .now_us = now_ns / NS_PER_US,
 	    .now_ms = clock_wall_ms(),
 	    .random = draw(c),
-	    .counter = counter_value(&c->given.exec->node->counter),
-	    .progress = c->fins.progress,
+	    .counter = counter_value(&node->counter),
+	    .progress = atomic_load_explicit(&node->synced_bytes, memory_order_relaxed),
+	    .held_bytes = held_bytes(c, now_ns),
 	    .is_full = store_is_full(c->given.exec->store),
 	    .effects = &c->effects,
 	};

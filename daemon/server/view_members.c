@@ -9,7 +9,7 @@
 #include "ring/slot.h"
 #include "server/founding.h"
 
-enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160, REASONS_MAX = 8 };
+enum { ADDRESSES_MAX = 64 * 1024, REASON_MAX = 160, REASONS_MAX = 8, RISKS_MAX = 4 };
 
 /* Of a node that does not know it yet. */
 static const char no_id[IDENTITY_ID_SIZE];
@@ -223,7 +223,9 @@ static int view_job(void *ctx, struct buffer *out, uint64_t call_id,
 	job.blocks = running.blocks;
 	job.joint = running.joint;
 	job.in_sync = running.in_sync;
-	job.bytes = control_progress(&server->control);
+	job.moved_bytes = running.moved_bytes;
+	job.left_bytes = running.left_bytes;
+	job.bytes_per_s = running.bytes_per_s;
 	return wire_admin_job(out, call_id, &job);
 }
 
@@ -302,6 +304,30 @@ static int view_change(void *ctx, struct buffer *out, uint64_t call_id, enum adm
 	return wire_admin_ticket(out, call_id, command, ticket);
 }
 
+struct risks {
+	const char *list[RISKS_MAX];
+	char texts[RISKS_MAX][REASON_MAX];
+	size_t count;
+};
+
+static void add_risk(struct risks *risks, uint32_t number, const char *text)
+{
+	if (number == 0)
+		return;
+	DHT_ASSERT(risks->count < RISKS_MAX);
+	char *out = risks->texts[risks->count];
+	snprintf(out, REASON_MAX, "%u %s", number, text);
+	risks->list[risks->count++] = out;
+}
+
+static void find_risks(const struct member_plan *plan, struct risks *risks)
+{
+	add_risk(risks, plan->at_risk, "blocks cannot lose one more member while they change");
+	add_risk(risks, plan->few, "blocks will have fewer replicas than the cluster wants");
+	add_risk(risks, plan->same_zone, "blocks will have replicas that share a zone");
+	add_risk(risks, plan->full, "members that are to take something over have no room");
+}
+
 static int view_plan(void *ctx, struct buffer *out, uint64_t call_id,
 		     const struct admin_change *change, char why[WIRE_WHY_MAX])
 {
@@ -315,12 +341,18 @@ static int view_plan(void *ctx, struct buffer *out, uint64_t call_id,
 		rc = control_plan(&server->control, &request, &plan);
 	if (rc != 0)
 		return rc;
+	struct risks risks = {.count = 0};
+	if (plan.status == 0)
+		find_risks(&plan, &risks);
 	struct admin_plan shown = {
 	    .status = plan.status,
 	    .reason = plan.text,
 	    .blocks = plan.blocks,
 	    .moves = plan.moves,
+	    .bytes = plan.bytes,
 	    .at_risk = plan.at_risk,
+	    .risks = risks.list,
+	    .risk_count = risks.count,
 	};
 	return wire_admin_plan(out, call_id, &shown);
 }

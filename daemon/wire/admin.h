@@ -171,7 +171,7 @@ struct admin_job {
 	const char *reason;
 	uint64_t begun, ticket, epoch;
 	bool is_running; /* then: */
-	uint64_t id, began_ms, bytes;
+	uint64_t id, began_ms, moved_bytes, left_bytes, bytes_per_s;
 	const char *kind, *node, *other;
 	bool is_cancelled;
 	uint32_t blocks, joint, in_sync;
@@ -181,7 +181,9 @@ struct admin_plan {
 	int status;
 	const char *reason;
 	uint32_t blocks, at_risk;
-	uint64_t moves;
+	uint64_t moves, bytes;
+	const char *const *risks;
+	size_t risk_count;
 };
 
 struct admin_replica {

@@ -452,6 +452,9 @@ int wire_admin_plan(struct buffer *out, uint64_t call_id, const struct admin_pla
 	m.blocks = plan->blocks;
 	m.moves = plan->moves;
 	m.at_risk = plan->at_risk;
+	m.bytes = plan->bytes;
+	m.risks = UNCONST(plan->risks);
+	m.n_risks = plan->risk_count;
 	return APPEND(out, call_id, PLAN, &m);
 }
 
@@ -474,7 +477,9 @@ int wire_admin_job(struct buffer *out, uint64_t call_id, const struct admin_job 
 	running.blocks = job->blocks;
 	running.joint = job->joint;
 	running.in_sync = job->in_sync;
-	running.bytes = job->bytes;
+	running.bytes = job->moved_bytes;
+	running.bytes_left = job->left_bytes;
+	running.bytes_per_s = job->bytes_per_s;
 	m.job = job->is_running ? &running : NULL;
 	return APPEND(out, call_id, JOB, &m);
 }

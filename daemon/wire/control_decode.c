@@ -378,8 +378,10 @@ static int take_field(struct reading *r, const struct protobuf_field *field)
 		return take_request(r, field->bytes);
 	case BYTES(CONTROL_ANSWER):
 		return take_answer(r, field->bytes);
+	case NUMBER(CONTROL_HELD_BYTES):
+		return take_u64(field, &m->held_bytes);
 	default:
-		return pass_over(r, field, CONTROL_ANSWER);
+		return pass_over(r, field, CONTROL_HELD_BYTES);
 	}
 }
 

@@ -30,7 +30,8 @@
 	X(REACH, reach, 15)                                                                        \
 	X(LINEAGE_BEFORE, lineage_before, 16)                                                      \
 	X(REQUEST, request, 17)                                                                    \
-	X(ANSWER, answer, 18)
+	X(ANSWER, answer, 18)                                                                      \
+	X(HELD_BYTES, held_bytes, 19)
 
 #define CONTROL_REQUEST_FIELDS(X)                                                                  \
 	X(KIND, kind, 1)                                                                           \

@@ -20,7 +20,6 @@ static void look_at(struct fins *f, uint32_t number)
 	const struct node_block *block = &node->blocks[number];
 	if (sync_is_fin(node, number, committer_mark(f->committer)))
 		f->found[f->count++] = (struct member_fin){number, block->acceptor.version};
-	f->bytes += block->pull.bytes;
 	groups_unlock(groups, number);
 }
 
@@ -64,7 +63,6 @@ void fins_look(struct fins *f)
 	if (atomic_load(&f->state) != FINS_IDLE)
 		return;
 	f->block = 0;
-	f->bytes = 0;
 	f->count = 0;
 	atomic_store(&f->state, FINS_WORKS);
 	if (worker_push(&f->workers[f->turn++ % f->worker_count], &f->job, clock_monotonic_ns()) !=
@@ -76,10 +74,6 @@ bool fins_take(struct fins *f)
 {
 	if (atomic_load(&f->state) != FINS_OVER)
 		return false;
-	/* A block that changes its phase forgets what it has pulled. */
-	if (f->bytes > f->bytes_before)
-		f->progress += f->bytes - f->bytes_before;
-	f->bytes_before = f->bytes;
 	atomic_store(&f->state, FINS_IDLE);
 	return true;
 }

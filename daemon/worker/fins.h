@@ -2,8 +2,8 @@
  *
  * worker/fins - finds out which blocks this node is in sync with, while a change goes on.
  *
- * Why     Members report them with every heartbeat (the register protocol, section 6), and
- *         whether there is progress. Both lie under the locks of the groups.
+ * Why     Members report them with every heartbeat (the register protocol, section 6). They lie
+ *         under the locks of the groups.
  * Owns    One job, and what it has found.
  * Thread  fins_look, fins_take: the dispatcher. The job: any worker, one at a time.
  */
@@ -29,12 +29,8 @@ struct fins {
 	_Atomic unsigned state; /* enum fins_state */
 	/* The job's while it works. */
 	uint32_t block;
-	uint64_t bytes; /* of the pulls under way */
 	struct member_fin *found;
 	size_t count;
-	/* The dispatcher's. */
-	uint64_t bytes_before;
-	uint64_t progress; /* bytes taken over since the start */
 };
 
 int fins_init(struct fins *f, struct exec *exec, struct committer *committer,
@@ -44,7 +40,7 @@ void fins_fini(struct fins *f);
 /* Begins to look at all blocks, unless it does so already. */
 void fins_look(struct fins *f);
 
-/* True when it has: f->found has them, until the next look, and progress is what it is. */
+/* True when it has: f->found has them, until the next look. */
 bool fins_take(struct fins *f);
 
 #endif

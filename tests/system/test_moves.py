@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of the members with data: whatever comes or goes, every key stays where clients find it."""
+import re
+import time
+
 import pytest
 
 from harness import run_together, wait_until
@@ -9,6 +12,7 @@ from members import (BLOCKS, Keys, address, exit_code, is_stable, join, make_clu
 pytestmark = pytest.mark.threads
 
 KEYS = 2000
+MIB = 1024 * 1024
 
 
 def change(node, *words):
@@ -187,3 +191,41 @@ def test_two_changes_at_once(make_node):
               len(members_of(node)) > 1]
     wait_stable(nodes + joined)
     keys.check(*nodes, *joined)
+
+
+def test_how_far_a_job_is_and_how_fast_it_may_be(make_node):
+    nodes = make_cluster(make_node, 3)
+    keys = Keys(4000, size=4000).put(nodes[0])
+    held = sum(len(key) + len(value) for key, value in keys.values.items())
+    nodes.append(make_node(BLOCKS))
+    reload(nodes[3], sync_rate="1MiB")
+    assert join(nodes[3], nodes[0]).returncode == 0
+
+    def job():
+        jobs = show(nodes[0], "job", "show")["jobs"]
+        return jobs[0] if jobs else None
+
+    began = time.monotonic()
+    wait_until(lambda: (now := job()) and now["bytes"] > 4 * MIB, "the rate to be known")
+    seen = job()
+    # The fourth of four nodes gets three quarters of a copy of everything; blocks that it has a
+    # part of count as left.
+    assert 0.6 * held < seen["bytes"] + seen["bytes_left"] < held
+    # What was asked for at once, for several blocks, is made up for later.
+    assert seen["bytes"] < 1.2 * MIB * (time.monotonic() - began) + 2 * MIB
+    assert seen["bytes_per_s"] < 2 * MIB
+    text = nodes[0].ctl("job", "show").stdout.decode()
+    assert re.search(r"moved: [\d.]+ MiB of about [\d.]+ MiB, [\d.]+ .iB/s, \d+s left", text), text
+    reload(nodes[3], sync_rate="1GiB")
+    wait_stable(nodes)
+    assert time.monotonic() - began < 0.75 * held / MIB
+    keys.check(*nodes)
+    plan = show(nodes[1], "plan", "leave", "n4")
+    assert plan["possible"] and 0.6 * held < plan["bytes"] < 0.9 * held and plan["risks"] == []
+    plan = show(nodes[1], "plan", "set", "n4", "--zone", "other")
+    assert plan["possible"], plan
+    nodes[2].kill()
+    wait_down(nodes[1], "n3")
+    plan = show(nodes[1], "plan", "leave", "n4")
+    assert any("cannot lose one more member" in risk for risk in plan["risks"]), plan
+    nodes[2].start()

@@ -88,6 +88,7 @@ static void fill_beat(struct member_message *m)
 	m->counter = any_number();
 	m->clock_ms = any_number();
 	m->progress = any_number();
+	m->held_bytes = any_number();
 	m->is_full = chance(2);
 	m->fins = fins;
 	m->fin_count = chance(2) ? 0 : below(MEMBER_FINS_MAX + 1);
@@ -161,6 +162,7 @@ static void require_same(const struct member_message *a, const struct member_mes
 	UNIT_REQUIRE(a->lineage_before == b->lineage_before && a->beat == b->beat);
 	UNIT_REQUIRE(a->counter == b->counter && a->clock_ms == b->clock_ms);
 	UNIT_REQUIRE(a->progress == b->progress && a->tag == b->tag);
+	UNIT_REQUIRE(a->held_bytes == b->held_bytes);
 	UNIT_REQUIRE(a->fin_count == b->fin_count && a->news_count == b->news_count);
 	for (size_t i = 0; i < a->fin_count; i++)
 		UNIT_REQUIRE(a->fins[i].block == b->fins[i].block &&

@@ -94,7 +94,7 @@ size_t world_size(const struct member_message *m)
 		      field(m->accepted.member) + field(m->is_ok) + bytes_field(m->map.len) +
 		      field(m->reach) + (m->lineage_before != 0 ? 9 : 0) + field(m->beat) +
 		      field(m->counter) + field(m->clock_ms) + field(m->progress) +
-		      field(m->is_full) + field(m->tag);
+		      field(m->held_bytes) + field(m->is_full) + field(m->tag);
 	for (size_t i = 0; i < m->fin_count; i++)
 		size += 2 + field(m->fins[i].block) + field(m->fins[i].version);
 	for (size_t i = 0; i < m->news_count; i++)
