@@ -14,6 +14,7 @@
 #include "io/dial.h"
 #include "server/control.h"
 #include "server/watch.h"
+#include "worker/peers.h"
 
 enum {
 	RETRY_MIN_MS = 50,
@@ -301,6 +302,7 @@ static int opened(struct control *c, struct control_link *l)
 	}
 	peer->failures = 0;
 	peer->why[0] = '\0';
+	peers_note_back(c->given.shared->peers, number);
 	LOG_INFO("control", "msg=\"link open\" member=%u address=%s is_opener=%d", number, l->text,
 		 l->is_opener);
 	return 0;

@@ -58,6 +58,7 @@ struct link {
 	/* Of an own link: */
 	char id[RING_ID_SIZE]; /* of who is meant at the other end of the connection */
 	void *opening;         /* the state of its opening */
+	uint64_t began_ns;     /* the latest attempt to open it */
 	uint64_t until_ns;     /* when it has to be open */
 	uint64_t retry_ns;     /* it is not opened before */
 	unsigned failures;     /* in a row */

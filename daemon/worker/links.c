@@ -189,6 +189,7 @@ static int begin_session(struct worker *w, struct link *link, int fd)
 
 static void open_link(struct worker *w, struct link *link)
 {
+	link->began_ns = w->now_ns;
 	int fd = dial(w, link);
 	if (fd < 0 || begin_session(w, link, fd) != 0)
 		note_failure(link);
@@ -212,6 +213,15 @@ static void opened(struct link *link)
 	upkeep_peer_is_back(link->worker);
 }
 
+/* True if the member has opened a link since this one was tried: then it is there again, and
+ * waits for answers that nobody sends a second time. */
+static bool is_back(const struct link *link)
+{
+	const struct peers *peers = link->worker->shared->peers;
+	return atomic_load_explicit(&peers->back_ns[link->member], memory_order_relaxed) >
+	       link->began_ns;
+}
+
 /* The session of an own link goes. */
 static void own_closed(struct link *link)
 {
@@ -221,7 +231,11 @@ static void own_closed(struct link *link)
 	link->state = LINK_CLOSED;
 	if (!was_open) {
 		end_opening(link);
-		note_failure(link);
+		/* What waits goes over the next connection. */
+		if (is_back(link) && !w->draining)
+			links_touch(link);
+		else
+			note_failure(link);
 		return;
 	}
 	link_clear(link);
@@ -259,7 +273,8 @@ static bool is_question(enum message_kind kind)
 
 static bool may_open(const struct worker *w, const struct link *link)
 {
-	return w->shared->peers->opening != NULL && !w->draining && w->now_ns >= link->retry_ns;
+	return w->shared->peers->opening != NULL && !w->draining &&
+	       (w->now_ns >= link->retry_ns || is_back(link));
 }
 
 /* Notes what would have to be told if the link did not open. */
@@ -542,6 +557,8 @@ static size_t links_input(struct worker *w, struct session *s, const uint8_t *da
 {
 	uint64_t began_ns = clock_monotonic_ns();
 	size_t used = 0;
+	if (state_of(s)->link->worker == NULL)
+		peers_note_back(w->shared->peers, state_of(s)->link->member);
 	state_of(s)->link->worker = w;
 	while (used < len && !s->conn.broken) {
 		struct peer_frame frame;

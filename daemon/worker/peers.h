@@ -12,6 +12,8 @@
 #define DHT_WORKER_PEERS_H
 
 #include "base/buffer.h"
+#include "io/clock.h"
+#include "ring/map.h"
 #include "wire/peer_parts.h"
 
 /* How this node opens a link for data. The state of an opening is state_size bytes, zeroed at the
@@ -32,6 +34,7 @@ struct peers {
 	/* A member that has a newer map, and 1; 0: none. The dispatcher is woken when it becomes
 	 * other than 0, and sets it back when it asks. */
 	_Atomic uint32_t wants_map;
+	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member has last opened a link */
 };
 
 enum {
@@ -43,6 +46,12 @@ static inline void peers_init(struct peers *peers, const struct peers_opening *o
 {
 	*peers = (struct peers){.opening = opening, .budget = {.max = PEERS_BUDGET}};
 	atomic_init(&peers->deadline_us, PEERS_DEADLINE_US);
+}
+
+/* A member has opened a link: it can be reached, whatever came of earlier attempts. */
+static inline void peers_note_back(struct peers *peers, uint16_t member)
+{
+	atomic_store_explicit(&peers->back_ns[member], clock_monotonic_ns(), memory_order_relaxed);
 }
 
 #endif

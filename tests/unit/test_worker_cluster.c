@@ -248,6 +248,29 @@ START_TEST(two_of_three_go_on_and_the_third_gets_what_it_missed)
 }
 END_TEST
 
+/* The others have tried it for so long that they rest between two attempts: what they answer does
+ * not wait for the next one. */
+START_TEST(a_node_that_comes_back_is_answered_at_once)
+{
+	struct live_cluster c;
+	live_start(&c, 3, 3, 0);
+	int fds[] = {live_connect(&c.nodes[0]), live_connect(&c.nodes[1])};
+	live_stop_node(&c.nodes[2]);
+	uint64_t until_ns = clock_monotonic_ns() + NS_PER_S;
+	while (clock_monotonic_ns() < until_ns) {
+		put_some(fds[0], 0, 30);
+		put_some(fds[1], 0, 30);
+	}
+	live_start_node(&c.nodes[2]);
+	int third = live_connect(&c.nodes[2]);
+	put_some(third, 30, 60);
+	close(third);
+	close(fds[0]);
+	close(fds[1]);
+	live_end(&c);
+}
+END_TEST
+
 START_TEST(one_of_three_alone_says_that_nothing_was_done)
 {
 	struct live_cluster c;
@@ -354,6 +377,6 @@ UNIT_MAIN("worker_cluster", 120, what_is_put_on_one_node_is_there_on_each,
 	  nodes_that_are_no_replicas_forward, a_node_without_the_only_replica_forwards,
 	  values_of_megabytes_go_in_parts, clients_of_all_nodes_count_together,
 	  two_of_three_go_on_and_the_third_gets_what_it_missed,
-	  one_of_three_alone_says_that_nothing_was_done,
+	  a_node_that_comes_back_is_answered_at_once, one_of_three_alone_says_that_nothing_was_done,
 	  a_session_is_closed_while_its_operation_runs, deletions_are_completed,
 	  expired_keys_go_though_nobody_reads_them)
