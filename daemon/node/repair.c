@@ -104,8 +104,10 @@ int repair_step(struct node *node, struct node_step *step, struct repair *repair
 		if (step->now_us < repair->asked_us + patience_us)
 			return 0;
 		repair->tag = 0;
-		if (++repair->tries == TRIES_MAX)
+		if (++repair->tries == TRIES_MAX) {
+			repair->left_out++;
 			advance(repair, repair->until);
+		}
 	}
 	return repair->is_done ? 0 : ask(node, step, repair);
 }

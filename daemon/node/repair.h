@@ -29,6 +29,7 @@ struct repair {
 	uint64_t differed; /* ranges */
 	uint64_t told;     /* records */
 	uint64_t settled;  /* identity rounds that were begun */
+	uint64_t left_out; /* ranges about which nobody has answered */
 };
 
 /* Begins a pass; one at a time in a block (asserted). It must not move until repair_end, which
@@ -38,7 +39,7 @@ void repair_end(struct node *node, struct repair *repair);
 
 /* One step: asks about the next range, unless an answer may still come. To be called now and
  * then until is_done: the caller decides the rate. A range about which nobody answers is left
- * out. DHT_EAGAIN (a record is cold), DHT_EDAMAGED. */
+ * out, and counted: it is to be compared soon. DHT_EAGAIN (a record is cold), DHT_EDAMAGED. */
 int repair_step(struct node *node, struct node_step *step, struct repair *repair) DHT_MUST_CHECK;
 
 /* COMPARE or DIFFER arrived. */

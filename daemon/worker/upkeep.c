@@ -19,7 +19,7 @@
 #define WALK_NS          (100 * NS_PER_MS) /* between two slices while nothing is under way */
 #define COMPARE_NS       (600 * NS_PER_S) /* between two rounds of repair in which nothing differs */
 #define CHANGE_NS        (10 * NS_PER_S)  /* the same where blocks were left out that change */
-#define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does; it doubles */
+#define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does, or may; it doubles */
 
 enum {
 	WALK_TICKS = 50,          /* in which each block is visited once */
@@ -189,7 +189,7 @@ static void end_if_done(struct worker *w, uint32_t block, void *ctx)
 	atomic_fetch_add_explicit(&u->told, r->repair.told, memory_order_relaxed);
 	atomic_fetch_add_explicit(&u->settled, r->repair.settled, memory_order_relaxed);
 	atomic_fetch_add_explicit(&u->compared, 1, memory_order_relaxed);
-	u->differed += r->repair.told + r->repair.settled;
+	u->differed += r->repair.told + r->repair.settled + r->repair.left_out;
 	repair_end(node_of(w), &r->repair);
 	r->is_on = false;
 }
