@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that are members of one cluster."""
+import json
+import os
+import time
+
+from harness import wait_until
+
+SETTLE_S = 60  # until a change of members is over, on a loaded machine
+SETTINGS = ("cluster.blocks=64", "store.segment_size=1MiB", "store.max_value_size=512KiB")
+
+# The tests of clusters repeat what they do for so long: DHT_SOAK=5 has five minutes of each.
+SOAK_S = 60 * float(os.environ.get("DHT_SOAK", 0))
+
+
+def rounds(count=1):
+    """Numbers of rounds: so many, or as many as fit into DHT_SOAK."""
+    end = time.monotonic() + SOAK_S
+    number = 0
+    while number < count or time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def said(done):
+    """What a refused command says."""
+    return done.stderr.decode()
+
+
+class Cluster:
+    def __init__(self, make_node, count, *settings):
+        self.make_node = make_node
+        self.settings = (*SETTINGS, *settings)
+        self.nodes = [self.make() for _ in range(count)]
+        for node in self.nodes[1:]:
+            self.join(node)
+        self.wait_settled()
+
+    def make(self, **options):
+        """A node that is no member yet."""
+        return self.make_node(*self.settings, **options)
+
+    def join(self, node, *options):
+        """Makes it a member; returns when it holds what it should, unless told not to wait."""
+        done = node.ctl("join", f"{self.peer_host(self.nodes[0])}:{self.nodes[0].peer_port}",
+                        *options, timeout=SETTLE_S)
+        assert done.returncode == 0, f"{node.name} does not join: {said(done)}"
+        return done.stdout.decode().strip()
+
+    @staticmethod
+    def peer_host(node):
+        return node.settings["listen.peer"].rsplit(":", 1)[0]
+
+    def others(self, *nodes):
+        return [node for node in self.nodes if node not in nodes]
+
+    def show(self, node, *words):
+        return json.loads(node.ctl("-o", "json", *words, check=True).stdout)
+
+    def members(self, node):
+        """States of the members that a node shows, by name."""
+        return {member["name"]: member["state"]
+                for member in self.show(node, "node", "ls")["nodes"]}
+
+    def wait_settled(self):
+        """Waits until all nodes see all of them up, and no change is going on."""
+        wanted = {node.name: "up" for node in self.nodes}
+
+        def is_settled():
+            return all(self.members(node) == wanted and not self.show(node, "job", "ls")["jobs"]
+                       for node in self.nodes)
+
+        wait_until(is_settled, "all members up and no change under way", SETTLE_S)
+
+    def wait_caught_up(self):
+        """Waits until all nodes hold the same number of keys: each is a replica of all."""
+        def holds_the_same():
+            return len({node.status()["keys"] for node in self.nodes}) == 1
+
+        wait_until(holds_the_same, "all replicas to have the same keys", SETTLE_S)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of a cluster are killed and stopped under load: nobody is told a lie, and nothing
+that was acknowledged is lost."""
+import signal
+
+import pytest
+
+from cluster import Cluster, rounds
+from harness import run_together
+from traffic import Traffic
+
+PROGRESS = 30  # operations of each client between two events
+
+
+@pytest.fixture
+def cluster(make_node):
+    return Cluster(make_node, 3)
+
+
+@pytest.fixture
+def traffic(cluster, chance):
+    return Traffic(cluster.nodes, chance.random())
+
+
+def settle(cluster, traffic):
+    cluster.wait_settled()
+    cluster.wait_caught_up()
+    traffic.check(cluster.nodes)
+
+
+def test_kill_each_in_turn(cluster, traffic):
+    with traffic:
+        traffic.wait_for(PROGRESS)
+        for number in rounds():
+            for node in cluster.nodes:
+                survivors = cluster.others(node)
+                with traffic.watched(f"round {number}, kill of {node.name}", survivors):
+                    node.kill()
+                    traffic.wait_for(PROGRESS, survivors)
+                unknown = traffic.unknown(node)
+                node.start()
+                traffic.wait_for(PROGRESS)
+                # All its links are new: whatever it asks of the others it is answered.
+                assert traffic.unknown(node) == unknown
+    settle(cluster, traffic)
+
+
+def test_kill_all_at_once(cluster, traffic):
+    with traffic:
+        for _ in rounds(2):
+            traffic.wait_for(PROGRESS)
+            for node in cluster.nodes:
+                node.kill()
+            run_together([node.start for node in cluster.nodes])
+        traffic.wait_for(PROGRESS)
+    settle(cluster, traffic)
