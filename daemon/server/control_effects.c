@@ -14,6 +14,7 @@
 #include "server/control.h"
 #include "worker/committer.h"
 #include "worker/exec.h"
+#include "worker/peers.h"
 
 #define COUNT_NS NS_PER_S /* between two looks at how much the store holds */
 
@@ -114,6 +115,14 @@ static int on_store_vote(void *ctx, struct bytes note, uint64_t *end)
 
 /* ---- Who answers --------------------------------------------------------------------- */
 
+/* What waits for the member is not to wait any longer. */
+static void tell_workers(struct control *c)
+{
+	atomic_fetch_add_explicit(&c->given.shared->peers->silenced, 1, memory_order_release);
+	for (unsigned i = 0; i < c->given.worker_count; i++)
+		wake_signal(&c->given.workers[i].wake);
+}
+
 static void on_set_down(void *ctx, uint16_t member, bool is_down)
 {
 	struct control *c = ctx;
@@ -121,12 +130,14 @@ static void on_set_down(void *ctx, uint16_t member, bool is_down)
 	if (node_is_down(c->given.exec->node, member) == is_down)
 		return;
 	node_set_down(c->given.exec->node, member, is_down);
-	if (is_down)
+	if (is_down) {
+		tell_workers(c);
 		LOG_WARN("control", "msg=\"a member does not answer\" member=%u name=%s", member,
 			 of != NULL ? of->name : "?");
-	else
+	} else {
 		LOG_INFO("control", "msg=\"a member answers again\" member=%u name=%s", member,
 			 of != NULL ? of->name : "?");
+	}
 }
 
 static void on_heard(void *ctx, uint16_t member, uint64_t counter, uint64_t clock_ms)

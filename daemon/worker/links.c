@@ -380,9 +380,27 @@ static void break_outdated(struct worker *w)
 	}
 }
 
+/* Nothing may come of what is under way there, and a connection that has lost packets for a while
+ * takes as long again to notice that it works: a new one is opened at the next need. */
+static void leave_silent(struct worker *w)
+{
+	struct links *links = &w->links;
+	uint32_t silenced = atomic_load_explicit(&w->shared->peers->silenced, memory_order_acquire);
+	if (links->silenced == silenced)
+		return;
+	links->silenced = silenced;
+	for (size_t i = 0; i < links->own_cap; i++) {
+		struct link *link = links->own[i];
+		if (link != NULL && link->state == LINK_OPEN && is_usable(link) &&
+		    node_is_down(exec_of(w)->node, link->member))
+			break_session(w, link->session);
+	}
+}
+
 void links_tick(struct worker *w)
 {
 	struct links *links = &w->links;
+	leave_silent(w);
 	if (links->failed_count > 0)
 		tell_failed(w);
 	break_outdated(w);

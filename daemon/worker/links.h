@@ -33,6 +33,7 @@ struct links {
 	struct list dirty;           /* links with something to do at the end of the turn */
 	unsigned opening;            /* own links that are being opened */
 	uint64_t epoch;              /* of the map by which they were looked at last */
+	uint32_t silenced;           /* of peers->silenced: what was seen */
 	struct links_asked *asked;   /* LINKS_ASKED, by tag; NULL before the first question */
 	uint64_t measure_us;         /* when times are looked at next */
 	struct link_forward *failed; /* FORWARDs that were certainly not sent */
@@ -67,7 +68,8 @@ void links_hold(struct worker *w);
 void links_flush(struct worker *w);
 
 /* Tells of FORWARDs that were not sent, and gives up links that do not open, or lead to who is not
- * that member any more. */
+ * that member any more, or to members that do not answer any more: who waits for what was
+ * forwarded there is told. */
 void links_tick(struct worker *w);
 
 /* When links_tick and links_flush are to be called next, in nanoseconds from now; UINT64_MAX: no

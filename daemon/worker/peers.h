@@ -35,6 +35,7 @@ struct peers {
 	 * other than 0, and sets it back when it asks. */
 	_Atomic uint32_t wants_map;
 	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member has last opened a link */
+	_Atomic uint32_t silenced; /* how often a member was found not to answer: node_is_down */
 };
 
 enum {
