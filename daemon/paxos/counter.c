@@ -58,8 +58,8 @@ uint64_t counter_wants_ceiling(const struct counter *c, uint64_t rate)
 	uint64_t value = counter_value(c);
 	uint64_t appended = atomic_load_explicit(&c->appended, memory_order_relaxed);
 	uint64_t ahead = rate > COUNTER_AHEAD_MIN ? rate : COUNTER_AHEAD_MIN;
-	if (ahead > BALLOT_COUNTER_MAX)
-		ahead = BALLOT_COUNTER_MAX;
+	if (ahead > COUNTER_AHEAD_MAX)
+		ahead = COUNTER_AHEAD_MAX;
 	if (appended >= BALLOT_COUNTER_MAX || value + ahead / 2 < appended)
 		return 0;
 	uint64_t wanted = value + ahead;

@@ -32,7 +32,8 @@
 #include "paxos/ballot.h"
 
 enum {
-	COUNTER_AHEAD_MIN = 65536, /* from the counter to a new ceiling */
+	COUNTER_AHEAD_MIN = 65536,   /* from the counter to a new ceiling */
+	COUNTER_AHEAD_MAX = 1 << 26, /* also where the counter has leapt, over that of a restart */
 };
 
 struct counter {
@@ -57,8 +58,10 @@ int counter_raise(struct counter *c, struct ballot b) DHT_MUST_CHECK;
 uint64_t counter_value(const struct counter *c);
 
 /* Returns the ceiling to append now, 0 for none. It is about a second ahead at `rate`
- * draws a second, at least COUNTER_AHEAD_MIN, and wanted as soon as half of that is left
- * below the ceiling appended last. */
+ * draws a second, from COUNTER_AHEAD_MIN to COUNTER_AHEAD_MAX, and wanted as soon as half of that
+ * is left below the ceiling appended last. Without the upper bound, a restart of a node, which
+ * leaps to its ceiling, would be a higher rate to the others, whose restarts would leap farther:
+ * some fifty of them would use up all counters there are. */
 uint64_t counter_wants_ceiling(const struct counter *c, uint64_t rate);
 
 /* CEILING(ceiling) was appended: it is not wanted again. */

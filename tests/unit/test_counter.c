@@ -180,6 +180,38 @@ static void *draw_many(void *arg)
 	return NULL;
 }
 
+static void renew_ceiling(struct counter *c, uint64_t rate)
+{
+	uint64_t wanted = counter_wants_ceiling(c, rate);
+	if (wanted > 0)
+		counter_ceiling_durable(c, wanted);
+}
+
+/* Each restart leaps to the ceiling, which the others see within half a second. */
+START_TEST(restarts_use_up_little_of_the_counters)
+{
+	enum { NODES = 3, RESTARTS = 3000 };
+	struct counter nodes[NODES];
+	for (uint32_t i = 0; i < NODES; i++) {
+		counter_init(&nodes[i], 0, i);
+		renew_ceiling(&nodes[i], 0);
+	}
+	for (uint32_t n = 0; n < RESTARTS; n++) {
+		uint32_t restarted = n % NODES;
+		uint64_t ceiling = atomic_load(&nodes[restarted].ceiling);
+		ck_assert_uint_lt(ceiling, BALLOT_COUNTER_MAX / 1000);
+		counter_init(&nodes[restarted], ceiling, restarted);
+		renew_ceiling(&nodes[restarted], 0);
+		for (uint32_t i = 0; i < NODES; i++) {
+			uint64_t before = counter_value(&nodes[i]);
+			int rc = counter_raise(&nodes[i], ballot_make(1, ceiling, restarted));
+			(void)rc;
+			renew_ceiling(&nodes[i], 2 * (counter_value(&nodes[i]) - before));
+		}
+	}
+}
+END_TEST
+
 static int by_value(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -213,5 +245,5 @@ END_TEST
 UNIT_MAIN("counter", 60, nothing_is_drawn_before_a_ceiling_is_durable, draws_end_below_the_ceiling,
 	  a_restart_goes_on_at_the_ceiling, a_ballot_seen_raises_and_is_usable_below_the_ceiling,
 	  a_ceiling_is_wanted_in_time_and_once, a_refused_draw_is_a_wanted_ceiling,
-	  the_last_ceiling_is_the_largest_counter,
+	  the_last_ceiling_is_the_largest_counter, restarts_use_up_little_of_the_counters,
 	  threads_draw_different_ballots_below_a_rising_ceiling)
