@@ -111,9 +111,9 @@ def test_an_advertised_address_is_shown(make_node, tmp_path):
 
 @pytest.mark.parametrize("words, text", [
     (["CLUSTER", "MEET", "127.0.0.1", "1"],
-     "ERR CLUSTER MEET is not supported: a cluster has one node in this version"),
-    (["CLUSTER", "FORGET", "x"], "ERR CLUSTER FORGET is not supported: a cluster has one node"),
-    (["CLUSTER", "RESET"], "ERR CLUSTER RESET is not supported: "),
+     "ERR CLUSTER MEET is not supported: use dhtctl join on the node that is to become a member"),
+    (["CLUSTER", "FORGET", "x"], "ERR CLUSTER FORGET is not supported: use dhtctl remove, or"),
+    (["CLUSTER", "RESET"], "ERR CLUSTER RESET is not supported: use dhtctl leave"),
     (["CLUSTER", "SETSLOT", "1", "STABLE"], "ERR CLUSTER SETSLOT is not supported: "),
     (["CLUSTER", "ADDSLOTS", "1"], "ERR CLUSTER ADDSLOTS is not supported: "),
     (["CLUSTER", "FAILOVER"], "ERR CLUSTER FAILOVER is not supported: "),
