@@ -62,7 +62,8 @@ enum conf_type {
 	CONF_TYPE_RATE,      /* bytes a second, as a size is written */
 	CONF_TYPE_DURATION,  /* milliseconds: a number with ms, s, min or h, or 0 */
 	CONF_TYPE_LOG_LEVEL,
-	CONF_TYPE_FSYNC, /* always, interval or never */
+	CONF_TYPE_FSYNC,    /* always, interval or never */
+	CONF_TYPE_REDIRECT, /* proxy or moved */
 };
 
 /* store.fsync: what is durable when a write is acknowledged. */
@@ -72,6 +73,13 @@ enum conf_fsync {
 	CONF_FSYNC_NEVER,    /* what the kernel has written back */
 };
 enum { CONF_FSYNC_COUNT = CONF_FSYNC_NEVER + 1 };
+
+/* clients.redirect: what a node does with a request for a key that it has no replica of. */
+enum conf_redirect {
+	CONF_REDIRECT_PROXY, /* it has another node answer it */
+	CONF_REDIRECT_MOVED, /* it tells the client who does */
+};
+enum { CONF_REDIRECT_COUNT = CONF_REDIRECT_MOVED + 1 };
 
 /* The C type of each type's field. */
 #define CONF_FIELD_NAME         char *
@@ -86,6 +94,7 @@ enum { CONF_FSYNC_COUNT = CONF_FSYNC_NEVER + 1 };
 #define CONF_FIELD_DURATION     uint64_t
 #define CONF_FIELD_LOG_LEVEL    enum log_level
 #define CONF_FIELD_FSYNC        enum conf_fsync
+#define CONF_FIELD_REDIRECT     enum conf_redirect
 
 /* CONF_node_name ... CONF_log_level: the number of each setting. */
 enum conf_id {
@@ -146,6 +155,9 @@ struct conf_problems {
 
 /* Returns the word for a mode of store.fsync. */
 const char *conf_fsync_name(enum conf_fsync fsync);
+
+/* Returns the word for a mode of clients.redirect. */
+const char *conf_redirect_name(enum conf_redirect redirect);
 
 /* Gives every setting its default. host_name becomes node.name; one that is no valid
  * name is reported by a later load, unless that sets node.name. Returns DHT_ENOMEM

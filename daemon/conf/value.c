@@ -44,6 +44,8 @@ const char *conf_value_noun(enum conf_type type)
 		return "a log level";
 	case CONF_TYPE_FSYNC:
 		return "a mode of fsync";
+	case CONF_TYPE_REDIRECT:
+		return "a mode of redirect";
 	}
 	DHT_UNREACHABLE();
 }
@@ -58,6 +60,15 @@ const char *conf_fsync_name(enum conf_fsync fsync)
 	return names[fsync];
 }
 
+const char *conf_redirect_name(enum conf_redirect redirect)
+{
+	static const char *const names[CONF_REDIRECT_COUNT] = {
+	    [CONF_REDIRECT_PROXY] = "proxy",
+	    [CONF_REDIRECT_MOVED] = "moved",
+	};
+	return names[redirect];
+}
+
 static const char *log_level_word(int i)
 {
 	return log_level_name((enum log_level)i);
@@ -68,6 +79,11 @@ static const char *fsync_word(int i)
 	return conf_fsync_name((enum conf_fsync)i);
 }
 
+static const char *redirect_word(int i)
+{
+	return conf_redirect_name((enum conf_redirect)i);
+}
+
 /* The words of a type whose value is one of them. */
 struct words {
 	const char *(*word)(int i);
@@ -76,6 +92,7 @@ struct words {
 
 static const struct words log_levels = {log_level_word, LOG_LEVEL_COUNT};
 static const struct words fsyncs = {fsync_word, CONF_FSYNC_COUNT};
+static const struct words redirects = {redirect_word, CONF_REDIRECT_COUNT};
 
 /* "error, warn, info or debug" */
 static void list_words(const struct words *words, char out[CONF_ALLOWED_MAX])
@@ -137,6 +154,9 @@ void conf_value_allowed(const struct conf_item *item, char out[CONF_ALLOWED_MAX]
 		return;
 	case CONF_TYPE_FSYNC:
 		list_words(&fsyncs, out);
+		return;
+	case CONF_TYPE_REDIRECT:
+		list_words(&redirects, out);
 		return;
 	}
 	DHT_UNREACHABLE();
@@ -270,6 +290,15 @@ static void parse_fsync(const struct conf_item *item, enum conf_fsync *value, st
 		*value = (enum conf_fsync)word;
 }
 
+static void parse_redirect(const struct conf_item *item, enum conf_redirect *value,
+			   struct bytes text, struct conf_place place,
+			   struct conf_problems *problems)
+{
+	int word = parse_word(item, &redirects, text, place, problems);
+	if (word >= 0)
+		*value = (enum conf_redirect)word;
+}
+
 static int parse_list_of_one(const struct conf_item *item, struct conf *conf, struct bytes text,
 			     struct conf_place place, struct conf_problems *problems)
 {
@@ -303,6 +332,9 @@ int conf_value_parse(const struct conf_item *item, struct conf *conf, struct byt
 		return 0;
 	case CONF_TYPE_FSYNC:
 		parse_fsync(item, value_of(item, conf), text, place, problems);
+		return 0;
+	case CONF_TYPE_REDIRECT:
+		parse_redirect(item, value_of(item, conf), text, place, problems);
 		return 0;
 	}
 	DHT_UNREACHABLE();
@@ -393,6 +425,9 @@ int conf_value_copy(const struct conf_item *item, struct conf *dst, const struct
 	case CONF_TYPE_FSYNC:
 		*(enum conf_fsync *)to = *(const enum conf_fsync *)from;
 		return 0;
+	case CONF_TYPE_REDIRECT:
+		*(enum conf_redirect *)to = *(const enum conf_redirect *)from;
+		return 0;
 	}
 	DHT_UNREACHABLE();
 }
@@ -459,6 +494,8 @@ char *conf_value_format(const struct conf_item *item, const struct conf *conf)
 		return strdup(log_level_name(*(const enum log_level *)value));
 	case CONF_TYPE_FSYNC:
 		return strdup(conf_fsync_name(*(const enum conf_fsync *)value));
+	case CONF_TYPE_REDIRECT:
+		return strdup(conf_redirect_name(*(const enum conf_redirect *)value));
 	}
 	DHT_UNREACHABLE();
 }

@@ -5,58 +5,16 @@
  * In the words of Redis every member is a master: of the ranges of slots whose requests go
  * to it first.
  */
-#include <stdio.h>
-#include <string.h>
-
-#include "io/endpoint.h"
+#include "resp/contact.h"
 #include "resp/text.h"
 #include "ring/slot.h"
-
-/* What a client is told of a member. */
-struct contact {
-	const char *host;
-	uint16_t port;
-	uint16_t peer_port;
-	char id[RESP_ID_SIZE];
-	char local[ENDPOINT_HOST_MAX]; /* what host points to, if it is this connection's */
-};
-
-/* A host is never empty: clients would wait for a node that they cannot name. This node
- * gives out the address under which the client has reached it, unless it was told of
- * another. */
-static void find_contact(const struct resp_call *call, const struct ring_map *map, uint16_t member,
-			 struct contact *contact)
-{
-	const struct ring_member *of = ring_map_member(map, member);
-	*contact = (struct contact){.host = of->name};
-	snprintf(contact->id, sizeof(contact->id), "%s%08d", of->id, 0);
-	if (of->client_count > 0) {
-		contact->host = of->clients[0].host;
-		contact->port = of->clients[0].port;
-	}
-	if (of->peer_count > 0)
-		contact->peer_port = of->peers[0].port;
-	if (member != resp_self(call) || call->port->node.is_advertised)
-		return;
-	uint16_t port = endpoint_local_host(call->session->conn.watch.fd, contact->local);
-	if (port == 0)
-		return;
-	contact->host = contact->local;
-	contact->port = port;
-}
-
-/* Whether a member answers, as far as this node knows. */
-static bool is_up(const struct resp_call *call, uint16_t member)
-{
-	return !node_is_down(exec_of(call->worker)->node, member);
-}
 
 /* ---- CLUSTER SLOTS ------------------------------------------------------------------- */
 
 static void write_slots_node(struct resp_call *call, const struct ring_map *map, uint16_t member)
 {
-	struct contact contact;
-	find_contact(call, map, member, &contact);
+	struct resp_contact contact;
+	resp_contact_find(call, map, member, &contact);
 	resp_write_array(call->out, 4);
 	resp_write_bulk_text(call->out, contact.host);
 	resp_write_integer(call->out, contact.port);
@@ -74,12 +32,13 @@ void resp_run_cluster_slots(struct resp_call *call)
 	resp_write_array(call->out, count);
 	range = (struct ring_range){0};
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
-		const struct ring_replicas *replicas = ring_map_list(map, range.list);
-		resp_write_array(call->out, 2 + replicas->count);
+		struct ring_replicas order =
+		    resp_contact_order(call, ring_map_list(map, range.list));
+		resp_write_array(call->out, 2 + order.count);
 		resp_write_integer(call->out, range.first_slot);
 		resp_write_integer(call->out, range.last_slot);
-		for (uint16_t i = 0; i < replicas->count; i++)
-			write_slots_node(call, map, replicas->members[i]);
+		for (uint16_t i = 0; i < order.count; i++)
+			write_slots_node(call, map, order.members[i]);
 	}
 }
 
@@ -88,8 +47,8 @@ void resp_run_cluster_slots(struct resp_call *call)
 static void write_shard_node(struct resp_call *call, const struct ring_map *map, uint16_t member,
 			     bool is_first)
 {
-	struct contact contact;
-	find_contact(call, map, member, &contact);
+	struct resp_contact contact;
+	resp_contact_find(call, map, member, &contact);
 	resp_write_map(call->out, 7);
 	resp_write_bulk_text(call->out, "id");
 	resp_write_bulk_text(call->out, contact.id);
@@ -104,7 +63,7 @@ static void write_shard_node(struct resp_call *call, const struct ring_map *map,
 	resp_write_bulk_text(call->out, "replication-offset");
 	resp_write_integer(call->out, 0);
 	resp_write_bulk_text(call->out, "health");
-	resp_write_bulk_text(call->out, is_up(call, member) ? "online" : "fail");
+	resp_write_bulk_text(call->out, resp_contact_answers(call, member) ? "online" : "fail");
 }
 
 /* Counts the ranges of a list; with out it writes their bounds. */
@@ -133,7 +92,7 @@ void resp_run_cluster_shards(struct resp_call *call)
 		shards += ranges_of(map, list, NULL) > 0;
 	resp_write_array(call->out, shards);
 	for (uint16_t list = 0; list < map->lists.count; list++) {
-		const struct ring_replicas *replicas = ring_map_list(map, list);
+		struct ring_replicas order = resp_contact_order(call, ring_map_list(map, list));
 		size_t ranges = ranges_of(map, list, NULL);
 		if (ranges == 0)
 			continue;
@@ -142,34 +101,60 @@ void resp_run_cluster_shards(struct resp_call *call)
 		resp_write_array(call->out, 2 * ranges);
 		ranges_of(map, list, call->out);
 		resp_write_bulk_text(call->out, "nodes");
-		resp_write_array(call->out, replicas->count);
-		for (uint16_t i = 0; i < replicas->count; i++)
-			write_shard_node(call, map, replicas->members[i], i == 0);
+		resp_write_array(call->out, order.count);
+		for (uint16_t i = 0; i < order.count; i++)
+			write_shard_node(call, map, order.members[i], i == 0);
 	}
 }
 
 /* ---- CLUSTER NODES, INFO, MYID ------------------------------------------------------- */
 
+static uint16_t owner_of(const struct resp_call *call, const struct ring_map *map,
+			 const struct ring_range *range)
+{
+	return resp_contact_order(call, ring_map_list(map, range->list)).members[0];
+}
+
+static void add_slots(struct resp_text *text, uint32_t first, uint32_t last)
+{
+	if (first == last)
+		resp_text_add(text, " %u", (unsigned)first);
+	else
+		resp_text_add(text, " %u-%u", (unsigned)first, (unsigned)last);
+}
+
+/* Ranges of different replicas are one where the same one of them comes first. */
+static void add_slots_of(const struct resp_call *call, const struct ring_map *map,
+			 struct resp_text *text, uint16_t member)
+{
+	struct ring_range range = {0};
+	uint32_t first = 0, end = 0; /* of what is not written yet */
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		if (owner_of(call, map, &range) != member)
+			continue;
+		if (end != range.first_slot || end == 0) {
+			if (end > 0)
+				add_slots(text, first, end - 1);
+			first = range.first_slot;
+		}
+		end = range.last_slot + 1;
+	}
+	if (end > 0)
+		add_slots(text, first, end - 1);
+}
+
 static void add_node(struct resp_call *call, const struct ring_map *map, struct resp_text *text,
 		     uint16_t member)
 {
-	bool answers = is_up(call, member);
-	struct ring_range range = {0};
-	struct contact contact;
-	find_contact(call, map, member, &contact);
+	bool answers = resp_contact_answers(call, member);
+	struct resp_contact contact;
+	resp_contact_find(call, map, member, &contact);
 	resp_text_add(text, "%s %s:%u@%u %s%s - 0 0 %llu %s", contact.id, contact.host,
 		      contact.port, contact.peer_port,
 		      member == resp_self(call) ? "myself,master" : "master",
 		      answers ? "" : ",fail", (unsigned long long)map->epoch,
 		      answers ? "connected" : "disconnected");
-	while (ring_map_next_range(map, RING_MERGE_FIRST, &range)) {
-		if (ring_map_list(map, range.list)->members[0] != member)
-			continue;
-		if (range.first_slot == range.last_slot)
-			resp_text_add(text, " %u", range.first_slot);
-		else
-			resp_text_add(text, " %u-%u", range.first_slot, range.last_slot);
-	}
+	add_slots_of(call, map, text, member);
 	resp_text_add(text, "\n");
 }
 
@@ -183,13 +168,13 @@ void resp_run_cluster_nodes(struct resp_call *call)
 }
 
 /* The members whose first choice some block is. */
-static unsigned count_masters(const struct ring_map *map)
+static unsigned count_masters(const struct resp_call *call, const struct ring_map *map)
 {
 	bool is_master[RING_MEMBERS_MAX] = {false};
 	struct ring_range range = {0};
 	unsigned count = 0;
-	while (ring_map_next_range(map, RING_MERGE_FIRST, &range)) {
-		uint16_t member = ring_map_list(map, range.list)->members[0];
+	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
+		uint16_t member = owner_of(call, map, &range);
 		count += !is_master[member];
 		is_master[member] = true;
 	}
@@ -201,7 +186,7 @@ static bool has_quorum(const struct resp_call *call, const struct ring_replicas 
 {
 	unsigned up = 0;
 	for (uint16_t i = 0; i < replicas->count; i++)
-		up += is_up(call, replicas->members[i]);
+		up += resp_contact_answers(call, replicas->members[i]);
 	return up * 2 > replicas->count;
 }
 
@@ -225,7 +210,7 @@ void resp_run_cluster_info(struct resp_call *call)
 		      "cluster_known_nodes:%zu\r\n"
 		      "cluster_size:%u\r\n",
 		      slots_ok > 0 ? "ok" : "fail", RING_SLOTS, slots_ok, RING_SLOTS - slots_ok,
-		      map->member_count, count_masters(map));
+		      map->member_count, count_masters(call, map));
 	resp_text_add(&text,
 		      "cluster_current_epoch:%llu\r\n"
 		      "cluster_my_epoch:%llu\r\n"

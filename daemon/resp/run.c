@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/endpoint.h"
+#include "resp/contact.h"
 #include "resp/replay.h"
 #include "resp/table.h"
 #include "resp/transaction.h"
@@ -175,7 +176,7 @@ static bool find_handler(struct resp_call *call)
 
 void resp_run(struct resp_call *call)
 {
-	if (!find_handler(call))
+	if (!find_handler(call) || resp_contact_moves(call))
 		resp_transaction_spoil(call->state);
 	else if (resp_transaction_takes(call))
 		resp_transaction_queue(call);

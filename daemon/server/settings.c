@@ -16,6 +16,7 @@ void server_apply_settings(struct server *server)
 	atomic_store(&server->background.allowance.rate, conf->store_compact_rate_bytes_per_s);
 	atomic_store(&server->background.upkeep.allowance.rate, conf->peers_sync_rate_bytes_per_s);
 	atomic_store(&server->dispatcher.acceptor.clients_max, conf->clients_max);
+	atomic_store(&server->port.redirects, conf->clients_redirect == CONF_REDIRECT_MOVED);
 	atomic_store(&server->control.max_skew_ms, conf->peers_max_skew_ms);
 	resp_slowlog_set(&server->port.stats.slowlog, conf->clients_slow_after_ms * NS_PER_MS,
 			 conf->clients_slow_max);

@@ -75,6 +75,7 @@ START_TEST(defaults_are_those_of_the_design)
 	ck_assert_uint_eq(conf.store_compact_rate_bytes_per_s, 64 * CONF_MIB);
 	ck_assert_uint_eq(conf.clients_max, 100000);
 	ck_assert_uint_eq(conf.clients_output_max_bytes, 64 * CONF_MIB);
+	ck_assert_int_eq(conf.clients_redirect, CONF_REDIRECT_PROXY);
 	ck_assert_uint_eq(conf.clients_slow_after_ms, 10);
 	ck_assert_uint_eq(conf.clients_slow_max, 128);
 	ck_assert_uint_eq(conf.peers_sync_rate_bytes_per_s, 128 * CONF_MIB);
@@ -110,9 +111,9 @@ START_TEST(reloadable_settings_are_those_of_the_table)
 {
 	static const enum conf_id reloadable[] = {CONF_workers_park_after, CONF_store_compact_rate,
 						  CONF_clients_max,        CONF_clients_output_max,
-						  CONF_clients_slow_after, CONF_clients_slow_max,
-						  CONF_peers_sync_rate,    CONF_peers_max_skew,
-						  CONF_log_level};
+						  CONF_clients_redirect,   CONF_clients_slow_after,
+						  CONF_clients_slow_max,   CONF_peers_sync_rate,
+						  CONF_peers_max_skew,     CONF_log_level};
 	size_t found = 0;
 	for (size_t i = 0; i < CONF_ITEM_COUNT; i++) {
 		if (conf_items[i].change != CONF_RELOAD)
@@ -343,6 +344,7 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	    {"store.compact_rate", "64MiB", "1GiB"},
 	    {"clients.max", "100000", "7"},
 	    {"clients.output_max", "64MiB", "1GiB"},
+	    {"clients.redirect", "proxy", "moved"},
 	    {"peers.sync_rate", "128MiB", "1MiB"},
 	    {"log.level", "info", "debug"},
 	};
@@ -351,8 +353,8 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	ck_assert_int_eq(LOAD_SETS("node.zone=z", "advertise.client=a:1",
 				   "workers.park_after=500ms", "store.fsync=never",
 				   "store.compact_rate=1GiB", "clients.max=7",
-				   "clients.output_max=1GiB", "peers.sync_rate=1MiB",
-				   "log.level=debug"),
+				   "clients.output_max=1GiB", "clients.redirect=moved",
+				   "peers.sync_rate=1MiB", "log.level=debug"),
 			 0);
 	struct changes changes = {.count = 0};
 	ck_assert_int_eq(conf_reload(&running, &conf, record, &changes), 0);
@@ -370,6 +372,7 @@ START_TEST(reload_takes_over_what_is_reloadable)
 	ck_assert_uint_eq(running.store_compact_rate_bytes_per_s, CONF_GIB);
 	ck_assert_uint_eq(running.clients_max, 7);
 	ck_assert_uint_eq(running.clients_output_max_bytes, CONF_GIB);
+	ck_assert_int_eq(running.clients_redirect, CONF_REDIRECT_MOVED);
 	ck_assert_uint_eq(running.peers_sync_rate_bytes_per_s, CONF_MIB);
 	ck_assert_int_eq(running.log_level, LOG_debug);
 	conf_fini(&running);

@@ -302,6 +302,15 @@ START_TEST(modes_of_fsync)
 }
 END_TEST
 
+START_TEST(modes_of_redirect)
+{
+	assert_accepts("clients.redirect", "proxy", "proxy");
+	assert_accepts("clients.redirect", "moved", "moved");
+	REFUSES_EACH("clients.redirect", "not a mode of redirect: proxy or moved", "", "Moved",
+		     "ask", "yes", "0");
+}
+END_TEST
+
 START_TEST(messages_show_only_printable_text)
 {
 	assert_refuses("node.name", "\t\x7f", "\"\\x09\\x7f\" is not a name: " NAME_ALLOWED);
@@ -340,6 +349,7 @@ int main(void)
 	tcase_add_test(tcase, durations);
 	tcase_add_test(tcase, log_levels);
 	tcase_add_test(tcase, modes_of_fsync);
+	tcase_add_test(tcase, modes_of_redirect);
 	tcase_add_test(tcase, messages_show_only_printable_text);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
