@@ -3,7 +3,7 @@
  * node/effects - what a step of the node is given, and what it tells its caller to do.
  *
  * Why     The node has no clock, randomness, socket or thread: time and chance come in with
- *         each step, and what follows goes out through a table of four calls, which copy
+ *         each step, and what follows goes out through a table of calls, which copy
  *         or note what they are told and do nothing else. The daemon's workers and the
  *         simulator are two such callers.
  * Thread  A step runs under the lock of its block's group, and so do the calls of the table:
@@ -43,6 +43,9 @@ struct node_effects {
 	void (*timer)(void *ctx, const struct node_timer *timer, uint64_t delay_us);
 	/* A member knows of a newer map than this node has adopted: fetch and adopt it. */
 	void (*wants_map)(void *ctx, uint16_t from);
+	/* LISTED or COUNTED has arrived, which is the caller's to make use of (node/list.h). NULL:
+	 * it never asks for any. */
+	void (*answer)(void *ctx, const struct message *m);
 };
 
 enum node_wait {

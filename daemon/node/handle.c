@@ -7,6 +7,7 @@
 #include "node/collect.h"
 #include "node/coordinator.h"
 #include "node/forward.h"
+#include "node/list.h"
 #include "node/node.h"
 #include "node/repair.h"
 #include "node/replica.h"
@@ -38,7 +39,11 @@ static enum subject subject_of(enum message_kind kind)
 	case MESSAGE_CHUNK:
 	case MESSAGE_COMPARE:
 	case MESSAGE_DIFFER:
+	case MESSAGE_LIST:
+	case MESSAGE_LISTED:
 		return ABOUT_RANGE;
+	case MESSAGE_COUNT:
+	case MESSAGE_COUNTED:
 	case MESSAGE_STALE:
 	case MESSAGE_FORWARD:
 	case MESSAGE_RESULT:
@@ -254,6 +259,10 @@ static int dispatch(struct node *node, struct node_step *step, const struct stor
 	case MESSAGE_STALE:
 	case MESSAGE_FORWARD:
 	case MESSAGE_RESULT:
+	case MESSAGE_LIST:
+	case MESSAGE_LISTED:
+	case MESSAGE_COUNT:
+	case MESSAGE_COUNTED:
 	case MESSAGE_KIND_COUNT:
 		break;
 	}
@@ -276,6 +285,8 @@ int node_handle(struct node *node, struct node_step *step, const struct message 
 		return rc;
 	if (m->kind == MESSAGE_FORWARD || m->kind == MESSAGE_RESULT)
 		return forward_handle(node, step, m);
+	if (list_is_of(m->kind))
+		return list_handle(node, step, m);
 	if (!is_taken(&node->blocks[m->block], m))
 		return 0;
 	/* A step may append several records: it is not to fail at the second one. */

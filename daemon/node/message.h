@@ -9,8 +9,9 @@
  * Thread  values.
  *
  * Every message carries the sender's version of the block. What it is about is one key, but
- * for PULL, CHUNK, COMPARE and DIFFER: a range of hashes of the block, [from, until), which is
- * the same range at every member, as the cluster has one hash seed.
+ * for PULL, CHUNK, COMPARE, DIFFER, LIST and LISTED: a range of hashes of the block, [from,
+ * until), which is the same range at every member, as the cluster has one hash seed; and COUNT
+ * and COUNTED: the whole node, whatever the versions.
  */
 #ifndef DHT_NODE_MESSAGE_H
 #define DHT_NODE_MESSAGE_H
@@ -37,7 +38,11 @@
 	X(DIFFER, DROP)                                                                            \
 	X(STALE, DROP)                                                                             \
 	X(FORWARD, TAKE)                                                                           \
-	X(RESULT, TAKE)
+	X(RESULT, TAKE)                                                                            \
+	X(LIST, ANSWER_STALE)                                                                      \
+	X(LISTED, DROP)                                                                            \
+	X(COUNT, TAKE)                                                                             \
+	X(COUNTED, TAKE)
 
 enum message_kind {
 #define X(name, old) MESSAGE_##name,
@@ -46,13 +51,18 @@ enum message_kind {
 	    MESSAGE_KIND_COUNT
 };
 
-enum { MESSAGE_ITEMS_MAX = 512 }; /* of a CHUNK or a DIFFER */
+enum { MESSAGE_ITEMS_MAX = 512 }; /* of a CHUNK, a DIFFER or a LISTED */
 
-/* A record of a CHUNK. Of a DIFFER only key and record.acc count. */
+/* A record of a CHUNK or a LISTED. Of a DIFFER only key and record.acc count. */
 struct message_item {
 	struct bytes key;
 	struct paxos_record record;
 	uint64_t location; /* of the record that value lies in, 0: elsewhere; see below */
+};
+
+/* Of COUNTED: how many keys have a value in a block, not counting those without any. */
+struct message_count {
+	uint32_t block, keys;
 };
 
 struct message {
@@ -76,13 +86,20 @@ struct message {
 
 	/* Ranges: hashes of store_scan. An answer's until says how far it got. */
 	uint32_t from_hash, until_hash;
-	uint64_t digest; /* of the range at the asker of PULL and COMPARE, with its count */
+	/* Of the range, with its count: at the asker of PULL, COMPARE and LIST; of LISTED at the
+	 * one that answers, 0 and 0 if it has none at hand. */
+	uint64_t digest;
 	uint32_t count;
-	bool is_same; /* of CHUNK and DIFFER: the digests are equal, there are no items */
+	/* Of CHUNK, DIFFER and LISTED: the digests are equal, there are no items; of LIST: it has
+	 * a digest. is_omitted of both of these: items come without their values. */
+	bool is_same;
+	uint32_t limit; /* of LIST: items that are enough */
 	const struct message_item *items;
 	size_t item_count;
 
-	uint64_t epoch; /* of STALE: the map that the sender has adopted */
+	uint64_t epoch;                     /* of STALE: the map that the sender has adopted */
+	const struct message_count *counts; /* of COUNTED, in ascending order of their blocks */
+	size_t count_count;
 
 	/* FORWARD: operations for the receiver to coordinate, and how long they may take. */
 	const struct op *ops;

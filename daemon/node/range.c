@@ -92,13 +92,20 @@ static int add_next(struct visit *visit, struct node_step *step, uint32_t until)
 	return DHT_EAGAIN;
 }
 
-int range_collect(const struct node *node, struct node_step *step, uint32_t block, uint32_t from,
-		  uint32_t until, enum range_values values, struct range *range)
+int range_collect_some(const struct node *node, struct node_step *step, uint32_t block,
+		       uint32_t from, uint32_t until, enum range_values values, size_t enough,
+		       struct range *range)
 {
 	struct visit visit = {.node = node, .range = range, .values = values};
 	int rc = from < until;
 	init(node, block, from, range);
-	while (rc == 1)
+	while (rc == 1 && range->count < enough)
 		rc = add_next(&visit, step, until);
-	return rc;
+	return rc == 1 ? 0 : rc;
+}
+
+int range_collect(const struct node *node, struct node_step *step, uint32_t block, uint32_t from,
+		  uint32_t until, enum range_values values, struct range *range)
+{
+	return range_collect_some(node, step, block, from, until, values, SIZE_MAX, range);
 }

@@ -35,6 +35,11 @@ enum range_values { RANGE_WITH_VALUES, RANGE_KEYS_ALONE };
 int range_collect(const struct node *node, struct node_step *step, uint32_t block, uint32_t from,
 		  uint32_t until, enum range_values values, struct range *range) DHT_MUST_CHECK;
 
+/* The same, until there are `enough`, at least one. */
+int range_collect_some(const struct node *node, struct node_step *step, uint32_t block,
+		       uint32_t from, uint32_t until, enum range_values values, size_t enough,
+		       struct range *range) DHT_MUST_CHECK;
+
 /* The upper bits of a key's hash, which ranges are made of. */
 static inline uint32_t range_hash(const struct store_key *key)
 {

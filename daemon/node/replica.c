@@ -211,6 +211,10 @@ int replica_handle(struct node *node, struct node_step *step, const struct store
 	case MESSAGE_STALE:
 	case MESSAGE_FORWARD:
 	case MESSAGE_RESULT:
+	case MESSAGE_LIST:
+	case MESSAGE_LISTED:
+	case MESSAGE_COUNT:
+	case MESSAGE_COUNTED:
 	case MESSAGE_KIND_COUNT:
 		break;
 	}

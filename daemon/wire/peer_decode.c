@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "node/task.h"
 #include "peer.pb-c.h"
+#include "ring/slot.h"
 #include "wire/peer.h"
 #include "wire/peer_fields.h"
 #include "wire/peer_status.h"
@@ -68,7 +69,8 @@ struct reading {
 	uint32_t value_size;
 	size_t items, ops, results;
 	bool has_whole;
-	struct bytes whole;
+	struct bytes whole, counts;
+	bool has_counts;
 };
 
 static int refuse(struct reading *r, const char *why)
@@ -205,6 +207,8 @@ static int take_item(struct reading *r, struct bytes body, struct message_item *
 		return refuse(r, "a key is too long");
 	if (r->m->kind == MESSAGE_DIFFER && raw.value_size > 0)
 		return refuse(r, "a DIFFER has a value");
+	if (r->m->is_omitted && raw.value_size > 0)
+		return refuse(r, "a value is omitted and there");
 	if (take_value(r, raw.value_size, &item->record.value) != 0 ||
 	    finish_record(r, raw.ballots, BALLOT_ABSENT, raw.flags, &item->record) != 0)
 		return DHT_EPROTO;
@@ -380,6 +384,16 @@ static int take_kind(struct reading *r, const struct protobuf_field *field)
 	}
 }
 
+/* One field has all of them. */
+static int take_packed_counts(struct reading *r, struct bytes packed)
+{
+	if (r->has_counts)
+		return refuse(r, "it has counts twice");
+	r->has_counts = true;
+	r->counts = packed;
+	return 0;
+}
+
 static int take_field(struct reading *r, const struct protobuf_field *field)
 {
 	struct message *m = r->m;
@@ -458,8 +472,12 @@ static int take_field(struct reading *r, const struct protobuf_field *field)
 	case BYTES(FIELD_RESULTS):
 		r->results++;
 		return 0;
+	case NUMBER(FIELD_LIMIT):
+		return take_number(r, field, UINT32_MAX, &m->limit);
+	case BYTES(FIELD_COUNTS):
+		return take_packed_counts(r, field->bytes);
 	default:
-		return pass_over(r, field, FIELD_RESULTS);
+		return pass_over(r, field, FIELD_COUNTS);
 	}
 }
 
@@ -522,6 +540,8 @@ static int check_parts(struct reading *r)
 		return refuse(r, "it has too many items");
 	if (r->ops > (kind == MESSAGE_FORWARD ? WIRE_OPS_MAX : 0))
 		return refuse(r, "it has too many operations");
+	if (r->has_counts && kind != MESSAGE_COUNTED)
+		return refuse(r, "it has counts");
 	if (r->results > (is_result ? WIRE_OPS_MAX : 0) || r->has_whole != is_result)
 		return refuse(r, "it has too many results, or none of all");
 	return 0;
@@ -600,6 +620,40 @@ static int take_results(struct reading *r)
 	return rc != 0 ? rc : take_parts(r, NULL, NULL, whole + 1);
 }
 
+static int take_count(struct reading *r, struct bytes *packed, uint64_t max, uint32_t *number)
+{
+	uint64_t value;
+	size_t n = protobuf_get_varint(*packed, &value);
+	if (n == 0 || value > max)
+		return refuse(r, "a count is none");
+	protobuf_skip(packed, n);
+	*number = (uint32_t)value;
+	return 0;
+}
+
+static int take_counts(struct reading *r)
+{
+	struct message *m = r->m;
+	struct bytes packed = r->counts;
+	/* Each has at least two bytes. */
+	size_t max = packed.len / 2 < RING_BLOCKS_MAX ? packed.len / 2 : RING_BLOCKS_MAX;
+	int rc = reserve(r->decoder, max * sizeof(*m->counts));
+	struct message_count *counts = r->decoder->memory;
+	size_t count = 0;
+	for (; rc == 0 && packed.len > 0; count++) {
+		if (count == max)
+			return refuse(r, "it has too many counts");
+		rc = take_count(r, &packed, RING_BLOCKS_MAX - 1, &counts[count].block);
+		if (rc == 0)
+			rc = take_count(r, &packed, UINT32_MAX, &counts[count].keys);
+		if (rc == 0 && count > 0 && counts[count].block <= counts[count - 1].block)
+			return refuse(r, "its counts are in no order");
+	}
+	m->counts = counts;
+	m->count_count = count;
+	return rc;
+}
+
 static int decode(struct reading *r)
 {
 	struct bytes body = r->frame->message;
@@ -619,6 +673,8 @@ static int decode(struct reading *r)
 		rc = take_ops(r);
 	else if (r->m->kind == MESSAGE_RESULT)
 		rc = take_results(r);
+	else if (r->m->kind == MESSAGE_COUNTED)
+		rc = take_counts(r);
 	else
 		rc = 0;
 	if (rc == 0 && r->payload.len > 0)

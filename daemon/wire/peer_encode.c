@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "peer.pb-c.h"
+#include "ring/slot.h"
 #include "wire/peer.h"
 #include "wire/peer_fields.h"
 #include "wire/protobuf.h"
@@ -15,6 +16,7 @@
 enum {
 	HEAD_MAX = 320, /* of a message without key, items, ops and results */
 	PART_MAX = 128, /* of one of these, without its key */
+	COUNT_MAX = 2 * 5,
 };
 
 /* Values of a message, as many as there are, in their order. */
@@ -24,7 +26,7 @@ static void visit_values(const struct message *m, visit_fn visit, void *ctx)
 {
 	if (peer_has_record(m->kind)) {
 		visit(ctx, m->record.value, m->location);
-	} else if (m->kind == MESSAGE_CHUNK) {
+	} else if (peer_has_whole_items(m->kind)) {
 		for (size_t i = 0; i < m->item_count; i++)
 			visit(ctx, m->items[i].record.value, m->items[i].location);
 	} else if (m->kind == MESSAGE_FORWARD) {
@@ -73,6 +75,8 @@ static size_t heads_max(const struct message *m)
 	} else if (m->kind == MESSAGE_FORWARD || m->kind == MESSAGE_RESULT) {
 		max += (1 + m->op_count) * PART_MAX;
 	}
+	if (m->kind == MESSAGE_COUNTED)
+		max += m->count_count * COUNT_MAX;
 	return max;
 }
 
@@ -164,7 +168,7 @@ static uint8_t *put_item(uint8_t *p, const struct message *m, const struct messa
 	const struct paxos_record *record = &item->record;
 	DHT_ASSERT(item->key.len <= RECORD_KEY_MAX);
 	end = put_unless(end, ITEM_ACC, ITEM_ACC_AGE, record->acc, BALLOT_ABSENT, m->version);
-	if (m->kind == MESSAGE_CHUNK) {
+	if (peer_has_whole_items(m->kind)) {
 		end = put_unless(end, ITEM_VER, ITEM_VER_AGE, record->ver, record->acc, m->version);
 		end = put_unless(end, ITEM_PVER, ITEM_PVER_AGE, record->pver, BALLOT_ABSENT,
 				 m->version);
@@ -181,6 +185,7 @@ static uint8_t *put_range(uint8_t *p, const struct message *m)
 	p = protobuf_put_nonzero(p, FIELD_UNTIL_HASH, m->until_hash);
 	p = protobuf_put_fixed64(p, FIELD_DIGEST, m->digest);
 	p = protobuf_put_nonzero(p, FIELD_COUNT, m->count);
+	p = protobuf_put_nonzero(p, FIELD_LIMIT, m->limit);
 	if (!peer_has_items(m->kind))
 		return p;
 	DHT_ASSERT(m->item_count <= MESSAGE_ITEMS_MAX);
@@ -274,6 +279,29 @@ static uint8_t *put_results(uint8_t *p, const struct message *m)
 	return p;
 }
 
+static size_t varint_size(uint64_t v)
+{
+	uint8_t unused[PROTOBUF_VARINT_MAX];
+	return (size_t)(protobuf_put_varint(unused, v) - unused);
+}
+
+static uint8_t *put_counts(uint8_t *p, const struct message *m)
+{
+	size_t len = 0;
+	DHT_ASSERT(m->count_count <= RING_BLOCKS_MAX);
+	for (size_t i = 0; i < m->count_count; i++)
+		len += varint_size(m->counts[i].block) + varint_size(m->counts[i].keys);
+	if (len == 0)
+		return p;
+	p = protobuf_put_varint(p, PROTOBUF_TAG(FIELD_COUNTS, PROTOBUF_BYTES));
+	p = protobuf_put_varint(p, len);
+	for (size_t i = 0; i < m->count_count; i++) {
+		p = protobuf_put_varint(p, m->counts[i].block);
+		p = protobuf_put_varint(p, m->counts[i].keys);
+	}
+	return p;
+}
+
 static const uint8_t wire_kinds[] = {
 #define X(name, old) [MESSAGE_##name] = DHTD__PEER__PEER_MESSAGE__KIND__##name,
     MESSAGE_KINDS(X)
@@ -302,6 +330,8 @@ static uint8_t *put_head(uint8_t *p, const struct message *m)
 		p = put_forward(p, m);
 	else if (m->kind == MESSAGE_RESULT)
 		p = put_results(p, m);
+	else if (m->kind == MESSAGE_COUNTED)
+		p = put_counts(p, m);
 	return p;
 }
 

@@ -47,7 +47,9 @@
 	X(WATCHED_AGE, watched_age, 32)                                                            \
 	X(DEADLINE_US, deadline_us, 33)                                                            \
 	X(WHOLE, whole, 34)                                                                        \
-	X(RESULTS, results, 35)
+	X(RESULTS, results, 35)                                                                    \
+	X(LIMIT, limit, 36)                                                                        \
+	X(COUNTS, counts, 37)
 
 #define PEER_ITEM_FIELDS(X)                                                                        \
 	X(KEY, key, 1)                                                                             \
@@ -133,6 +135,10 @@ static inline bool peer_has_key(enum message_kind kind)
 	case MESSAGE_COMPARE:
 	case MESSAGE_DIFFER:
 	case MESSAGE_STALE:
+	case MESSAGE_LIST:
+	case MESSAGE_LISTED:
+	case MESSAGE_COUNT:
+	case MESSAGE_COUNTED:
 	case MESSAGE_KIND_COUNT:
 		return false;
 	}
@@ -148,12 +154,18 @@ static inline bool peer_has_record(enum message_kind kind)
 static inline bool peer_has_range(enum message_kind kind)
 {
 	return kind == MESSAGE_PULL || kind == MESSAGE_CHUNK || kind == MESSAGE_COMPARE ||
-	       kind == MESSAGE_DIFFER;
+	       kind == MESSAGE_DIFFER || kind == MESSAGE_LIST || kind == MESSAGE_LISTED;
 }
 
 static inline bool peer_has_items(enum message_kind kind)
 {
-	return kind == MESSAGE_CHUNK || kind == MESSAGE_DIFFER;
+	return kind == MESSAGE_CHUNK || kind == MESSAGE_DIFFER || kind == MESSAGE_LISTED;
+}
+
+/* Whether the records of these are there as a whole. */
+static inline bool peer_has_whole_items(enum message_kind kind)
+{
+	return kind == MESSAGE_CHUNK || kind == MESSAGE_LISTED;
 }
 
 /* What next and acc are where they are left out. */

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "node/task.h"
+#include "ring/slot.h"
 #include "wire/peer.h"
 #include "wire/peer_parts.h"
 
@@ -75,6 +76,11 @@ static void check_message(const struct message *m)
 		DHT_ASSERT(paxos_record_is_there(&m->items[i].record));
 		read_bytes(m->items[i].key);
 		check_record(&m->items[i].record);
+	}
+	DHT_ASSERT(m->count_count == 0 || m->kind == MESSAGE_COUNTED);
+	for (size_t i = 0; i < m->count_count; i++) {
+		DHT_ASSERT(m->counts[i].block < RING_BLOCKS_MAX);
+		DHT_ASSERT(i == 0 || m->counts[i].block > m->counts[i - 1].block);
 	}
 	for (size_t i = 0; i < m->op_count; i++) {
 		if (m->kind == MESSAGE_FORWARD)

@@ -39,6 +39,11 @@ static struct message copy_message(const struct message *m)
 		items[i].record.value = copy_of(m->items[i].record.value);
 	}
 	copy.items = items;
+	struct message_count *counts = calloc(m->count_count + 1, sizeof(*counts));
+	ck_assert_ptr_nonnull(counts);
+	for (size_t i = 0; i < m->count_count; i++)
+		counts[i] = m->counts[i];
+	copy.counts = counts;
 	return copy;
 }
 
@@ -51,6 +56,7 @@ static void free_message(struct message *m)
 		free_bytes(m->items[i].record.value);
 	}
 	free((void *)(uintptr_t)m->items);
+	free((void *)(uintptr_t)m->counts);
 }
 
 /* ---- Effects ----------------------------------------------------------------------- */
@@ -83,6 +89,15 @@ static void on_wants_map(void *ctx, uint16_t from)
 	struct helper_node *h = ctx;
 	h->wants_map_count++;
 	h->wants_map_from = from;
+}
+
+static void on_answer(void *ctx, const struct message *m)
+{
+	struct helper_node *h = ctx;
+	if (h->answered_count > 0)
+		free_message(&h->answered);
+	h->answered = copy_message(m);
+	h->answered_count++;
 }
 
 /* ---- Life -------------------------------------------------------------------------- */
@@ -174,7 +189,7 @@ void helper_node_open(struct helper_node *h, uint16_t number, const struct ring_
 	memset(h, 0, sizeof(*h));
 	helper_disk_init(&h->disk, number + 1u);
 	h->disk.os.table_resize = table_resize;
-	h->effects = (struct node_effects){h, on_send, on_done, on_timer, on_wants_map};
+	h->effects = (struct node_effects){h, on_send, on_done, on_timer, on_wants_map, on_answer};
 	h->step = (struct node_step){.effects = &h->effects};
 	start(h, number, map);
 }
@@ -183,6 +198,8 @@ void helper_node_close(struct helper_node *h)
 {
 	stop(h);
 	helper_disk_fini(&h->disk);
+	if (h->answered_count > 0)
+		free_message(&h->answered);
 }
 
 void helper_node_restart(struct helper_node *h, enum helper_disk_loss loss,

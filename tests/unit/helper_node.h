@@ -40,6 +40,8 @@ struct helper_node {
 	unsigned sent_count;
 	unsigned wants_map_count;
 	uint16_t wants_map_from;
+	struct message answered; /* the latest, with copies; nothing before the first */
+	unsigned answered_count;
 	unsigned repeats; /* DHT_EAGAIN of a call */
 };
 

@@ -354,7 +354,7 @@ void helper_nodes_open(struct helper_nodes *n, unsigned count)
 		member->all = n;
 		helper_node_open(&member->h, (uint16_t)i, n->map);
 		member->h.effects =
-		    (struct node_effects){member, on_send, on_done, on_timer, on_wants_map};
+		    (struct node_effects){member, on_send, on_done, on_timer, on_wants_map, NULL};
 		member->h.step.random = i * 77777 + 1;
 		member->h.node.times = (struct node_times){.round_us = 1000, .back_off_us = 200};
 	}

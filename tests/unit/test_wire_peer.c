@@ -8,6 +8,7 @@
 #include "helper_draw.h"
 #include "node/task.h"
 #include "peer.pb-c.h"
+#include "ring/slot.h"
 #include "unit.h"
 #include "wire/peer_fields.h"
 #include "wire/peer_parts.h"
@@ -68,10 +69,12 @@ static void fill_items(struct message *m)
 		struct message_item *item = &items[i];
 		*item = (struct message_item){.key = any_bytes(300)};
 		item->record.acc = any_ballot_that_is_there(m->version);
-		if (m->kind == MESSAGE_CHUNK)
+		if (peer_has_whole_items(m->kind))
 			fill_record(&item->record, m->version, item->record.acc);
 		else
 			item->record.ver = item->record.acc;
+		if (m->is_omitted)
+			item->record.value = bytes_of(NULL, 0);
 	}
 }
 
@@ -144,10 +147,29 @@ static void fill_range(struct message *m)
 	m->from_hash = (uint32_t)below(m->until_hash + 1);
 	m->digest = draw();
 	m->count = (uint32_t)any_number();
+	if (m->kind == MESSAGE_LIST || m->kind == MESSAGE_LISTED)
+		m->is_omitted = chance(2);
+	if (m->kind == MESSAGE_LIST) {
+		m->is_same = chance(2);
+		m->limit = (uint32_t)any_number();
+	}
 	if (peer_has_items(m->kind)) {
 		m->is_same = chance(4);
 		if (!m->is_same)
 			fill_items(m);
+	}
+}
+
+static struct message_count counts[RING_BLOCKS_MAX];
+
+static void fill_counts(struct message *m)
+{
+	size_t max = chance(10) ? RING_BLOCKS_MAX : below(10);
+	m->counts = counts;
+	for (uint32_t block = 0; block < RING_BLOCKS_MAX && m->count_count < max; block++) {
+		if (max == RING_BLOCKS_MAX || chance(2))
+			counts[m->count_count++] =
+			    (struct message_count){block, (uint32_t)any_number()};
 	}
 }
 
@@ -195,6 +217,8 @@ static struct message any_message(enum message_kind kind)
 		fill_forward(&m);
 	if (kind == MESSAGE_RESULT)
 		fill_results(&m);
+	if (kind == MESSAGE_COUNTED)
+		fill_counts(&m);
 	return m;
 }
 
@@ -241,7 +265,12 @@ static void require_same(const struct message *a, const struct message *b)
 	require_same_record(&a->record, &b->record);
 	UNIT_REQUIRE(a->from_hash == b->from_hash && a->until_hash == b->until_hash);
 	UNIT_REQUIRE(a->digest == b->digest && a->count == b->count && a->epoch == b->epoch);
-	UNIT_REQUIRE(a->deadline_us == b->deadline_us);
+	UNIT_REQUIRE(a->deadline_us == b->deadline_us && a->limit == b->limit);
+	UNIT_REQUIRE(a->count_count == b->count_count);
+	for (size_t i = 0; i < a->count_count; i++) {
+		UNIT_REQUIRE(a->counts[i].block == b->counts[i].block);
+		UNIT_REQUIRE(a->counts[i].keys == b->counts[i].keys);
+	}
 	UNIT_REQUIRE(a->item_count == b->item_count && a->op_count == b->op_count);
 	for (size_t i = 0; i < a->item_count; i++) {
 		UNIT_REQUIRE(bytes_equal(a->items[i].key, b->items[i].key));
@@ -538,7 +567,7 @@ static Dhtd__Peer__PeerMessage good(Dhtd__Peer__PeerMessage__Kind kind)
 
 START_TEST(every_good_message_is_taken)
 {
-	for (int kind = KIND(PREPARE); kind <= (int)KIND(RESULT); kind++) {
+	for (int kind = KIND(PREPARE); kind <= (int)KIND(COUNTED); kind++) {
 		Dhtd__Peer__PeerMessage m = good((Dhtd__Peer__PeerMessage__Kind)kind);
 		ck_assert_int_eq(decode_generated(&m, 0), 0);
 	}
@@ -550,7 +579,7 @@ START_TEST(fields_of_a_message_are_bounded)
 {
 	CHECK(NO_KIND, DHT_EPROTO, 0);
 	CHECK(PREPARE, DHT_EPROTO, 0, m.has_kind = false);
-	CHECK(PREPARE, DHT_EPROTO, 0, m.kind = 18);
+	CHECK(PREPARE, DHT_EPROTO, 0, m.kind = KIND(COUNTED) + 1);
 	CHECK(PREPARE, 0, 0, m.has_key = true; m.key.data = zeros; m.key.len = RECORD_KEY_MAX);
 	CHECK(PREPARE, DHT_EPROTO, 0, m.has_key = true; m.key.data = zeros;
 	      m.key.len = RECORD_KEY_MAX + 1);
@@ -627,6 +656,41 @@ START_TEST(items_are_bounded)
 	item.has_acc = false;
 	CHECK(CHUNK, DHT_EPROTO, 0, m.items = list; m.n_items = 1);
 	CHECK(DIFFER, DHT_EPROTO, 0, m.items = list; m.n_items = 1);
+	wire_peer_decoder_fini(&decoder);
+}
+END_TEST
+
+START_TEST(values_that_are_left_out_are_not_there)
+{
+	Dhtd__Peer__Item item = DHTD__PEER__ITEM__INIT, *list[] = {&item};
+	item.has_acc = item.has_value_size = true;
+	item.acc = 5;
+	item.value_size = 1;
+	CHECK(LISTED, 0, 1, m.items = list; m.n_items = 1);
+	CHECK(LISTED, DHT_EPROTO, 1, m.items = list; m.n_items = 1; m.has_flags = true;
+	      m.flags = 2);
+	item.value_size = 0;
+	CHECK(LISTED, 0, 0, m.items = list; m.n_items = 1; m.has_flags = true; m.flags = 2);
+	CHECK(LISTED, DHT_EPROTO, 0, m.items = list; m.n_items = 1; m.has_flags = true;
+	      m.flags = 16);
+	CHECK(LIST, DHT_EPROTO, 0, m.items = list; m.n_items = 1);
+	wire_peer_decoder_fini(&decoder);
+}
+END_TEST
+
+START_TEST(counts_are_bounded_and_in_order)
+{
+	static uint32_t pairs[2 * (RING_BLOCKS_MAX + 1)];
+	for (uint32_t i = 0; i < RING_BLOCKS_MAX + 1; i++)
+		pairs[2 * i] = i;
+	CHECK(COUNTED, 0, 0, m.counts = pairs; m.n_counts = 2 * RING_BLOCKS_MAX);
+	CHECK(COUNTED, DHT_EPROTO, 0, m.counts = pairs; m.n_counts = 2 * RING_BLOCKS_MAX + 2);
+	CHECK(COUNTED, DHT_EPROTO, 0, m.counts = pairs; m.n_counts = 3);
+	CHECK(COUNT, DHT_EPROTO, 0, m.counts = pairs; m.n_counts = 2);
+	pairs[0] = RING_BLOCKS_MAX;
+	CHECK(COUNTED, DHT_EPROTO, 0, m.counts = pairs; m.n_counts = 2);
+	pairs[0] = 1;
+	CHECK(COUNTED, DHT_EPROTO, 0, m.counts = pairs; m.n_counts = 4);
 	wire_peer_decoder_fini(&decoder);
 }
 END_TEST
@@ -957,8 +1021,10 @@ UNIT_MAIN("wire_peer", 120, every_kind_comes_back_as_it_was, fields_have_the_num
 	  the_generated_code_agrees, a_stream_is_read_byte_by_byte,
 	  what_is_cut_short_or_too_long_is_refused, no_changed_byte_breaks_anything,
 	  every_good_message_is_taken, fields_of_a_message_are_bounded,
-	  records_are_there_where_they_must_be, items_are_bounded, operations_are_bounded,
-	  results_are_bounded, unknown_fields_are_passed_over_and_known_ones_are_not,
+	  records_are_there_where_they_must_be, items_are_bounded,
+	  values_that_are_left_out_are_not_there, counts_are_bounded_and_in_order,
+	  operations_are_bounded, results_are_bounded,
+	  unknown_fields_are_passed_over_and_known_ones_are_not,
 	  hot_messages_are_small_and_take_no_memory, large_values_stay_where_they_are,
 	  items_are_pieces_as_long_as_there_are_any_left, the_longest_heads_fit,
 	  what_does_not_fit_changes_nothing, a_decoder_keeps_little_memory)
