@@ -11,7 +11,7 @@
 #include "io/clock.h"
 
 enum {
-	SCAN_STEP = 64,           /* entries looked at under one lock */
+	SCAN_BATCH = 64,          /* entries in one response */
 	BATCH_BYTES = 256 * 1024, /* of keys and values in one response, about */
 	LOAD_STEP = 16,           /* entries stored between two looks at the clock */
 };
@@ -23,6 +23,8 @@ int admin_stream_start(struct admin_call *call)
 		return DHT_ENOMEM;
 	stream->request = call->request;
 	call->request.message = NULL;
+	scan_init(&stream->scan, &(struct exec_cursor){0});
+	stream->scan.wants_values = stream->request.command == ADMIN_dump;
 	admin_session_of(call->session)->stream = stream;
 	call->session->streaming = true;
 	return 0;
@@ -51,9 +53,9 @@ static int send_entries(struct worker *w, struct session *s, struct admin_stream
 	struct exec_entries *entries = &stream->entries;
 	int rc = 0;
 	while (rc == 0 && entries->count > 0 && !worker_should_pause(w, s)) {
-		struct admin_entry batch[SCAN_STEP];
+		struct admin_entry batch[SCAN_BATCH];
 		size_t n = 0, bytes = 0;
-		for (; n < SCAN_STEP && entries->taken + n < entries->count; n++) {
+		for (; n < SCAN_BATCH && entries->taken + n < entries->count; n++) {
 			const struct exec_entry *e = &entries->items[entries->taken + n];
 			bytes += e->key.len + e->value.len;
 			if (n > 0 && bytes > BATCH_BYTES)
@@ -70,21 +72,71 @@ static int send_entries(struct worker *w, struct session *s, struct admin_stream
 	return rc;
 }
 
+/* Reads the value of an entry. DHT_EAGAIN: the session waits. */
+static int read_value(struct worker *w, struct session *s, struct exec_entries *entries,
+		      struct exec_entry *entry)
+{
+	struct op op = {.kind = OP_GET, .key = exec_key(w, entry->key)};
+	struct op_result result;
+	int rc = exec_run(w, s, &op, &result);
+	if (rc != 0)
+		return rc;
+	rc = result.status;
+	if (rc == 0)
+		rc = exec_held_copy(&entries->held, result.value, &entry->value);
+	entry->expires_ms = result.expires_ms;
+	exec_done(w, s, &result);
+	return rc;
+}
+
+static bool has_bare(const struct exec_entries *entries)
+{
+	for (size_t i = entries->taken; i < entries->count; i++) {
+		if (entries->items[i].is_bare)
+			return true;
+	}
+	return false;
+}
+
+/* Reads the values that the replicas do not agree on. A key that is gone meanwhile is left out. */
+static int read_values(struct worker *w, struct session *s, struct exec_entries *entries)
+{
+	for (size_t i = entries->taken; i < entries->count;) {
+		struct exec_entry *entry = &entries->items[i];
+		int rc = entry->is_bare ? read_value(w, s, entries, entry) : 0;
+		if (rc != 0 && rc != DHT_ENOTFOUND)
+			return rc;
+		entry->is_bare = false;
+		if (rc == 0)
+			i++;
+		else
+			*entry = entries->items[--entries->count];
+	}
+	exec_entries_take(entries, 0);
+	return 0;
+}
+
 static int scan_slice(struct worker *w, struct session *s, struct admin_stream *stream,
 		      uint64_t until_ns, bool *done)
 {
 	struct exec_entries *entries = &stream->entries;
 	bool more = stream->entries.count == 0, all;
+	int rc = 0;
 	while (more && entries->bytes < BATCH_BYTES) {
-		if (exec_scan(w, s, &stream->cursor, stream->request.prefix, SCAN_STEP, entries) !=
-		    0)
-			break; /* it goes on when the disk has answered */
-		if (entries->no_memory)
-			return DHT_ENOMEM;
-		more = !exec_scan_is_over(w, &stream->cursor) && clock_monotonic_ns() < until_ns;
+		rc = scan_step(w, s, &stream->scan, stream->request.prefix, SCAN_STEP_MAX, entries);
+		if (rc != 0)
+			break; /* or it goes on when others, or the disk, have answered */
+		more = !scan_is_over(w, &stream->scan) && clock_monotonic_ns() < until_ns;
 	}
-	int rc = send_entries(w, s, stream, until_ns, &all);
-	*done = rc == 0 && all && !s->waits && exec_scan_is_over(w, &stream->cursor);
+	/* One thing is waited for at a time. */
+	if (rc == DHT_EAGAIN && has_bare(entries))
+		return rc;
+	if (rc == 0)
+		rc = read_values(w, s, entries);
+	if (rc != 0 && !(rc == DHT_EAGAIN && !has_bare(entries)))
+		return rc;
+	rc = send_entries(w, s, stream, until_ns, &all);
+	*done = rc == 0 && all && !s->waits && scan_is_over(w, &stream->scan);
 	if (*done)
 		rc = wire_admin_entries(worker_out(w), stream->request.call_id,
 					stream->request.command, NULL, 0, true);
@@ -135,11 +187,15 @@ int admin_stream_slice(struct worker *w, struct session *s, struct admin_stream 
 	*done = false;
 	if (stream->request.command == ADMIN_load)
 		return load_slice(w, s, stream, limits, until_ns, done, why);
-	return scan_slice(w, s, stream, until_ns, done);
+	int rc = scan_slice(w, s, stream, until_ns, done);
+	if (rc == DHT_ENOQUORUM)
+		admin_explain_no_quorum(w, rc, why);
+	return rc;
 }
 
 void admin_stream_end(struct admin_stream *stream)
 {
+	scan_fini(&stream->scan);
 	exec_entries_fini(&stream->entries);
 	wire_admin_release(&stream->request);
 	free(stream);

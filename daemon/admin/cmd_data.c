@@ -39,7 +39,7 @@ static void explain(const struct op *op, int status, char why[WIRE_WHY_MAX])
 		snprintf(why, WIRE_WHY_MAX, "%s", text);
 }
 
-static void explain_no_quorum(const struct worker *w, int status, char why[WIRE_WHY_MAX])
+void admin_explain_no_quorum(const struct worker *w, int status, char why[WIRE_WHY_MAX])
 {
 	const struct worker_failure *failure = &w->failure;
 	snprintf(why, WIRE_WHY_MAX, "%s slot %u (%u of %u replicas answered)",
@@ -62,7 +62,7 @@ static int run_op(struct admin_call *call)
 		return rc;
 	rc = result.status;
 	if (rc == DHT_ENOQUORUM || rc == DHT_EUNCERTAIN)
-		explain_no_quorum(call->worker, rc, call->why);
+		admin_explain_no_quorum(call->worker, rc, call->why);
 	else if (rc != 0)
 		explain(op, rc, call->why);
 	else if (request->command == ADMIN_ttl)

@@ -9,12 +9,12 @@
 
 #include "admin/admin.h"
 #include "wire/admin.h"
-#include "worker/exec.h"
+#include "worker/scan.h"
 
 /* A request that takes more than one slice: the session owns it while it streams. */
 struct admin_stream {
 	struct admin_request request;
-	struct exec_cursor cursor;   /* scan, dump */
+	struct scan scan;            /* scan, dump */
 	struct exec_entries entries; /* scan, dump */
 	size_t loaded;               /* load */
 };
@@ -38,6 +38,9 @@ struct admin_call {
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details)                            \
 	int admin_run_##id(struct admin_call *call) DHT_MUST_CHECK;
 #include "proto/commands.def"
+
+/* Says what DHT_ENOQUORUM or DHT_EUNCERTAIN, which the worker has just met, is about. */
+void admin_explain_no_quorum(const struct worker *w, int status, char why[WIRE_WHY_MAX]);
 
 /* Starts a stream with call's request, which it takes over. DHT_ENOMEM. */
 int admin_stream_start(struct admin_call *call) DHT_MUST_CHECK;

@@ -33,7 +33,7 @@ void resp_run_cluster_slots(struct resp_call *call)
 	range = (struct ring_range){0};
 	while (ring_map_next_range(map, RING_MERGE_EQUAL, &range)) {
 		struct ring_replicas order =
-		    resp_contact_order(call, ring_map_list(map, range.list));
+		    resp_contact_order(call->worker, ring_map_list(map, range.list));
 		resp_write_array(call->out, 2 + order.count);
 		resp_write_integer(call->out, range.first_slot);
 		resp_write_integer(call->out, range.last_slot);
@@ -63,7 +63,8 @@ static void write_shard_node(struct resp_call *call, const struct ring_map *map,
 	resp_write_bulk_text(call->out, "replication-offset");
 	resp_write_integer(call->out, 0);
 	resp_write_bulk_text(call->out, "health");
-	resp_write_bulk_text(call->out, resp_contact_answers(call, member) ? "online" : "fail");
+	resp_write_bulk_text(call->out,
+			     resp_contact_answers(call->worker, member) ? "online" : "fail");
 }
 
 /* Counts the ranges of a list; with out it writes their bounds. */
@@ -92,7 +93,8 @@ void resp_run_cluster_shards(struct resp_call *call)
 		shards += ranges_of(map, list, NULL) > 0;
 	resp_write_array(call->out, shards);
 	for (uint16_t list = 0; list < map->lists.count; list++) {
-		struct ring_replicas order = resp_contact_order(call, ring_map_list(map, list));
+		struct ring_replicas order =
+		    resp_contact_order(call->worker, ring_map_list(map, list));
 		size_t ranges = ranges_of(map, list, NULL);
 		if (ranges == 0)
 			continue;
@@ -112,7 +114,7 @@ void resp_run_cluster_shards(struct resp_call *call)
 static uint16_t owner_of(const struct resp_call *call, const struct ring_map *map,
 			 const struct ring_range *range)
 {
-	return resp_contact_order(call, ring_map_list(map, range->list)).members[0];
+	return resp_contact_order(call->worker, ring_map_list(map, range->list)).members[0];
 }
 
 static void add_slots(struct resp_text *text, uint32_t first, uint32_t last)
@@ -146,7 +148,7 @@ static void add_slots_of(const struct resp_call *call, const struct ring_map *ma
 static void add_node(struct resp_call *call, const struct ring_map *map, struct resp_text *text,
 		     uint16_t member)
 {
-	bool answers = resp_contact_answers(call, member);
+	bool answers = resp_contact_answers(call->worker, member);
 	struct resp_contact contact;
 	resp_contact_find(call, map, member, &contact);
 	resp_text_add(text, "%s %s:%u@%u %s%s - 0 0 %llu %s", contact.id, contact.host,
@@ -186,7 +188,7 @@ static bool has_quorum(const struct resp_call *call, const struct ring_replicas 
 {
 	unsigned up = 0;
 	for (uint16_t i = 0; i < replicas->count; i++)
-		up += resp_contact_answers(call, replicas->members[i]);
+		up += resp_contact_answers(call->worker, replicas->members[i]);
 	return up * 2 > replicas->count;
 }
 

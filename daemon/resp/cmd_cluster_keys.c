@@ -36,7 +36,7 @@ static struct resp_search *search_slot(struct resp_call *call, uint32_t slot, ui
 		resp_search_end(call->state);
 		return NULL;
 	}
-	call->yields = search->cursor.block == start.block && search->found < max;
+	call->yields = search->scan.cursor.block == start.block && search->found < max;
 	return call->yields ? NULL : search;
 }
 

@@ -2,11 +2,14 @@
  *
  * INFO, and small questions about the node: what it is, how much it holds, what time it has.
  */
+#include "base/error.h"
 #include "base/text.h"
 #include "io/clock.h"
+#include "resp/contact.h"
 #include "resp/info.h"
 #include "resp/options.h"
 #include "worker/committer.h"
+#include "worker/tally.h"
 
 /* ---- INFO -------------------------------------------------------------------------- */
 
@@ -64,18 +67,37 @@ void resp_run_info(struct resp_call *call)
 
 /* ---- Small questions --------------------------------------------------------------- */
 
-/* The keys whose requests come here first: so the nodes' numbers add up. */
+/* What this node has of the blocks that are counted, and nobody has to be asked. */
+static uint64_t count_own(const struct resp_call *call)
+{
+	const struct ring_map *map = resp_map(call);
+	uint64_t keys = 0;
+	for (uint32_t block = 0; block < map->blocks; block++)
+		keys += store_keys(exec_of(call->worker)->store, block);
+	return keys;
+}
+
+/* All keys of the cluster; where clients are told which node has what, those that they are told
+ * are here, so that the numbers of all nodes add up. */
 void resp_run_dbsize(struct resp_call *call)
 {
-	const struct store *store = exec_of(call->worker)->store;
-	const struct ring_map *map = resp_map(call);
-	uint16_t self = resp_self(call);
 	uint64_t keys = 0;
-	for (uint32_t block = 0; block < map->blocks; block++) {
-		if (ring_map_first(map, block) == self)
-			keys += store_keys(store, block);
+	bool is_alone = resp_map(call)->member_count == 1;
+	if (call->replay != NULL && !is_alone) {
+		resp_write_error(call->out, "ERR DBSIZE asks other nodes, which a transaction does "
+					    "not wait for");
+		return;
 	}
-	resp_write_integer(call->out, (int64_t)keys);
+	if (is_alone) {
+		resp_write_integer(call->out, (int64_t)count_own(call));
+		return;
+	}
+	int rc = tally_run(call->worker, call->session, &call->state->tally,
+			   resp_redirects(call) ? resp_contact_covers : NULL, &keys);
+	if (rc == 0)
+		resp_write_integer(call->out, (int64_t)keys);
+	else if (rc != DHT_EAGAIN)
+		resp_reply_status(call, rc);
 }
 
 void resp_run_time(struct resp_call *call)

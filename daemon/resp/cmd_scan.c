@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SCAN: the keys of the node, some at a time.
+ * SCAN: the keys of the cluster, some at a time; under clients.redirect: moved those of the node.
  *
  * Blocks are visited one after the other, and a block in the order of its hashes. So a
  * cursor is the place where to go on, block and hash, whatever has changed meanwhile: a key
@@ -15,7 +15,8 @@
 enum {
 	COUNT_DEFAULT = 10,
 	COUNT_MAX = 4096, /* keys looked at in one call, however many are asked for */
-	STEP_MAX = 64,    /* under one lock */
+	/* Of one call, its waits included: whoever calls goes on from there. */
+	CALL_MS = 50,
 };
 
 /* What is asked for. */
@@ -115,22 +116,24 @@ static bool run_steps(struct resp_call *call, struct resp_search *search,
 	    .found_max = UINT64_MAX,
 	};
 	uint64_t until_ns = clock_monotonic_ns() + WORKER_SLICE_NS;
+	uint64_t latest_ns = search->began_ns + CALL_MS * NS_PER_MS;
+	until_ns = latest_ns < until_ns ? latest_ns : until_ns;
 	do {
-		uint64_t left = request->count - search->looked_at;
-		unsigned max = left < STEP_MAX ? (unsigned)left : STEP_MAX;
-		if (!resp_search_step(call, search, &what, max))
+		uint64_t left = request->count - search->scan.looked_at;
+		if (!resp_search_step(call, search, &what, (unsigned)left))
 			return false;
-	} while (search->keys.error == 0 && search->looked_at < request->count &&
+	} while (search->keys.error == 0 && search->scan.looked_at < request->count &&
 		 search->keys.len < WORKER_OUT_FLUSH &&
-		 !exec_scan_is_over(call->worker, &search->cursor) &&
-		 clock_monotonic_ns() < until_ns);
+		 !scan_is_over(call->worker, &search->scan) && clock_monotonic_ns() < until_ns);
 	return true;
 }
 
-static void reply(struct resp_call *call, const struct resp_search *search)
+static void reply(struct resp_call *call, struct resp_search *search)
 {
-	uint64_t number = (uint64_t)search->cursor.block << STORE_HASH_BITS | search->cursor.hash;
-	if (exec_scan_is_over(call->worker, &search->cursor))
+	bool is_over = scan_is_over(call->worker, &search->scan);
+	const struct exec_cursor *cursor = &search->scan.cursor;
+	uint64_t number = (uint64_t)cursor->block << STORE_HASH_BITS | cursor->hash;
+	if (is_over)
 		number = 0;
 	resp_write_array(call->out, 2);
 	resp_write_bulk_number(call->out, number);

@@ -44,18 +44,18 @@ void resp_contact_find(const struct resp_call *call, const struct ring_map *map,
 	contact->port = port;
 }
 
-bool resp_contact_answers(const struct resp_call *call, uint16_t member)
+bool resp_contact_answers(const struct worker *w, uint16_t member)
 {
-	return !node_is_down(exec_of(call->worker)->node, member);
+	return !node_is_down(exec_of(w)->node, member);
 }
 
-struct ring_replicas resp_contact_order(const struct resp_call *call,
+struct ring_replicas resp_contact_order(const struct worker *w,
 					const struct ring_replicas *replicas)
 {
 	struct ring_replicas order = {0};
 	for (int answers = 1; answers >= 0; answers--) {
 		for (uint16_t i = 0; i < replicas->count; i++) {
-			if (resp_contact_answers(call, replicas->members[i]) == answers)
+			if (resp_contact_answers(w, replicas->members[i]) == answers)
 				order.members[order.count++] = replicas->members[i];
 		}
 	}
@@ -63,10 +63,17 @@ struct ring_replicas resp_contact_order(const struct resp_call *call,
 	return order.count == replicas->count ? order : *replicas;
 }
 
-uint16_t resp_contact_owner(const struct resp_call *call, const struct ring_map *map,
-			    uint32_t block)
+uint16_t resp_contact_owner(const struct worker *w, const struct ring_map *map, uint32_t block)
 {
-	return resp_contact_order(call, ring_map_replicas(map, block)).members[0];
+	return resp_contact_order(w, ring_map_replicas(map, block)).members[0];
+}
+
+bool resp_contact_covers(const void *ctx, struct worker *w, uint32_t block)
+{
+	const struct ring_map *map = atomic_load_explicit(&w->shared->map, memory_order_acquire);
+	uint16_t self = atomic_load_explicit(&w->shared->self, memory_order_relaxed);
+	(void)ctx;
+	return resp_contact_owner(w, map, block) == self;
 }
 
 /* Those that a block moves to have a part in its operations, too. */
@@ -96,7 +103,7 @@ bool resp_contact_moves(struct resp_call *call)
 	if (is_replica(map, block, resp_self(call)))
 		return false;
 	struct resp_contact contact;
-	resp_contact_find(call, map, resp_contact_owner(call, map, block), &contact);
+	resp_contact_find(call, map, resp_contact_owner(call->worker, map, block), &contact);
 	resp_write_errorf(call->out, "MOVED %u %s:%u", (unsigned)slot, contact.host,
 			  (unsigned)contact.port);
 	return true;

@@ -28,16 +28,19 @@ void resp_contact_find(const struct resp_call *call, const struct ring_map *map,
 		       struct resp_contact *contact);
 
 /* Whether a member answers, as far as this node knows. */
-bool resp_contact_answers(const struct resp_call *call, uint16_t member);
+bool resp_contact_answers(const struct worker *w, uint16_t member);
 
 /* The replicas of a list in the order in which clients are to try them: as in the map, but those
  * that do not answer last. */
-struct ring_replicas resp_contact_order(const struct resp_call *call,
+struct ring_replicas resp_contact_order(const struct worker *w,
 					const struct ring_replicas *replicas);
 
 /* The member whose slots clients take the block's for: the first of that order. */
-uint16_t resp_contact_owner(const struct resp_call *call, const struct ring_map *map,
-			    uint32_t block);
+uint16_t resp_contact_owner(const struct worker *w, const struct ring_map *map, uint32_t block);
+
+/* True if that is this node: for struct scan and tallies, which count what a client of each node
+ * is to find there. ctx is not used. */
+bool resp_contact_covers(const void *ctx, struct worker *w, uint32_t block);
 
 /* True if requests for keys of others are answered with MOVED (clients.redirect). */
 static inline bool resp_redirects(const struct resp_call *call)

@@ -50,7 +50,7 @@ struct resp_port {
 	struct resp_node node; /* the server's; filled in before the first session */
 	/* Where the connections were counted at the last CONFIG RESETSTAT. */
 	_Atomic uint64_t accepted_before, refused_before;
-	_Atomic bool redirects; /* clients.redirect is moved */
+	_Atomic bool redirects;        /* clients.redirect is moved */
 	_Atomic uint64_t http_told_ns; /* when the log last told of HTTP; 0: never */
 	/* Requests a second, as of the last look of resp_port_sample. */
 	_Atomic uint64_t requests_per_s;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "io/clock.h"
+#include "resp/contact.h"
 
 enum { COST_MAX = 256 * 1024 }; /* of a turn, see wants_cost */
 
@@ -17,7 +19,10 @@ struct resp_search *resp_search_begin(struct resp_call *call, const struct exec_
 		resp_reply_status(call, DHT_ENOMEM);
 		return NULL;
 	}
-	search->cursor = *start;
+	scan_init(&search->scan, start);
+	if (resp_redirects(call))
+		search->scan.covers = resp_contact_covers;
+	search->began_ns = clock_monotonic_ns();
 	resp_out_init(&search->keys, WORKER_REPLY_MAX);
 	call->state->search = search;
 	return search;
@@ -52,16 +57,13 @@ bool resp_search_step(struct resp_call *call, struct resp_search *search,
 		      const struct resp_search_for *what, unsigned max)
 {
 	struct exec_entries *entries = &search->entries;
-	uint32_t block = search->cursor.block;
 	if (entries->count > 0)
 		return take_found(call, search, what);
-	if (exec_scan(call->worker, call->session, &search->cursor, what->prefix, max, entries) !=
-	    0)
+	int rc = scan_step(call->worker, call->session, &search->scan, what->prefix, max, entries);
+	if (rc == DHT_EAGAIN)
 		return false;
-	/* At the end of a block fewer are left, of which those without the prefix are not told. */
-	search->looked_at += search->cursor.block == block ? max : entries->count;
-	if (entries->no_memory)
-		search->keys.error = DHT_ENOMEM;
+	if (rc != 0)
+		search->keys.error = rc;
 	return take_found(call, search, what);
 }
 
@@ -76,6 +78,7 @@ void resp_search_end(struct resp_session *state)
 	struct resp_search *search = state->search;
 	if (search == NULL)
 		return;
+	scan_fini(&search->scan);
 	exec_entries_fini(&search->entries);
 	resp_out_fini(&search->keys);
 	free(search);

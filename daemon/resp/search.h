@@ -6,6 +6,8 @@
  *         many keys. So what a search has found so far stays with its session, and the
  *         request goes on there when it comes again: from the start it might never get
  *         further.
+ *         Under clients.redirect: proxy it is one of the whole cluster; under moved one of the
+ *         slots that clients take for this node's.
  * Owns    Copies of the keys found. No segment of the store is pinned while it waits for the
  *         disk; between two turns of one step those of the keys that are to be looked at yet.
  * Thread  the worker that owns the session.
@@ -15,13 +17,14 @@
 #define DHT_RESP_SEARCH_H
 
 #include "resp/command.h"
+#include "worker/scan.h"
 
 struct resp_search {
-	struct exec_cursor cursor;
+	struct scan scan;
+	uint64_t began_ns;
 	struct exec_entries entries; /* of one step */
 	struct resp_out keys;        /* those found, as they go into the reply */
-	uint64_t found;
-	uint64_t looked_at; /* about as many keys */
+	uint64_t found;              /* so far */
 };
 
 /* What a search looks for. */

@@ -9,6 +9,7 @@
 #include "resp/search.h"
 #include "resp/table.h"
 #include "resp/transaction.h"
+#include "worker/tally.h"
 
 enum {
 	BATCH_REQUESTS = 32, /* looked up before the first of them runs */
@@ -456,6 +457,7 @@ static void resp_closed(struct session *s)
 	struct resp_session *state = (struct resp_session *)(void *)s->state;
 	forget_parked(state);
 	resp_search_end(state);
+	tally_destroy(state->tally);
 	resp_transaction_drop(state);
 	resp_client_closed(s);
 }

@@ -20,6 +20,7 @@
 struct resp_search;
 struct resp_transaction;
 struct resp_parked;
+struct tally;
 
 /* How far a command on several keys has come when it has to wait, or lets others have a
  * turn. */
@@ -39,6 +40,7 @@ struct resp_session {
 	_Atomic(enum resp_version) version;   /* 0 before HELLO: RESP2; the owner writes */
 	struct resp_transaction *transaction; /* NULL: none, and no key is watched */
 	struct resp_search *search;           /* that goes on in another turn; NULL: none */
+	struct tally *tally;                  /* likewise */
 };
 
 /* The protocol of client connections; struct resp_port has it first. */

@@ -44,6 +44,11 @@ static void on_timer(void *ctx, const struct node_timer *timer, uint64_t delay_u
 	timers_add(&w->cluster.timers, timer, clock_monotonic_ns() / NS_PER_US + delay_us);
 }
 
+static void on_answer(void *ctx, const struct message *m)
+{
+	inquiries_take(ctx, m);
+}
+
 static void on_wants_map(void *ctx, uint16_t from)
 {
 	struct worker *w = ctx;
@@ -90,6 +95,7 @@ void cluster_settle(struct worker *w)
 		struct task *task = LIST_ENTRY(link, struct task, link);
 		pending_tell(w, DHT_CONTAINER_OF(task, struct pending, task));
 	}
+	inquiries_settle(w);
 	if (w->cluster.wants_map != 0)
 		tell_of_map(w);
 }
@@ -370,10 +376,11 @@ static void look_for_map(struct worker *w, uint64_t now_us)
 void cluster_run(struct worker *w)
 {
 	struct cluster *c = &w->cluster;
+	uint64_t now_us = w->now_ns / NS_PER_US;
 	cluster_settle(w);
+	inquiries_run(w, now_us);
 	if (c->timers.count == 0 && list_is_empty(&c->for_room) && list_is_empty(&c->for_map))
 		return;
-	uint64_t now_us = w->now_ns / NS_PER_US;
 	run_timers(w, now_us);
 	if (!list_is_empty(&c->for_room) && !outbox_awaits_room(w))
 		tell_all_again(w, &c->for_room);
@@ -385,6 +392,8 @@ uint64_t cluster_timeout_ns(const struct worker *w)
 {
 	const struct cluster *c = &w->cluster;
 	uint64_t next_us = timers_next_us(&c->timers), now_us = w->now_ns / NS_PER_US;
+	uint64_t inquiry_us = inquiries_next_us(&c->inquiries);
+	next_us = inquiry_us < next_us ? inquiry_us : next_us;
 	if (!list_is_empty(&c->for_map) && now_us + MAP_LOOK_US < next_us)
 		next_us = now_us + MAP_LOOK_US;
 	if (!list_is_empty(&c->for_room) && !outbox_awaits_room(w))
@@ -400,9 +409,10 @@ void cluster_init(struct worker *w)
 {
 	struct cluster *c = &w->cluster;
 	*c = (struct cluster){
-	    .effects = {w, on_send, on_done, on_timer, on_wants_map},
+	    .effects = {w, on_send, on_done, on_timer, on_wants_map, on_answer},
 	    .random = clock_monotonic_ns() * 0x9E3779B97F4A7C15ull ^ (w->index + 1),
 	};
+	inquiries_init(&c->inquiries);
 	list_init(&c->done);
 	list_init(&c->for_record);
 	list_init(&c->for_room);
@@ -427,6 +437,7 @@ void cluster_end(struct worker *w)
 void cluster_fini(struct worker *w)
 {
 	struct cluster *c = &w->cluster;
+	inquiries_fini(&c->inquiries);
 	timers_fini(&c->timers);
 	wire_peer_decoder_fini(&c->decoder);
 }

@@ -16,6 +16,7 @@
 
 #include "wire/peer.h"
 #include "worker/fetch.h"
+#include "worker/inquiry.h"
 #include "worker/timers.h"
 
 struct link;
@@ -57,6 +58,7 @@ struct cluster {
 	struct list done;       /* tasks that have ended in this step */
 	uint32_t wants_map;     /* a member that has a newer one, and 1; 0: nobody */
 	struct timers timers;
+	struct inquiries inquiries;
 	bool has_stepped; /* since the outbox was settled: there may be something to commit */
 	struct list for_record, for_room, for_map; /* events */
 	unsigned waiting; /* messages that wait, those for records included */

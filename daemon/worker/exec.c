@@ -42,8 +42,7 @@ static int fetch(struct worker *w, struct session *s, uint64_t location)
 	return rc;
 }
 
-/* Lets the session wait for what the operation has met. */
-static void wait_for(struct worker *w, struct session *s, uint64_t cold)
+void exec_wait_for(struct worker *w, struct session *s, uint64_t cold)
 {
 	if (cold == 0) {
 		outbox_stall(w, s, OUTBOX_ROOM);
@@ -92,7 +91,7 @@ static int conclude(struct worker *w, struct session *s, bool deletes,
 	}
 	if (result->status != DHT_EAGAIN)
 		return 0;
-	wait_for(w, s, result->cold);
+	exec_wait_for(w, s, result->cold);
 	return DHT_EAGAIN;
 }
 
@@ -154,7 +153,7 @@ static int begin_pending(struct worker *w, struct session *s, const struct serie
 		return 0;
 	}
 	pending_destroy(w, p);
-	wait_for(w, s, step.waits_for == NODE_WAITS_FOR_RECORD ? step.cold : 0);
+	exec_wait_for(w, s, step.waits_for == NODE_WAITS_FOR_RECORD ? step.cold : 0);
 	return rc;
 }
 
@@ -446,6 +445,46 @@ int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, s
 	return 0;
 }
 
+int exec_held_copy(struct exec_held **held, struct bytes from, struct bytes *copy)
+{
+	if (*held == NULL) {
+		*held = malloc(sizeof(**held));
+		if (*held == NULL)
+			return DHT_ENOMEM;
+		(*held)->next = NULL;
+		arena_init(&(*held)->arena);
+	}
+	*copy = bytes_of(NULL, 0);
+	return from.len > 0 ? arena_copy(&(*held)->arena, from, copy) : 0;
+}
+
+void exec_held_free(struct exec_held *held)
+{
+	while (held != NULL) {
+		struct exec_held *next = held->next;
+		arena_fini(&held->arena);
+		free(held);
+		held = next;
+	}
+}
+
+int exec_entries_add(struct exec_entries *entries, const struct exec_entry *entry)
+{
+	if (!has_room(entries))
+		return DHT_ENOMEM;
+	entries->items[entries->count++] = *entry;
+	entries->bytes += entry->key.len + entry->value.len;
+	return 0;
+}
+
+void exec_entries_hold(struct exec_entries *entries, struct exec_held *held)
+{
+	if (held == NULL)
+		return;
+	held->next = entries->held;
+	entries->held = held;
+}
+
 void exec_entries_take(struct exec_entries *entries, size_t n)
 {
 	DHT_ASSERT(n <= entries->count - entries->taken);
@@ -453,13 +492,15 @@ void exec_entries_take(struct exec_entries *entries, size_t n)
 		struct exec_entry *entry = &entries->items[entries->taken];
 		if (entry->fetch != NULL)
 			fetch_free(entries->store, entry->fetch);
-		else
+		else if (entry->location != 0)
 			store_unpin(entries->store, entry->location);
 	}
 	if (entries->taken == entries->count) {
 		entries->taken = 0;
 		entries->count = 0;
 		entries->bytes = 0;
+		exec_held_free(entries->held);
+		entries->held = NULL;
 	}
 }
 

@@ -9,6 +9,7 @@
 #ifndef DHT_WORKER_EXEC_H
 #define DHT_WORKER_EXEC_H
 
+#include "base/arena.h"
 #include "node/node.h"
 #include "worker/groups.h"
 #include "worker/pending.h"
@@ -70,6 +71,10 @@ static inline void exec_end_request(struct worker *w, struct session *s)
 		pending_drop(w, s);
 }
 
+/* Lets the session wait for a record that is pinned for it, to be fetched, or, without a record
+ * (0), for room; its request is given again then. */
+void exec_wait_for(struct worker *w, struct session *s, uint64_t cold);
+
 /* Runs an operation for nobody, whatever comes of it; nothing where it cannot begin now. */
 void exec_begin(struct worker *w, struct op *op);
 
@@ -79,12 +84,23 @@ uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const stru
 
 struct fetch;
 
+/* What entries lie in that came from other nodes. */
+struct exec_held {
+	struct exec_held *next;
+	struct arena arena;
+};
+
+/* Copies bytes into *held, which is made if it is NULL; DHT_ENOMEM. free gives all of it back. */
+int exec_held_copy(struct exec_held **held, struct bytes from, struct bytes *copy) DHT_MUST_CHECK;
+void exec_held_free(struct exec_held *held);
+
 /* A visited entry, which stays until it is taken. */
 struct exec_entry {
 	struct bytes key, value;
 	uint64_t expires_ms;
-	uint64_t location;   /* pinned, unless it was fetched */
-	struct fetch *fetch; /* what it lies in then; NULL otherwise */
+	uint64_t location;   /* pinned; 0: it was fetched, or is held */
+	bool is_bare;        /* the value is not there: it has to be read (worker/scan.h) */
+	struct fetch *fetch; /* what it lies in if it was fetched; NULL otherwise */
 };
 
 /* The collected entries; those before `taken` were unpinned already. */
@@ -93,6 +109,7 @@ struct exec_entries {
 	struct exec_entry *items;
 	size_t taken, count, cap;
 	size_t bytes; /* of the keys and values of all that were collected */
+	struct exec_held *held;
 	bool no_memory;
 };
 
@@ -108,6 +125,10 @@ struct exec_cursor {
 int exec_scan(struct worker *w, struct session *s, struct exec_cursor *cursor, struct bytes prefix,
 	      unsigned max, struct exec_entries *entries) DHT_MUST_CHECK;
 bool exec_scan_is_over(const struct worker *w, const struct exec_cursor *cursor);
+
+/* Appends one whose key and value are held by the array: exec_entries_hold. */
+int exec_entries_add(struct exec_entries *entries, const struct exec_entry *entry) DHT_MUST_CHECK;
+void exec_entries_hold(struct exec_entries *entries, struct exec_held *held);
 
 /* Gives up the next n entries. When none is left the array is empty again. */
 void exec_entries_take(struct exec_entries *entries, size_t n);
