@@ -53,6 +53,18 @@ int cli_command_ok_to_stop(const struct cli_options *options)
 
 /* ---- locate ------------------------------------------------------------------------------ */
 
+static void set_record(json_t *object, const Dhtd__Admin__Replica *replica)
+{
+	char text[CLI_VERSION_MAX];
+	if (!replica->holds)
+		return;
+	cli_json_set(object, "ballot",
+		     cli_json_text(cli_argument_print_version(replica->ballot, text)));
+	cli_json_set(object, "version",
+		     cli_json_text(cli_argument_print_version(replica->version, text)));
+	cli_json_set(object, "deleted", json_boolean(replica->deleted));
+}
+
 static void print_place_json(const Dhtd__Admin__LocateResponse *place)
 {
 	json_t *result = cli_json_result(), *replicas = json_array();
@@ -69,10 +81,30 @@ static void print_place_json(const Dhtd__Admin__LocateResponse *place)
 		cli_json_set(object, "down", json_boolean(replica->down));
 		cli_json_set(object, "old", json_boolean(replica->old));
 		cli_json_set(object, "next", json_boolean(replica->next));
+		cli_json_set(object, "coordinates", json_boolean(replica->coordinates));
+		cli_json_set(object, "answers", json_boolean(replica->answers));
+		set_record(object, replica);
 		cli_json_append(replicas, object);
 	}
 	cli_json_set(result, "replicas", replicas);
 	cli_json_print(result);
+}
+
+/* What it has of the key: two cells. */
+static void add_record(struct cli_table *table, const Dhtd__Admin__Replica *replica)
+{
+	char text[CLI_VERSION_MAX];
+	if (!replica->holds) {
+		cli_table_cell(table, replica->answers ? CLI_NO_COLOUR : CLI_RED, "%s",
+			       replica->answers ? "none" : "no answer");
+		cli_table_cell(table, CLI_NO_COLOUR, "-");
+		return;
+	}
+	cli_table_cell(table, CLI_NO_COLOUR, "%s",
+		       cli_argument_print_version(replica->ballot, text));
+	cli_table_cell(table, CLI_NO_COLOUR, "%s%s",
+		       cli_argument_print_version(replica->version, text),
+		       replica->deleted ? " (deleted)" : "");
 }
 
 static void print_place(const Dhtd__Admin__LocateResponse *place)
@@ -85,6 +117,8 @@ static void print_place(const Dhtd__Admin__LocateResponse *place)
 	cli_table_column(table, CLI_LEFT, "NAME");
 	cli_table_column(table, CLI_LEFT, "STATE");
 	cli_table_column(table, CLI_LEFT, "REPLICA");
+	cli_table_column(table, CLI_LEFT, "BALLOT");
+	cli_table_column(table, CLI_LEFT, "VERSION");
 	for (size_t i = 0; i < place->n_replicas; i++) {
 		const Dhtd__Admin__Replica *replica = place->replicas[i];
 		cli_table_cell(table, CLI_NO_COLOUR, "%" PRIu32, replica->number);
@@ -92,10 +126,11 @@ static void print_place(const Dhtd__Admin__LocateResponse *place)
 		cli_table_cell(table, replica->down ? CLI_RED : CLI_GREEN, "%s",
 			       replica->down ? "down" : "up");
 		cli_table_cell(table, CLI_NO_COLOUR, "%s",
-			       !replica->old                     ? "next"
-			       : replica->next                   ? "old, next"
-			       : place->n_replicas > 0 && i == 0 ? "first"
-								 : "yes");
+			       replica->coordinates ? "coordinator"
+			       : !replica->old      ? "next"
+			       : replica->next      ? "old, next"
+						    : "yes");
+		add_record(table, replica);
 	}
 	cli_table_print(table);
 	cli_table_destroy(table);

@@ -17,6 +17,7 @@
 #define DHT_ADMIN_ADMIN_H
 
 #include "wire/admin.h"
+#include "worker/whereabouts.h"
 #include "worker/worker.h"
 
 /* What the admin commands read of the daemon: the server's, callable from any thread. */
@@ -39,7 +40,8 @@ struct admin_view {
 		   const struct admin_change *change, char why[WIRE_WHY_MAX]);
 	int (*ok_to_stop)(void *ctx, struct buffer *out, uint64_t call_id,
 			  const struct admin_change *change, char why[WIRE_WHY_MAX]);
-	int (*place)(void *ctx, struct buffer *out, uint64_t call_id, struct bytes key);
+	int (*place)(void *ctx, struct buffer *out, uint64_t call_id,
+		     const struct whereabouts *key);
 };
 
 /* The protocol together with what it works on. */

@@ -64,5 +64,12 @@ int admin_run_ok_to_stop(struct admin_call *call)
 int admin_run_locate(struct admin_call *call)
 {
 	const struct admin_view *view = &call->admin->view;
-	return view->place(view->ctx, call->out, call->request.call_id, call->request.located);
+	struct whereabouts **at = &admin_session_of(call->session)->whereabouts;
+	int rc = whereabouts_run(call->worker, call->session, at, call->request.located);
+	if (rc != 0)
+		return rc;
+	rc = view->place(view->ctx, call->out, call->request.call_id, *at);
+	whereabouts_destroy(*at);
+	*at = NULL;
+	return rc;
 }

@@ -20,7 +20,8 @@ struct admin_stream {
 };
 
 struct admin_session {
-	struct admin_stream *stream; /* NULL: none runs */
+	struct admin_stream *stream;     /* NULL: none runs */
+	struct whereabouts *whereabouts; /* that a locate waits for; NULL: none does */
 };
 
 struct admin_call {

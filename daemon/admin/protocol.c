@@ -143,6 +143,7 @@ static void admin_closed(struct session *s)
 	if (state->stream != NULL)
 		admin_stream_end(state->stream);
 	state->stream = NULL;
+	whereabouts_destroy(state->whereabouts);
 }
 
 enum admin_verdict admin_serve_counters(struct admin *admin, struct session *s)

@@ -411,9 +411,25 @@ static int view_ok_to_stop(void *ctx, struct buffer *out, uint64_t call_id,
 	return wire_admin_ok_to_stop(out, call_id, reasons, count);
 }
 
-static size_t list_replicas(const struct server *server, const struct ring_map *map,
-			    const struct ring_block *block, struct admin_replica *out)
+static void tell_record(const struct whereabouts *at, struct admin_replica *replica)
 {
+	for (size_t i = 0; i < at->count; i++) {
+		const struct whereabout *has = &at->replicas[i];
+		if (has->member != replica->number)
+			continue;
+		replica->answers = has->has_answered;
+		replica->holds = has->has_record;
+		replica->is_deleted = has->is_tombstone;
+		replica->ballot = has->acc;
+		replica->version = has->ver;
+	}
+}
+
+static size_t list_replicas(const struct server *server, const struct ring_map *map,
+			    const struct ring_block *block, const struct whereabouts *at,
+			    struct admin_replica *out)
+{
+	bool has_coordinator = false;
 	size_t count = 0;
 	for (uint16_t i = 0; i < block->old.count + block->next.count; i++) {
 		bool is_old = i < block->old.count;
@@ -421,18 +437,22 @@ static size_t list_replicas(const struct server *server, const struct ring_map *
 		    is_old ? block->old.members[i] : block->next.members[i - block->old.count];
 		if (!is_old && ring_replicas_find(&block->old, number) < block->old.count)
 			continue;
-		out[count++] = (struct admin_replica){
+		struct admin_replica *replica = &out[count++];
+		*replica = (struct admin_replica){
 		    .number = number,
 		    .name = name_of(map, number),
 		    .is_down = node_is_down(&server->node, number),
 		    .is_old = is_old,
 		    .is_next = ring_replicas_find(&block->next, number) < block->next.count,
 		};
+		replica->coordinates = is_old && !replica->is_down && !has_coordinator;
+		has_coordinator |= replica->coordinates;
+		tell_record(at, replica);
 	}
 	return count;
 }
 
-static int view_place(void *ctx, struct buffer *out, uint64_t call_id, struct bytes key)
+static int view_place(void *ctx, struct buffer *out, uint64_t call_id, const struct whereabouts *at)
 {
 	static const char *const phases[] = {
 	    [RING_STABLE] = "stable", [RING_JOINT] = "joint", [RING_RECOVER] = "recover"};
@@ -442,13 +462,13 @@ static int view_place(void *ctx, struct buffer *out, uint64_t call_id, struct by
 	if (!has_map(server))
 		return DHT_ESTARTING;
 	const struct ring_map *map = map_of(server);
-	struct admin_location place = {.slot = ring_slot_of_key(key), .epoch = map->epoch};
+	struct admin_location place = {.slot = ring_slot_of_key(at->key.key), .epoch = map->epoch};
 	place.block = ring_block_of_slot(place.slot, map->blocks);
 	ring_map_get_block(map, place.block, &block);
 	place.version = block.version;
 	place.phase = phases[block.phase];
 	place.replicas = replicas;
-	place.replica_count = list_replicas(server, map, &block, replicas);
+	place.replica_count = list_replicas(server, map, &block, at, replicas);
 	return wire_admin_place(out, call_id, &place);
 }
 

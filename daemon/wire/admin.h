@@ -189,7 +189,10 @@ struct admin_plan {
 struct admin_replica {
 	uint32_t number;
 	const char *name;
-	bool is_down, is_old, is_next;
+	bool is_down, is_old, is_next, coordinates;
+	/* What it has of the key. */
+	bool answers, holds, is_deleted;
+	struct ballot ballot, version;
 };
 
 struct admin_location {

@@ -499,8 +499,9 @@ int wire_admin_place(struct buffer *out, uint64_t call_id, const struct admin_lo
 	Dhtd__Admin__LocateResponse m = DHTD__ADMIN__LOCATE_RESPONSE__INIT;
 	Dhtd__Admin__Replica *items = calloc(place->replica_count + 1, sizeof(*items));
 	Dhtd__Admin__Replica **list = calloc(place->replica_count + 1, sizeof(*list));
+	Dhtd__Admin__Version *versions = calloc(2 * place->replica_count + 1, sizeof(*versions));
 	int rc = DHT_ENOMEM;
-	if (items == NULL || list == NULL)
+	if (items == NULL || list == NULL || versions == NULL)
 		goto out;
 	for (size_t i = 0; i < place->replica_count; i++) {
 		const struct admin_replica *from = &place->replicas[i];
@@ -510,6 +511,16 @@ int wire_admin_place(struct buffer *out, uint64_t call_id, const struct admin_lo
 		items[i].down = from->is_down;
 		items[i].old = from->is_old;
 		items[i].next = from->is_next;
+		items[i].coordinates = from->coordinates;
+		items[i].answers = from->answers;
+		items[i].holds = from->holds;
+		items[i].deleted = from->is_deleted;
+		if (from->holds) {
+			versions[2 * i] = version_message(from->ballot);
+			versions[2 * i + 1] = version_message(from->version);
+			items[i].ballot = &versions[2 * i];
+			items[i].version = &versions[2 * i + 1];
+		}
 		list[i] = &items[i];
 	}
 	m.slot = place->slot;
@@ -523,5 +534,6 @@ int wire_admin_place(struct buffer *out, uint64_t call_id, const struct admin_lo
 out:
 	free(items);
 	free(list);
+	free(versions);
 	return rc;
 }

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clusters import make_cluster, owners, scan
+from clusters import make_cluster, owners, scan, show
 from harness import RespError, run_together, wait_until
 
 pytestmark = pytest.mark.threads
@@ -178,3 +178,31 @@ def test_what_was_not_done_and_what_is_not_known(make_node):
             with node.client() as client:
                 values.add(client.call("GET", key))
         assert values in ({b"before"}, {b"after"})
+
+
+# ---- dhtctl locate -----------------------------------------------------------------------
+
+def test_locate_shows_what_each_replica_has(make_node):
+    nodes = make_cluster(make_node, 4)
+    with nodes[0].client() as client:
+        assert client.call("SET", "key", "value") == "OK"
+    for node in nodes:
+        replicas = show(node, "locate", "key")["replicas"]
+        assert len(replicas) == 3 and all(replica["answers"] for replica in replicas)
+        assert [replica["coordinates"] for replica in replicas] == [True, False, False]
+        # Two at least have voted; all of them for the same.
+        held = [replica for replica in replicas if "ballot" in replica]
+        assert len(held) >= 2
+        assert len({(replica["ballot"], replica["version"]) for replica in held}) == 1
+        assert not any(replica["deleted"] for replica in held)
+        assert show(node, "locate", "no such key")["replicas"][0].keys() & {"ballot"} == set()
+    first = next(node for node in nodes if node.name == replicas[0]["name"])
+    others = [node for node in nodes if node is not first]
+    first.kill()
+    for node in others:
+        wait_until(lambda: show(node, "locate", "key")["replicas"][1]["coordinates"],
+                   "another one to coordinate")
+        dead, *alive = show(node, "locate", "key")["replicas"]
+        assert dead["down"] and not dead["answers"] and not dead["coordinates"]
+        assert all(replica["answers"] for replica in alive)
+    assert b"no answer" in others[0].ctl("locate", "key", check=True).stdout
