@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# From a fresh checkout to a running node: installs what the build needs, builds,
-# starts one node on loopback and stores a first key. Everything the node writes
-# stays in run/quickstart/. When its node already runs, it is used as it is.
+# From a fresh checkout to a running cluster: installs what the build needs, builds,
+# starts three nodes on loopback, lets them join, and shows that a key outlives the
+# node on which it was put. Everything the nodes write stays in run/quickstart/.
+# Nodes of this checkout that already run are used as they are.
 #
 # usage: packaging/quickstart.sh          build, start, show
-#        packaging/quickstart.sh stop     end the node; the next start finds its keys again
+#        packaging/quickstart.sh stop     end the nodes; the next start finds their keys again
 #        packaging/quickstart.sh --help
 set -euo pipefail
 
@@ -14,13 +15,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 run=$root/run/quickstart
 dhtd=$root/build/dhtd
 dhtctl=$root/build/dhtctl
-config=$run/dhtd.yaml
-log=$run/dhtd.log
-pid_file=$run/pid
-socket_file=$run/socket # holds the path of the admin socket
+ports_file=$run/ports     # holds the first client port
+sockets_file=$run/sockets # holds the directory of the admin sockets
 
+nodes=3
 start_deadline_s=30
 stop_deadline_s=10
+serve_deadline_s=30
 sun_path_max=107 # bytes of a Unix socket's path, a limit of the kernel
 
 say() {
@@ -43,40 +44,99 @@ fail_with_log() {
 	fail "$message"
 }
 
-# Sets pid if the node of this checkout runs. A number in a file proves nothing: the
-# process must have been started with our configuration file. (Its executable may
-# have been replaced by a build since.)
-node_runs() {
-	local words
-	[ -s "$pid_file" ] && read -r pid <"$pid_file" && [ -r "/proc/$pid/cmdline" ] || return 1
-	mapfile -d '' -t words 2>/dev/null <"/proc/$pid/cmdline" || return 1
-	[ "${words[0]:-}" = "$dhtd" ] && [ "${words[2]:-}" = "$config" ]
+# ---- One node, by its number ---------------------------------------------------------
+
+log_of() {
+	printf '%s' "$run/n$1/dhtd.log"
 }
 
-# Asks the node to stop and waits; fails when it does not in time.
-end_node() {
-	kill -TERM "$pid"
+config_of() {
+	printf '%s' "$run/n$1/dhtd.yaml"
+}
+
+socket_of() {
+	printf '%s' "$sockets/n$1.sock"
+}
+
+client_port_of() {
+	printf '%s' $((first_port + 10 * ($1 - 1)))
+}
+
+# Sets pid if the node runs. A number in a file proves nothing: the process must have
+# been started with our configuration file. (Its executable may have been replaced by a
+# build since.)
+node_runs() {
+	local words pid_file=$run/n$1/pid
+	[ -s "$pid_file" ] && read -r pid <"$pid_file" && [ -r "/proc/$pid/cmdline" ] || return 1
+	mapfile -d '' -t words 2>/dev/null <"/proc/$pid/cmdline" || return 1
+	[ "${words[0]:-}" = "$dhtd" ] && [ "${words[2]:-}" = "$(config_of "$1")" ]
+}
+
+# Waits until the node has ended; fails when it does not in time.
+await_end() {
 	local end=$((SECONDS + stop_deadline_s))
-	while node_runs; do
+	while node_runs "$1"; do
 		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+	rm -f "$run/n$1/pid"
+}
+
+# A string of YAML: in single quotes, which are doubled within.
+yaml() {
+	printf "'%s'" "${1//\'/\'\'}"
+}
+
+write_config() {
+	local port
+	port=$(client_port_of "$1")
+	cat >"$(config_of "$1")" <<-EOF
+		# Written by packaging/quickstart.sh at every start.
+		node:
+		  name: n$1
+		  data_dir: $(yaml "$run/n$1/data")
+		listen:
+		  client: $(yaml "127.0.0.1:$port")
+		  peer: $(yaml "127.0.0.1:$((port + 1))")
+		  admin: $(yaml "$(socket_of "$1")")
+	EOF
+}
+
+start_node() {
+	local log socket status end
+	log=$(log_of "$1")
+	socket=$(socket_of "$1")
+	mkdir -p "$run/n$1/data"
+	write_config "$1"
+	: >"$log"
+	# In a session of its own, so that it outlives this terminal; it is killed below, which
+	# this shell need not tell.
+	setsid "$dhtd" -c "$(config_of "$1")" >>"$log" 2>&1 </dev/null &
+	pid=$!
+	disown $pid
+	printf '%s\n' $pid >"$run/n$1/pid"
+	end=$((SECONDS + start_deadline_s))
+	until status=$("$dhtctl" -s "$socket" status 2>&1 </dev/null); do
+		if ! kill -0 $pid 2>/dev/null; then
+			rm -f "$run/n$1/pid"
+			fail_with_log "node n$1 ended while starting" "$log"
+		fi
+		if [ $SECONDS -ge $end ]; then
+			kill -KILL "$pid"
+			rm -f "$run/n$1/pid"
+			printf '%s\n' "$status" >&2
+			fail_with_log "node n$1 did not serve within $start_deadline_s s" "$log"
+		fi
 		sleep 0.05
 	done
 }
 
-forget_node() {
-	rm -f "$pid_file"
-	remove_short_directory
+# A node is alone until it has joined; what it is a member of stays in its data directory.
+is_alone() {
+	[ "$("$dhtctl" -s "$(socket_of "$1")" -o json node ls | grep -o '"number"' | wc -l)" -le 1 ]
 }
 
-stop_node() {
-	if ! node_runs; then
-		say "No node of this checkout is running."
-		return
-	fi
-	end_node || fail_with_log "process $pid did not stop in $stop_deadline_s s" "$log"
-	forget_node
-	say "Stopped. The keys stay in $run/data, for the next start; logs and settings are in $run."
-}
+# ---- All nodes -----------------------------------------------------------------------
 
 build() {
 	"$root/packaging/deps.sh" build
@@ -99,95 +159,82 @@ is_port_free() {
 	! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# Sets client_port and peer_port: 7401 and 7402, or the next pair that is free.
-choose_ports() {
-	for ((client_port = 7401; client_port < 7901; client_port += 10)); do
-		peer_port=$((client_port + 1))
-		if is_port_free $client_port && is_port_free $peer_port; then
-			[ $client_port -eq 7401 ] ||
-				say "Port 7401 or 7402 is taken; using $client_port and $peer_port."
-			return
-		fi
+# True if every node that does not run yet would find its ports free.
+are_ports_free() {
+	local n port
+	for ((n = 1; n <= nodes; n++)); do
+		port=$(client_port_of $n)
+		node_runs $n || { is_port_free "$port" && is_port_free $((port + 1)); } || return 1
 	done
-	fail "no free pair of ports from 7401 to 7892"
+}
+
+# Sets first_port, of which the ports of all nodes follow: those of the last start, or 7401
+# and so on, or what is free.
+choose_ports() {
+	local first
+	if [ -s "$ports_file" ] && read -r first_port <"$ports_file" && are_ports_free; then
+		return
+	fi
+	for ((first = 7401; first < 7901; first += 10 * nodes)); do
+		first_port=$first
+		are_ports_free || continue
+		[ $first_port -eq 7401 ] || say "Ports from 7401 on are taken; using $first_port and others."
+		printf '%s\n' $first_port >"$ports_file"
+		return
+	done
+	fail "no free ports from 7401 to 7900"
 }
 
 byte_length() {
 	printf '%s' "$1" | wc -c
 }
 
-# A checkout may lie too deep for a socket in it; then it gets a directory in /tmp.
-choose_socket() {
-	socket=$run/dhtd.sock
-	if [ "$(byte_length "$socket")" -gt $sun_path_max ]; then
-		remove_short_directory
-		socket=$(mktemp -d /tmp/dhtd-quickstart.XXXXXX)/dhtd.sock
-		say "The path of $run is too long for a socket; it is $socket."
+# Sets sockets, the directory of the admin sockets. A checkout may lie too deep for a socket
+# in it; then there is one in /tmp.
+choose_sockets() {
+	if [ -s "$sockets_file" ] && read -r sockets <"$sockets_file" && [ -d "$sockets" ]; then
+		return
 	fi
-	printf '%s\n' "$socket" >"$socket_file"
+	sockets=$run
+	if [ "$(byte_length "$run/n1.sock")" -gt $sun_path_max ]; then
+		sockets=$(mktemp -d /tmp/dhtd-quickstart.XXXXXX)
+		say "The path of $run is too long for a socket; they are in $sockets."
+	fi
+	printf '%s\n' "$sockets" >"$sockets_file"
 }
 
 remove_short_directory() {
-	local short
-	[ -s "$socket_file" ] && read -r short <"$socket_file" || return 0
-	case $short in
-	/tmp/dhtd-quickstart.??????/dhtd.sock)
-		rm -f "$short" "$short.lock" "$socket_file"
-		rmdir "${short%/*}" 2>/dev/null || :
+	[ -s "$sockets_file" ] && read -r sockets <"$sockets_file" || return 0
+	case $sockets in
+	/tmp/dhtd-quickstart.??????)
+		rm -f "$sockets"/n?.sock "$sockets"/n?.sock.lock
+		rmdir "$sockets" 2>/dev/null || :
 		;;
 	esac
+	rm -f "$sockets_file"
 }
 
-# A string of YAML: in single quotes, which are doubled within.
-yaml() {
-	printf "'%s'" "${1//\'/\'\'}"
-}
-
-write_config() {
-	cat >"$config" <<-EOF
-		# Written by packaging/quickstart.sh at every start.
-		node:
-		  name: quickstart
-		  data_dir: $(yaml "$run/data")
-		listen:
-		  client: $(yaml "127.0.0.1:$client_port")
-		  peer: $(yaml "127.0.0.1:$peer_port")
-		  admin: $(yaml "$socket")
-	EOF
-}
-
-start_node() {
-	mkdir -p "$run/data"
-	choose_ports
-	choose_socket
-	write_config
-	: >"$log"
-	# In a session of its own, so that it outlives this terminal.
-	setsid "$dhtd" -c "$config" >>"$log" 2>&1 </dev/null &
-	pid=$!
-	printf '%s\n' $pid >"$pid_file"
-	local end=$((SECONDS + start_deadline_s)) status
-	until status=$("$dhtctl" -s "$socket" status 2>&1 </dev/null); do
-		if ! kill -0 $pid 2>/dev/null; then
-			forget_node
-			fail_with_log "the node ended while starting" "$log"
-		fi
-		if [ $SECONDS -ge $end ]; then
-			end_node || kill -KILL "$pid"
-			forget_node
-			printf '%s\n' "$status" >&2
-			fail_with_log "the node did not serve within $start_deadline_s s" "$log"
-		fi
-		sleep 0.05
+stop_nodes() {
+	local n ended=0 running=()
+	for ((n = 1; n <= nodes; n++)); do
+		node_runs $n || continue
+		kill -TERM "$pid"
+		running+=("$n")
 	done
-	say "Started a node, process $pid."
+	for n in "${running[@]}"; do
+		await_end "$n" ||
+			fail_with_log "node n$n did not stop in $stop_deadline_s s" "$(log_of "$n")"
+		ended=$((ended + 1))
+	done
+	remove_short_directory
+	if [ $ended -eq 0 ]; then
+		say "No node of this checkout is running."
+	else
+		say "Stopped $ended nodes. Keys, logs and settings stay in $run, for the next start."
+	fi
 }
 
-# Shows a command as it can be typed, and runs it.
-show() {
-	printf '\n$ %s\n' "$(quote "$@")"
-	"$@" </dev/null || fail_with_log "this command failed with exit code $?" "$log"
-}
+# ---- What is shown -------------------------------------------------------------------
 
 # A command line that can be pasted.
 quote() {
@@ -199,43 +246,114 @@ quote() {
 	printf '%s' "${line% }"
 }
 
-start() {
-	if node_runs && [ -s "$socket_file" ] && read -r socket <"$socket_file"; then
-		say "The node already runs, process $pid; using it."
-		client_port=$(sed -n "s/^  client: '127.0.0.1:\([0-9]*\)'$/\1/p" "$config")
-		"$dhtctl" -s "$socket" status >/dev/null ||
-			fail_with_log "but it does not serve; see above, or stop it" "$log"
-	else
-		build
-		start_node
-	fi
+# Shows a command as it can be typed, and runs it.
+show() {
+	printf '\n$ %s\n' "$(quote "$@")"
+	"$@" </dev/null || fail "this command failed with exit code $?; logs are in $run"
+}
 
-	show "$dhtctl" -s "$socket" put greeting "hello from dhtd"
-	show "$dhtctl" -s "$socket" get greeting
-	[ -t 1 ] || echo # get writes the value's bytes alone unless to a terminal
-	show "$dhtctl" -s "$socket" status
+# The same for dhtctl at a node.
+show_at() {
+	local n=$1
+	shift
+	show "$dhtctl" -s "$(socket_of "$n")" "$@"
+}
+
+# get writes the value's bytes alone unless to a terminal.
+show_get() {
+	show_at "$1" get greeting
+	[ -t 1 ] || echo
+}
+
+is_healthy() {
+	"$dhtctl" -s "$(socket_of 1)" health >/dev/null 2>&1
+}
+
+await_health() {
+	local end=$((SECONDS + serve_deadline_s))
+	until is_healthy; do
+		[ $SECONDS -lt $end ] || fail_with_log "the nodes are not in sync" "$(log_of 1)"
+		sleep 0.05
+	done
+}
+
+start_all() {
+	local n started=()
+	mkdir -p "$run"
+	choose_sockets
+	choose_ports
+	for ((n = 1; n <= nodes; n++)); do
+		node_runs $n && continue
+		[ ${#started[@]} -gt 0 ] || build
+		start_node $n
+		started+=("$n")
+	done
+	if [ ${#started[@]} -eq 0 ]; then
+		say "The nodes already run; using them."
+	else
+		say "Started ${started[*]/#/n} on loopback."
+	fi
+}
+
+join_all() {
+	local n peer
+	peer=127.0.0.1:$(($(client_port_of 1) + 1))
+	for ((n = 2; n <= nodes; n++)); do
+		is_alone $n || continue
+		show_at $n join "$peer"
+	done
+	await_health
+	show_at 1 node ls
+}
+
+# A key outlives the node on which it was put.
+demonstrate() {
+	show_at 1 put greeting "hello from dhtd"
+	show_get 2
+	node_runs 1 || fail_with_log "node n1 has ended" "$(log_of 1)"
+	show kill -KILL "$pid"
+	await_end 1 || fail "node n1 did not end"
+	show_get 3
+	show_at 2 put greeting "still here"
+	start_node 1
+	say
+	say "Started n1 again."
+	await_health
+	show_get 1
+	show_at 1 status
+}
+
+suggest() {
 	local redis_package=
 	command -v redis-cli >/dev/null || redis_package="; apt install redis-tools"
 	cat <<-EOF
 
-		The node runs. Try next:
+		The cluster runs. Try next:
 
-		  export DHTCTL_SOCKET=$(quote "$socket")
+		  export DHTCTL_SOCKET=$(quote "$(socket_of 1)")
 		  $(quote "$dhtctl") put color blue
-		  $(quote "$dhtctl") get color
-		  $(quote "$dhtctl") status
+		  $(quote "$dhtctl") -s $(quote "$(socket_of 2)") get color
+		  $(quote "$dhtctl") locate color
+		  $(quote "$dhtctl") node ls
 		  $(quote "$dhtctl") help
-		  redis-cli -p $client_port                                # any Redis client$redis_package
-		  redis-benchmark -p $client_port -t ping,set,get,incr -q
-		  tail -f $(quote "$log")
+		  redis-cli -p $(client_port_of 1)                                # any Redis client$redis_package
+		  redis-benchmark -p $(client_port_of 1) -t ping,set,get,incr -q
+		  tail -f $(quote "$(log_of 1)")
 		  $(quote "$root/packaging/quickstart.sh") stop
 	EOF
+}
+
+start() {
+	start_all
+	join_all
+	demonstrate
+	suggest
 }
 
 [ $# -le 1 ] || fail "too many arguments; usage: packaging/quickstart.sh [stop]"
 case ${1-} in
 '') start ;;
-stop) stop_node ;;
+stop) stop_nodes ;;
 -h | --help) sed -n '/^# /s/^# //p; /^set -/q' "${BASH_SOURCE[0]}" | sed '/^SPDX/d' ;;
 *) fail "unknown argument $1; usage: packaging/quickstart.sh [stop]" ;;
 esac
