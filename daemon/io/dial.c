@@ -26,12 +26,18 @@ static int error_of(int errnum)
 	}
 }
 
+static void set(int fd, int level, int option, int value)
+{
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
 void dial_prepare(int fd)
 {
-	int on = 1;
-	unsigned timeout_ms = DIAL_UNACKNOWLEDGED_MS;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, DIAL_UNACKNOWLEDGED_MS);
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, DIAL_IDLE_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, DIAL_TRY_S);
 }
 
 static int begin(const struct addrinfo *to)

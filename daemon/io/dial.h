@@ -13,9 +13,9 @@
 
 #include "base/assert.h"
 
-/* A connection to another node whose other end takes nothing for so long is dead: a machine that
- * is gone does not say so. */
-enum { DIAL_UNACKNOWLEDGED_MS = 3000 };
+/* A connection to another node whose other end takes nothing for so long is dead, and one on which
+ * nothing is said is tried now and then: a machine that is gone does not say so. */
+enum { DIAL_UNACKNOWLEDGED_MS = 3000, DIAL_IDLE_S = 15, DIAL_TRY_S = 1 };
 
 /* Prepares the socket of a connection between nodes, whoever opens it: small messages go at once,
  * and an end that is gone is noticed. What is not allowed is met later. */
