@@ -113,6 +113,9 @@ void member_durable(struct member *m, const struct member_step *step, uint64_t p
 /* A member has told the data plane of a newer map: it is asked for what it has. */
 void member_want(struct member *m, const struct member_step *step, uint16_t member);
 
+/* The connection to a member is gone: it counts as down until it is heard of again. */
+void member_lost(struct member *m, const struct member_step *step, uint16_t member);
+
 /* The data plane is in sync with a block in this version, durably. Forgotten when the block's
  * version changes, and to be said again after a restart. */
 void member_set_fin(struct member *m, uint32_t block, uint32_t version);

@@ -144,6 +144,13 @@ static void find_silent(struct member *m, const struct member_step *step)
 	}
 }
 
+void member_lost(struct member *m, const struct member_step *step, uint16_t number)
+{
+	/* Whom this node does not hear itself others tell of. */
+	if (number < m->peer_cap && m->peers[number].is_watched)
+		set_down(m, step, number, true);
+}
+
 void member_heartbeat_tick(struct member *m, const struct member_step *step)
 {
 	find_silent(m, step);

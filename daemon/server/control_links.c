@@ -124,9 +124,39 @@ static void tell(struct control_peer *peer, const struct control_link *l, int er
 		 l->text, reason);
 }
 
+static struct control_link *find_open(const struct control *c, uint32_t peer)
+{
+	LIST_FOREACH_SAFE(link, next, &c->links)
+	{
+		struct control_link *l = LIST_ENTRY(link, struct control_link, link);
+		if (l->peer == peer && l->state == CONTROL_LINK_OPEN)
+			return l;
+	}
+	return NULL;
+}
+
+/* The link that a member was spoken to on is closed, and off the list. Where both sides have opened
+ * one, there is the other. A process that has ended is known by its links at once. */
+static void peer_closed(struct control *c, struct control_link *l, int error, bool was_open)
+{
+	struct control_peer *peer = &c->peers[l->peer];
+	peer->link = find_open(c, l->peer);
+	if (was_open && error != 0)
+		LOG_INFO("control", "msg=\"link closed\" member=%" PRIu32 " address=%s", l->peer,
+			 l->text);
+	else if (error != 0)
+		tell(peer, l, error);
+	if (peer->link != NULL)
+		return;
+	put_off(c, peer, clock_monotonic_ns());
+	if (was_open && error != 0) {
+		struct member_step step = control_step(c);
+		member_lost(c->member, &step, (uint16_t)l->peer);
+	}
+}
+
 void control_drop(struct control *c, struct control_link *l, int error)
 {
-	uint64_t now_ns = clock_monotonic_ns();
 	bool was_open = l->state == CONTROL_LINK_OPEN;
 	if (l->state == CONTROL_LINK_CLOSED)
 		return;
@@ -147,14 +177,7 @@ void control_drop(struct control *c, struct control_link *l, int error)
 	if (c->join.link == l)
 		control_join_closed(c, error, reason_of(l, error));
 	if (is_member(l->peer) && c->peers[l->peer].link == l) {
-		struct control_peer *peer = &c->peers[l->peer];
-		peer->link = NULL;
-		if (was_open && error != 0)
-			LOG_INFO("control", "msg=\"link closed\" member=%" PRIu32 " address=%s",
-				 l->peer, l->text);
-		else if (error != 0)
-			tell(peer, l, error);
-		put_off(c, peer, now_ns);
+		peer_closed(c, l, error, was_open);
 	} else if (!is_member(l->peer) && !was_open && error == DHT_EDENIED) {
 		LOG_DEBUG("control", "msg=\"refused a link\" address=%s error=\"%s\"", l->text,
 			  reason_of(l, error));
