@@ -181,6 +181,7 @@ int cli_client_send(struct cli_client *client, Dhtd__Admin__AdminRequest *reques
 {
 	DHT_ASSERT(client->fd >= 0 && client->call_count < CLI_CLIENT_CALLS_MAX);
 	request->call_id = client->last_id + 1;
+	request->timeout_ms = (uint64_t)client->timeout_ms;
 	size_t len = dhtd__admin__admin_request__get_packed_size(request);
 	if (len > ADMIN_FRAME_MAX) {
 		set_problem(client, "the request is %zu bytes long, at most %d are possible", len,

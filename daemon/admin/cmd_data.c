@@ -49,6 +49,12 @@ void admin_explain_no_quorum(const struct worker *w, int status, char why[WIRE_W
 		 (unsigned)failure->slot, failure->answered, failure->asked);
 }
 
+/* The answer is to be there before the client gives up: nine tenths of its time. */
+static uint64_t patience_us(uint64_t timeout_ms)
+{
+	return timeout_ms < WIRE_TTL_MAX_MS ? timeout_ms * 900 : 0;
+}
+
 static int run_op(struct admin_call *call)
 {
 	struct admin_request *request = &call->request;
@@ -57,7 +63,9 @@ static int run_op(struct admin_call *call)
 	if (op->expiry == OP_EXPIRY_AT)
 		op->expires_ms = clock_expiry_ms() + request->ttl_ms;
 	op->key = exec_key(call->worker, op->key.key);
+	call->worker->patience_us = patience_us(request->timeout_ms);
 	int rc = exec_run(call->worker, call->session, op, &result);
+	call->worker->patience_us = 0;
 	if (rc != 0)
 		return rc;
 	rc = result.status;

@@ -48,6 +48,7 @@ struct admin_change {
 
 struct admin_request {
 	uint64_t call_id;
+	uint64_t timeout_ms; /* that the client waits for an answer; 0: not told */
 	enum admin_command command;
 	void *message;   /* the protobuf message; bytes and strings point into it */
 	uint64_t ttl_ms; /* with OP_EXPIRY_AT: op.expires_ms is to be so long from now */

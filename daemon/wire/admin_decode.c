@@ -379,6 +379,7 @@ int wire_admin_decode(const uint8_t *data, size_t len, const struct wire_limits 
 	}
 	request->message = m;
 	request->call_id = m->call_id;
+	request->timeout_ms = m->timeout_ms;
 	int rc = decode_command(m, limits, request, why);
 	if (rc == 0 && m->call_id == 0) {
 		snprintf(why, WIRE_WHY_MAX, "call_id is missing");

@@ -107,8 +107,10 @@ static int submit(struct worker *w, struct pending *p, struct node_step *step)
 {
 	struct exec *exec = exec_of(w);
 	uint32_t block = p->task.series.key.block;
-	p->task.deadline_us = step->now_us + atomic_load_explicit(&w->shared->peers->deadline_us,
-								  memory_order_relaxed);
+	uint64_t most_us =
+	    atomic_load_explicit(&w->shared->peers->deadline_us, memory_order_relaxed);
+	bool is_told = w->patience_us != 0 && w->patience_us < most_us;
+	p->task.deadline_us = step->now_us + (is_told ? w->patience_us : most_us);
 	groups_lock(&exec->groups, block);
 	int rc = node_submit(exec->node, step, &p->task);
 	if (rc == DHT_EAGAIN && step->waits_for == NODE_WAITS_FOR_RECORD)

@@ -114,7 +114,8 @@ struct worker {
 	void *resp;      /* the client protocol's scratch (resp/serve.h), the server's */
 	uint64_t now_ns; /* when the running job or event was started */
 	struct worker_failure failure; /* of the latest operation that has failed so */
-	bool has_written;              /* in this round of the loop */
+	uint64_t patience_us; /* of whom the next operation is begun for; 0: nobody has said */
+	bool has_written;     /* in this round of the loop */
 	bool draining;
 	_Atomic bool shall_keep;         /* told to park no session any more */
 	_Atomic bool keeps;              /* parks none, and keeps them hot; it writes this */
