@@ -130,12 +130,11 @@ static void print(const struct cli_options *options, uint64_t job)
 	}
 }
 
-int cli_job_follow(const struct cli_options *options, uint64_t ticket)
+int cli_job_await(const struct cli_options *options, uint64_t job)
 {
-	uint64_t job;
 	bool was_cancelled = false;
-	int code = await_begin(options, ticket, &job);
-	if (code == CLI_EXIT_OK && job != 0 && !options->waits_not)
+	int code = CLI_EXIT_OK;
+	if (job != 0 && !options->waits_not)
 		code = await_end(options, job, &was_cancelled);
 	if (code != CLI_EXIT_OK)
 		return code;
@@ -144,4 +143,11 @@ int cli_job_follow(const struct cli_options *options, uint64_t ticket)
 		return CLI_EXIT_OK;
 	cli_message("%s: job %" PRIu64 " was cancelled", options->command->name, job);
 	return CLI_EXIT_FAILED;
+}
+
+int cli_job_follow(const struct cli_options *options, uint64_t ticket)
+{
+	uint64_t job;
+	int code = await_begin(options, ticket, &job);
+	return code == CLI_EXIT_OK ? cli_job_await(options, job) : code;
 }

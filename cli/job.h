@@ -19,6 +19,10 @@ enum { CLI_JOB_RATE_MAX = 128 };
  * Returns out. */
 const char *cli_job_rate(const Dhtd__Admin__Job *job, char out[CLI_JOB_RATE_MAX]);
 
+/* Waits, unless --no-wait was given, until a job that has begun is over. What is printed is as of
+ * cli_job_follow. */
+int cli_job_await(const struct cli_options *options, uint64_t job) DHT_MUST_CHECK;
+
 /* Waits until the change behind the ticket has begun or was refused, and, unless --no-wait was
  * given, until it is over. What is printed: nothing, the job's number with --no-wait, an object
  * with JSON output. */

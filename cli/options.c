@@ -40,6 +40,7 @@ static const struct option table[] = {
     {"--no-wait", 0, NULL, FIELD(waits_not), NULL},
     {"--zone", 0, "ZONE", FIELD(zone), NULL},
     {"--weight", 0, "N", FIELD(weight), NULL},
+    {"--from", 0, "NODE,...", FIELD(survivors), NULL},
     {"--socket", 's', "SOCKET", FIELD(socket_path),
      "the daemon's admin socket (default: $DHTCTL_SOCKET, else " CLI_DEFAULT_SOCKET ")"},
     {"--output", 'o', "FORMAT", FIELD(format_text), "table (default) or json"},

@@ -57,6 +57,7 @@ struct cli_options {
 	bool waits_not;
 	const char *zone;
 	const char *weight;
+	const char *survivors;
 
 	const struct cli_command *command; /* NULL: no command word */
 	const char *operands[CLI_OPERANDS_MAX];

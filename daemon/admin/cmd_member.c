@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Commands about the members: join, leave, remove, replace, node, plan, job, ok-to-stop, locate.
+ * Commands about the members: join, leave, remove, replace, node, plan, job, ok-to-stop, locate,
+ * recover.
  */
 #include "admin/command.h"
 
@@ -72,4 +73,11 @@ int admin_run_locate(struct admin_call *call)
 	whereabouts_destroy(*at);
 	*at = NULL;
 	return rc;
+}
+
+int admin_run_recover(struct admin_call *call)
+{
+	const struct admin_view *view = &call->admin->view;
+	return view->recover(view->ctx, call->out, call->request.call_id, &call->request.recovery,
+			     call->why);
 }

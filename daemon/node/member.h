@@ -160,11 +160,18 @@ struct member_job {
 };
 int member_job(struct member *m, struct member_job *job) DHT_MUST_CHECK;
 
+/* What a recovery among some survivors does to the blocks. */
+struct member_loss {
+	uint32_t kept;   /* a majority of the replicas is there: nothing is lost */
+	uint32_t merged; /* what survivors have is merged: what was acknowledged without them is lost */
+	uint32_t empty;  /* no survivor has anything */
+};
+
 /* Makes a map with a new lineage among the named survivors and adopts it: those that are not
- * named are lost for good. DHT_EUNSAFE: a survivor does not answer, or has adopted a newer map;
- * `text` says so. lost: blocks of which no survivor has anything. */
+ * named are lost for good. With lineage NULL nothing is done but to tell what would be lost.
+ * DHT_EUNSAFE: a survivor does not answer, or has adopted a newer map; `text` says so. */
 int member_recover(struct member *m, const struct member_step *step, const uint16_t *survivors,
-		   size_t count, const uint8_t lineage[RING_LINEAGE_SIZE], uint32_t *lost,
+		   size_t count, const uint8_t lineage[RING_LINEAGE_SIZE], struct member_loss *loss,
 		   char text[MEMBER_TEXT_MAX]) DHT_MUST_CHECK;
 
 /* ---- What it knows ------------------------------------------------------------------- */

@@ -66,32 +66,37 @@ static int begin_empty(struct ring_map *map, uint32_t number, uint16_t member)
 }
 
 static int recover_block(struct ring_map *map, uint32_t number, const struct survivors *survivors,
-			 uint32_t *lost)
+			 struct member_loss *loss)
 {
 	struct ring_block block;
 	struct ring_replicas alive = {0};
 	ring_map_get_block(map, number, &block);
 	if (has_majority(survivors, &block.old) &&
-	    (block.phase != RING_JOINT || has_majority(survivors, &block.next)))
+	    (block.phase != RING_JOINT || has_majority(survivors, &block.next))) {
+		loss->kept++;
 		return 0;
+	}
 	add_survivors(survivors, &block.old, &alive);
 	add_survivors(survivors, &block.next, &alive);
-	if (alive.count > 0)
+	if (alive.count > 0) {
+		loss->merged++;
 		return ring_phase_recover(map, number, &alive);
-	++*lost;
+	}
+	loss->empty++;
 	return begin_empty(map, number, survivors->numbers[number % survivors->count]);
 }
 
 static int make_map(const struct member *m, const struct member_step *step,
-		    const struct survivors *survivors, const uint8_t *lineage, uint32_t *lost,
-		    struct ring_map **out)
+		    const struct survivors *survivors, const uint8_t *lineage,
+		    struct member_loss *loss, struct ring_map **out)
 {
 	struct ring_fault fault;
 	struct ring_map *map;
 	int rc = ring_map_copy(m->map, m->map->epoch + 1, &map);
 	if (rc != 0)
 		return rc;
-	memcpy(map->lineage, lineage, sizeof(map->lineage));
+	if (lineage != NULL)
+		memcpy(map->lineage, lineage, sizeof(map->lineage));
 	map->change = (struct ring_change){.kind = RING_RECOVER_LOST,
 					   .member = m->number,
 					   .id = map->epoch,
@@ -101,7 +106,7 @@ static int make_map(const struct member *m, const struct member_step *step,
 		    survives(survivors, map->members[i].number) ? RING_IN : RING_LEAVING;
 	ring_voters_choose(map);
 	for (uint32_t block = 0; rc == 0 && block < map->blocks; block++)
-		rc = recover_block(map, block, survivors, lost);
+		rc = recover_block(map, block, survivors, loss);
 	if (rc == 0)
 		rc = ring_map_check(map, &fault);
 	if (rc == 0)
@@ -140,19 +145,23 @@ static int check(const struct member *m, const struct survivors *survivors,
 }
 
 int member_recover(struct member *m, const struct member_step *step, const uint16_t *numbers,
-		   size_t count, const uint8_t lineage[RING_LINEAGE_SIZE], uint32_t *lost,
+		   size_t count, const uint8_t lineage[RING_LINEAGE_SIZE], struct member_loss *loss,
 		   char text[MEMBER_TEXT_MAX])
 {
 	struct survivors survivors = {numbers, count};
 	struct ring_map *map;
 	uint64_t before = m->lineage;
-	*lost = 0;
+	*loss = (struct member_loss){0};
 	text[0] = '\0';
 	int rc = check(m, &survivors, text);
 	if (rc == 0)
-		rc = make_map(m, step, &survivors, lineage, lost, &map);
+		rc = make_map(m, step, &survivors, lineage, loss, &map);
 	if (rc != 0)
 		return rc;
+	if (lineage == NULL) {
+		ring_map_destroy(map);
+		return 0;
+	}
 	if (!member_maps_adopt(m, step, map, (struct bytes){0}))
 		return DHT_ENOMEM;
 	m->lineage_before = before;

@@ -250,6 +250,18 @@ int control_plan(struct control *c, const struct member_request *request,
 		 struct member_plan *plan) DHT_MUST_CHECK;
 int control_job(struct control *c, struct member_job *job) DHT_MUST_CHECK;
 
+/* Recovers the cluster among some members, by their numbers, or only tells what would be lost. job:
+ * the number of the change that has begun. */
+struct control_recovery {
+	const uint16_t *survivors;
+	size_t count;
+	bool is_serious;
+	struct member_loss loss;
+	uint64_t job;
+};
+int control_recover(struct control *c, struct control_recovery *recovery,
+		    char why[CONTROL_WHY_MAX]) DHT_MUST_CHECK;
+
 /* A member as it is shown. */
 struct control_view {
 	uint64_t epoch, wanted_epoch; /* the node's; the one that it is to adopt */

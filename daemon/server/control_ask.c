@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "server/control.h"
 
 /* ---- Tickets ------------------------------------------------------------------------- */
@@ -92,6 +94,38 @@ int control_job(struct control *c, struct member_job *job)
 	pthread_mutex_lock(&c->lock);
 	int rc = member_job(c->member, job);
 	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+static int recover(struct control *c, struct control_recovery *recovery, char text[MEMBER_TEXT_MAX])
+{
+	uint8_t lineage[RING_LINEAGE_SIZE];
+	struct member_step step = control_step(c);
+	if (c->join.stage != CONTROL_NO_JOIN || member_number(c->member) == MEMBER_NOBODY) {
+		snprintf(text, MEMBER_TEXT_MAX, "this node is no member of a cluster");
+		return DHT_EUNSAFE;
+	}
+	ssize_t n = getrandom(lineage, sizeof(lineage), 0);
+	DHT_ASSERT(n == (ssize_t)sizeof(lineage));
+	int rc = member_recover(c->member, &step, recovery->survivors, recovery->count,
+				recovery->is_serious ? lineage : NULL, &recovery->loss, text);
+	recovery->job = member_map(c->member)->change.id;
+	return rc;
+}
+
+int control_recover(struct control *c, struct control_recovery *recovery, char why[CONTROL_WHY_MAX])
+{
+	char text[MEMBER_TEXT_MAX] = "";
+	pthread_mutex_lock(&c->lock);
+	int rc = recover(c, recovery, text);
+	pthread_mutex_unlock(&c->lock);
+	snprintf(why, CONTROL_WHY_MAX, "%s", text);
+	if (rc == 0 && recovery->is_serious)
+		LOG_WARN("control",
+			 "msg=\"recovering the cluster among survivors\" survivors=%zu merged=%u "
+			 "empty=%u",
+			 recovery->count, recovery->loss.merged, recovery->loss.empty);
+	wake_signal(c->given.wake);
 	return rc;
 }
 

@@ -357,6 +357,56 @@ static int view_plan(void *ctx, struct buffer *out, uint64_t call_id,
 	return wire_admin_plan(out, call_id, &shown);
 }
 
+/* ---- Recovery ---------------------------------------------------------------------- */
+
+/* The members that are named survive. */
+static int find_survivors(const struct server *server, const struct admin_recovery *wanted,
+			  uint16_t numbers[WIRE_SURVIVORS_MAX], char why[WIRE_WHY_MAX])
+{
+	for (size_t i = 0; i < wanted->survivor_count; i++) {
+		const struct ring_member *member = find(server, wanted->survivors[i], why);
+		if (member == NULL)
+			return DHT_EINVAL;
+		numbers[i] = member->number;
+	}
+	return 0;
+}
+
+static int view_recover(void *ctx, struct buffer *out, uint64_t call_id,
+			const struct admin_recovery *wanted, char why[WIRE_WHY_MAX])
+{
+	struct server *server = ctx;
+	uint16_t numbers[WIRE_SURVIVORS_MAX];
+	char text[CONTROL_WHY_MAX];
+	if (!has_map(server))
+		return DHT_ESTARTING;
+	struct control_recovery recovery = {.survivors = numbers,
+					    .count = wanted->survivor_count,
+					    .is_serious = wanted->cluster[0] != '\0'};
+	if (recovery.is_serious && strcmp(wanted->cluster, server->conf.cluster_name) != 0) {
+		snprintf(why, WIRE_WHY_MAX, "that is not the name of the cluster");
+		return DHT_EINVAL;
+	}
+	const struct ring_map *map = map_of(server);
+	int rc = find_survivors(server, wanted, numbers, why);
+	if (rc != 0)
+		return rc;
+	rc = control_recover(&server->control, &recovery, text);
+	if (rc != 0) {
+		snprintf(why, WIRE_WHY_MAX, "%.*s", WIRE_WHY_MAX - 1, text);
+		return rc;
+	}
+	struct admin_recovered told = {
+	    .cluster = server->conf.cluster_name,
+	    .members = (uint32_t)map->member_count,
+	    .kept = recovery.loss.kept,
+	    .merged = recovery.loss.merged,
+	    .empty = recovery.loss.empty,
+	    .job = recovery.is_serious ? recovery.job : 0,
+	};
+	return wire_admin_recovered(out, call_id, &told);
+}
+
 /* ---- Where keys are ---------------------------------------------------------------- */
 
 static bool is_up_without(const struct server *server, uint16_t number, uint16_t stopped)
@@ -478,6 +528,7 @@ void view_members_init(struct admin_view *view)
 	view->job = view_job;
 	view->change = view_change;
 	view->plan = view_plan;
+	view->recover = view_recover;
 	view->ok_to_stop = view_ok_to_stop;
 	view->place = view_place;
 }

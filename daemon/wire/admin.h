@@ -25,6 +25,7 @@ enum {
 	WIRE_WHY_MAX = 160,
 	WIRE_FILE_NAME_MAX = 4096,
 	WIRE_NAME_MAX = 255,   /* bytes of a node's name, a zone, an address */
+	WIRE_SURVIVORS_MAX = 4095, /* nodes named by a recover request */
 	WIRE_LOAD_MAX = 65536, /* entries of a load request: each costs memory while it runs */
 };
 #define WIRE_TTL_MAX_MS (UINT64_C(1) << 52)
@@ -46,6 +47,13 @@ struct admin_change {
 	uint64_t ticket, job;       /* job: what is asked after; what is cancelled */
 };
 
+/* Of recover. */
+struct admin_recovery {
+	const char *const *survivors; /* a name, id or number each */
+	size_t survivor_count;
+	const char *cluster; /* its name; "": only tell what would be lost */
+};
+
 struct admin_request {
 	uint64_t call_id;
 	uint64_t timeout_ms; /* that the client waits for an answer; 0: not told */
@@ -58,6 +66,7 @@ struct admin_request {
 		size_t load_count;   /* load: see wire_admin_load_entry */
 		const char *level;   /* log_level; "" only asks */
 		struct admin_change change;
+		struct admin_recovery recovery;
 		struct bytes located; /* locate: the key */
 		struct {
 			bool check;
@@ -187,6 +196,12 @@ struct admin_plan {
 	size_t risk_count;
 };
 
+struct admin_recovered {
+	const char *cluster;
+	uint32_t members, kept, merged, empty;
+	uint64_t job;
+};
+
 struct admin_replica {
 	uint32_t number;
 	const char *name;
@@ -220,6 +235,8 @@ int wire_admin_plan(struct buffer *out, uint64_t call_id,
 		    const struct admin_plan *plan) DHT_MUST_CHECK;
 int wire_admin_job(struct buffer *out, uint64_t call_id,
 		   const struct admin_job *job) DHT_MUST_CHECK;
+int wire_admin_recovered(struct buffer *out, uint64_t call_id,
+			 const struct admin_recovered *told) DHT_MUST_CHECK;
 int wire_admin_ok_to_stop(struct buffer *out, uint64_t call_id, const char *const *reasons,
 			  size_t count) DHT_MUST_CHECK;
 int wire_admin_place(struct buffer *out, uint64_t call_id,

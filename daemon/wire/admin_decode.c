@@ -189,6 +189,22 @@ static int decode_plan(const Dhtd__Admin__PlanRequest *m, struct admin_change *c
 	}
 }
 
+static int decode_recover(const Dhtd__Admin__RecoverRequest *m, struct admin_recovery *recovery,
+			  char why[WIRE_WHY_MAX])
+{
+	*recovery = (struct admin_recovery){.survivors = (const char *const *)m->survivors,
+					    .survivor_count = m->n_survivors,
+					    .cluster = m->cluster};
+	if (m->n_survivors == 0 || m->n_survivors > WIRE_SURVIVORS_MAX) {
+		snprintf(why, WIRE_WHY_MAX, "survivors: 1 to %d are named", WIRE_SURVIVORS_MAX);
+		return DHT_EINVAL;
+	}
+	int rc = check_text("cluster", m->cluster, why);
+	for (size_t i = 0; rc == 0 && i < m->n_survivors; i++)
+		rc = check_text("survivors", m->survivors[i], why);
+	return rc;
+}
+
 /* Returns false if the request is none about members. */
 static bool decode_change(const Dhtd__Admin__AdminRequest *m, struct admin_request *r,
 			  char why[WIRE_WHY_MAX], int *rc)
@@ -304,6 +320,9 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 		r->command = ADMIN_load;
 		r->load_count = m->load->n_entries;
 		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_RECOVER:
+		r->command = ADMIN_recover;
+		return decode_recover(m->recover, &r->recovery, why);
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOCATE:
 		r->command = ADMIN_locate;
 		r->located = bytes_from(m->locate->key);

@@ -484,6 +484,18 @@ int wire_admin_job(struct buffer *out, uint64_t call_id, const struct admin_job 
 	return APPEND(out, call_id, JOB, &m);
 }
 
+int wire_admin_recovered(struct buffer *out, uint64_t call_id, const struct admin_recovered *told)
+{
+	Dhtd__Admin__RecoverResponse m = DHTD__ADMIN__RECOVER_RESPONSE__INIT;
+	m.cluster = UNCONST(told->cluster);
+	m.members = told->members;
+	m.kept = told->kept;
+	m.merged = told->merged;
+	m.empty = told->empty;
+	m.job = told->job;
+	return APPEND(out, call_id, RECOVER, &m);
+}
+
 int wire_admin_ok_to_stop(struct buffer *out, uint64_t call_id, const char *const *reasons,
 			  size_t count)
 {

@@ -85,6 +85,14 @@ static void check_change(const struct admin_change *change)
 	}
 }
 
+static void check_recovery(const struct admin_recovery *recovery)
+{
+	DHT_ASSERT(recovery->survivor_count > 0 && recovery->survivor_count <= WIRE_SURVIVORS_MAX);
+	for (size_t i = 0; i < recovery->survivor_count; i++)
+		DHT_ASSERT(strlen(recovery->survivors[i]) <= WIRE_NAME_MAX);
+	DHT_ASSERT(strlen(recovery->cluster) <= WIRE_NAME_MAX);
+}
+
 static void check_accepted(const struct admin_request *request)
 {
 	DHT_ASSERT(request->call_id > 0);
@@ -122,6 +130,9 @@ static void check_accepted(const struct admin_request *request)
 	case ADMIN_job:
 	case ADMIN_ok_to_stop:
 		check_change(&request->change);
+		return;
+	case ADMIN_recover:
+		check_recovery(&request->recovery);
 		return;
 	case ADMIN_locate:
 		DHT_ASSERT(request->located.len <= RECORD_KEY_MAX);

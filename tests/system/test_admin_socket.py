@@ -110,6 +110,9 @@ def test_every_command(make_node, admin_pb2):
             ticket = getattr(only(admin.call(command, **fields)), command).ticket
             wait_until(lambda t=ticket: only(admin.call("job", ticket=t)).job.code == UNSAFE,
                        "the refusal")
+        loss = only(admin.call("recover", survivors=["n1"])).recover
+        assert (loss.members, loss.kept, loss.merged, loss.empty, loss.job) == (1, 1024, 0, 0, 0)
+        assert only(admin.call("recover")).error.code == INVALID
         assert only(admin.call("join")).error.code == INVALID
         assert only(admin.call("replace", node="n2")).error.code == INVALID
         # The list above is complete.
@@ -117,7 +120,7 @@ def test_every_command(make_node, admin_pb2):
         assert {field.name for field in oneof.fields} == {
             "status", "queues", "log_level", "config", "get", "put", "del", "cas", "incr", "scan",
             "dump", "load", "ttl", "join", "leave", "remove", "replace", "node", "plan", "job",
-            "ok_to_stop", "locate"}
+            "ok_to_stop", "locate", "recover"}
 
 
 @pytest.mark.parametrize("command, fields, code", [

@@ -416,24 +416,24 @@ END_TEST
 
 static const uint8_t new_lineage[RING_LINEAGE_SIZE] = {9, 9, 9};
 
-static int recover(const uint16_t *survivors, size_t survivor_count, uint32_t *lost)
+static int recover(const uint16_t *survivors, size_t survivor_count, struct member_loss *loss)
 {
 	char text[MEMBER_TEXT_MAX];
 	struct member_step step = helper_member_step(&h);
-	return member_recover(h.m, &step, survivors, survivor_count, new_lineage, lost, text);
+	return member_recover(h.m, &step, survivors, survivor_count, new_lineage, loss, text);
 }
 
 START_TEST(survivors_recover_what_they_have)
 {
-	uint32_t lost;
+	struct member_loss loss;
 	struct ring_block block;
 	start(5);
 	pass(200000);
-	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &lost), 0);
+	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &loss), 0);
 	const struct ring_map *now = member_map(h.m);
 	ck_assert_mem_eq(now->lineage, new_lineage, sizeof(new_lineage));
 	ck_assert_uint_eq(h.adopted, 1);
-	ck_assert_uint_eq(lost, 13);        /* blocks of 2, 3, 4 */
+	ck_assert_uint_eq(loss.empty, 13);  /* blocks of 2, 3, 4 */
 	ring_map_get_block(now, 0, &block); /* of 0, 1, 2: a majority is there */
 	ck_assert_int_eq(block.phase, RING_STABLE);
 	ck_assert_uint_eq(block.version, 0);
@@ -456,10 +456,10 @@ END_TEST
 
 START_TEST(a_recovered_block_is_stable_when_all_are_in_sync)
 {
-	uint32_t lost;
+	struct member_loss loss;
 	start(5);
 	pass(200000);
-	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &lost), 0);
+	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &loss), 0);
 	is_answering[2] = is_answering[3] = is_answering[4] = false;
 	pass(12 * SECOND_US);
 	ck_assert_uint_gt(count(RING_RECOVER), 0);
@@ -477,13 +477,13 @@ END_TEST
 
 START_TEST(who_does_not_answer_survives_nothing)
 {
-	uint32_t lost;
+	struct member_loss loss;
 	start(3);
 	is_answering[1] = false;
 	pass(SECOND_US);
-	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &lost), DHT_EUNSAFE);
-	ck_assert_int_eq(recover((const uint16_t[]){2}, 1, &lost), DHT_EUNSAFE);
-	ck_assert_int_eq(recover((const uint16_t[]){0, 9}, 2, &lost), DHT_EINVAL);
+	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &loss), DHT_EUNSAFE);
+	ck_assert_int_eq(recover((const uint16_t[]){2}, 1, &loss), DHT_EUNSAFE);
+	ck_assert_int_eq(recover((const uint16_t[]){0, 9}, 2, &loss), DHT_EINVAL);
 	ck_assert_uint_eq(h.adopted, 0);
 	stop();
 }
@@ -491,14 +491,14 @@ END_TEST
 
 START_TEST(the_newest_map_is_recovered)
 {
-	uint32_t lost;
+	struct member_loss loss;
 	start(3);
 	pass(200000);
 	struct member_message message = helper_message(&h, MEMBER_BEAT, 1);
 	message.beat = 1000000;
 	message.epoch++;
 	helper_member_hear(&h, &message);
-	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &lost), DHT_EUNSAFE);
+	ck_assert_int_eq(recover((const uint16_t[]){0, 1}, 2, &loss), DHT_EUNSAFE);
 	stop();
 }
 END_TEST
