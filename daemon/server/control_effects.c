@@ -135,6 +135,7 @@ static void on_set_down(void *ctx, uint16_t member, bool is_down)
 		LOG_WARN("control", "msg=\"a member does not answer\" member=%u name=%s", member,
 			 of != NULL ? of->name : "?");
 	} else {
+		peers_note_back(c->given.shared->peers, member);
 		LOG_INFO("control", "msg=\"a member answers again\" member=%u name=%s", member,
 			 of != NULL ? of->name : "?");
 	}

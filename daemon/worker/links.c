@@ -213,13 +213,22 @@ static void opened(struct link *link)
 	upkeep_peer_is_back(link->worker);
 }
 
-/* True if the member has opened a link since this one was tried: then it is there again, and
- * waits for answers that nobody sends a second time. */
+/* True if the member was heard since this link was tried: then it is there again, and waits for
+ * answers that nobody sends a second time. */
 static bool is_back(const struct link *link)
 {
 	const struct peers *peers = link->worker->shared->peers;
 	return atomic_load_explicit(&peers->back_ns[link->member], memory_order_relaxed) >
 	       link->began_ns;
+}
+
+/* Something has come from a member. It is news if this worker does not reach it, or over a link
+ * that the member has just opened. */
+static void note_heard(struct worker *w, const struct link *link)
+{
+	const struct link *own = find_own(&w->links, link->member);
+	if (link->worker == NULL || (own != NULL && own->failures > 0))
+		peers_note_back(w->shared->peers, link->member);
 }
 
 /* The session of an own link goes. */
@@ -273,8 +282,8 @@ static bool is_question(enum message_kind kind)
 
 static bool may_open(const struct worker *w, const struct link *link)
 {
-	return w->shared->peers->opening != NULL && !w->draining &&
-	       (w->now_ns >= link->retry_ns || is_back(link));
+	uint64_t retry_ns = is_back(link) ? link->began_ns + RETRY_MIN_NS : link->retry_ns;
+	return w->shared->peers->opening != NULL && !w->draining && w->now_ns >= retry_ns;
 }
 
 /* Notes what would have to be told if the link did not open. */
@@ -492,7 +501,8 @@ void links_note_answer(struct worker *w, const struct message *m, uint64_t now_u
 	if (link == NULL || links->asked == NULL)
 		return;
 	const struct links_asked *asked = &links->asked[m->tag % LINKS_ASKED];
-	if (asked->tag != m->tag || now_us < asked->at_us)
+	/* What took longer says that somebody was away, not how long answers take. */
+	if (asked->tag != m->tag || now_us < asked->at_us || now_us - asked->at_us > ROUND_MAX_US)
 		return;
 	if (link->answers == NULL) {
 		link->answers = malloc(sizeof(*link->answers));
@@ -575,8 +585,7 @@ static size_t links_input(struct worker *w, struct session *s, const uint8_t *da
 {
 	uint64_t began_ns = clock_monotonic_ns();
 	size_t used = 0;
-	if (state_of(s)->link->worker == NULL)
-		peers_note_back(w->shared->peers, state_of(s)->link->member);
+	note_heard(w, state_of(s)->link);
 	state_of(s)->link->worker = w;
 	while (used < len && !s->conn.broken) {
 		struct peer_frame frame;

@@ -34,7 +34,7 @@ struct peers {
 	/* A member that has a newer map, and 1; 0: none. The dispatcher is woken when it becomes
 	 * other than 0, and sets it back when it asks. */
 	_Atomic uint32_t wants_map;
-	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member has last opened a link */
+	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member was last found to be back */
 	_Atomic uint32_t silenced; /* how often a member was found not to answer: node_is_down */
 };
 
@@ -49,7 +49,7 @@ static inline void peers_init(struct peers *peers, const struct peers_opening *o
 	atomic_init(&peers->deadline_us, PEERS_DEADLINE_US);
 }
 
-/* A member has opened a link: it can be reached, whatever came of earlier attempts. */
+/* A member has opened a link, or was heard: it can be reached, whatever came of attempts so far. */
 static inline void peers_note_back(struct peers *peers, uint16_t member)
 {
 	atomic_store_explicit(&peers->back_ns[member], clock_monotonic_ns(), memory_order_relaxed);
