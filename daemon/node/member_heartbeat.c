@@ -135,11 +135,21 @@ static void send_beats(struct member *m, const struct member_step *step)
 	}
 }
 
+/* True if this node did not run for a while, as a stopped process or a machine that sleeps: that
+ * it has heard nobody says nothing about others. */
+static bool was_away(const struct member *m, const struct member_step *step)
+{
+	return step->now_us - m->tick_us > m->times.heartbeat_us + m->times.suspect_after_us / 2;
+}
+
 static void find_silent(struct member *m, const struct member_step *step)
 {
+	bool is_back = was_away(m, step);
 	for (unsigned i = 0; i < m->watched_count; i++) {
 		struct member_peer *peer = &m->peers[m->watched[i]];
-		if (step->now_us - peer->heard_us > m->times.suspect_after_us)
+		if (is_back)
+			peer->heard_us = step->now_us;
+		else if (step->now_us - peer->heard_us > m->times.suspect_after_us)
 			set_down(m, step, m->watched[i], true);
 	}
 }

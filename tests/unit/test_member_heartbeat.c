@@ -63,6 +63,23 @@ START_TEST(silence_is_death_and_a_heartbeat_is_life)
 }
 END_TEST
 
+/* What was sent meanwhile is read after the clock. */
+START_TEST(who_was_away_itself_takes_nobody_for_dead)
+{
+	start(3);
+	helper_member_beat(&h, 1, 1);
+	pass(100000);
+	h.now_us += 5000000;
+	helper_member_run(&h, 1000);
+	ck_assert(!member_is_down(h.m, 1));
+	pass(400000);
+	ck_assert(!member_is_down(h.m, 1));
+	pass(250000);
+	ck_assert(member_is_down(h.m, 1));
+	stop();
+}
+END_TEST
+
 START_TEST(a_heartbeat_that_comes_late_is_no_sign_of_life)
 {
 	start(3);
@@ -221,8 +238,8 @@ START_TEST(who_hears_it_contradicts)
 END_TEST
 
 UNIT_MAIN("member_heartbeat", 60, everybody_is_told_ten_times_a_second,
-	  silence_is_death_and_a_heartbeat_is_life, a_heartbeat_that_comes_late_is_no_sign_of_life,
-	  who_does_not_start_is_dead_too, a_higher_epoch_is_fetched_once_in_a_while,
-	  a_probe_is_answered, a_number_may_be_another_nodes,
-	  of_many_those_at_powers_of_two_watch_each_other, news_are_believed_and_passed_on,
-	  what_is_later_wins, who_hears_it_contradicts)
+	  silence_is_death_and_a_heartbeat_is_life, who_was_away_itself_takes_nobody_for_dead,
+	  a_heartbeat_that_comes_late_is_no_sign_of_life, who_does_not_start_is_dead_too,
+	  a_higher_epoch_is_fetched_once_in_a_while, a_probe_is_answered,
+	  a_number_may_be_another_nodes, of_many_those_at_powers_of_two_watch_each_other,
+	  news_are_believed_and_passed_on, what_is_later_wins, who_hears_it_contradicts)
