@@ -22,6 +22,11 @@ def rounds(count=1):
         number += 1
 
 
+def victims(nodes, chance):
+    """Those to which something lasting happens: one by chance, with DHT_SOAK all in turn."""
+    return nodes if SOAK_S else [chance.choice(nodes)]
+
+
 def said(done):
     """What a refused command says."""
     return done.stderr.decode()
@@ -42,14 +47,19 @@ class Cluster:
 
     def join(self, node, *options):
         """Makes it a member; returns when it holds what it should, unless told not to wait."""
-        done = node.ctl("join", f"{self.peer_host(self.nodes[0])}:{self.nodes[0].peer_port}",
-                        *options, timeout=SETTLE_S)
+        done = node.ctl("join", self.address(), *options, timeout=SETTLE_S)
         assert done.returncode == 0, f"{node.name} does not join: {said(done)}"
         return done.stdout.decode().strip()
 
     @staticmethod
-    def peer_host(node):
-        return node.settings["listen.peer"].rsplit(":", 1)[0]
+    def leave(node):
+        """Returns when the others hold what it held."""
+        done = node.ctl("leave", timeout=SETTLE_S)
+        assert done.returncode == 0, f"{node.name} does not leave: {said(done)}"
+
+    def address(self):
+        """Where a member is reached by one that joins."""
+        return self.nodes[0].settings["listen.peer"]
 
     def others(self, *nodes):
         return [node for node in self.nodes if node not in nodes]

@@ -2,14 +2,16 @@
 """Nodes of a cluster are killed and stopped under load: nobody is told a lie, and nothing
 that was acknowledged is lost."""
 import signal
+import time
 
 import pytest
 
-from cluster import Cluster, rounds
+from cluster import Cluster, rounds, victims
 from harness import run_together
 from traffic import Traffic
 
 PROGRESS = 30  # operations of each client between two events
+STOP_S = 5
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def settle(cluster, traffic):
 def test_kill_each_in_turn(cluster, traffic):
     with traffic:
         traffic.wait_for(PROGRESS)
-        for number in rounds():
+        for number in rounds(3):
             for node in cluster.nodes:
                 survivors = cluster.others(node)
                 with traffic.watched(f"round {number}, kill of {node.name}", survivors):
@@ -52,5 +54,24 @@ def test_kill_all_at_once(cluster, traffic):
             for node in cluster.nodes:
                 node.kill()
             run_together([node.start for node in cluster.nodes])
+        traffic.wait_for(PROGRESS)
+    settle(cluster, traffic)
+
+
+def test_stop_one_for_a_while(cluster, traffic, chance):
+    """A process that takes part in nothing for five seconds, and does not know it."""
+    with traffic:
+        for number in rounds():
+            for node in victims(cluster.nodes, chance):
+                survivors = cluster.others(node)
+                traffic.wait_for(PROGRESS)
+                with traffic.watched(f"round {number}, {node.name} stopped", survivors):
+                    end = time.monotonic() + STOP_S
+                    node.signal(signal.SIGSTOP)
+                    try:
+                        while time.monotonic() < end:
+                            traffic.wait_for(PROGRESS, survivors)
+                    finally:
+                        node.signal(signal.SIGCONT)
         traffic.wait_for(PROGRESS)
     settle(cluster, traffic)

@@ -18,6 +18,7 @@ import linear
 from harness import RespError, wait_until
 
 ANSWER_S = 25     # an operation ends within 10 s; a node may be stopped for a while beside that
+GAP_MAX_S = 4     # an operation takes 5 s if nobody notices that a node is silent
 CONNECT_PAUSE_S = 0.01  # between two attempts
 SIZES = (12,) * 20 + (200,) * 20 + (3000,) * 4 + (400_000,)
 
@@ -61,6 +62,7 @@ class Client:
         self.operations = []       # read by others when the thread has ended
         self.succeeded = []        # times; read by others meanwhile
         self.answers = collections.Counter()
+        self.stop = threading.Event()
 
     def next_words(self):
         """What to ask next, with names in place of values."""
@@ -108,14 +110,14 @@ class Client:
         connection.socket.settimeout(ANSWER_S)
         return connection
 
-    def run(self, stop):
-        while not stop.is_set():
+    def run(self):
+        while not self.stop.is_set():
             try:
                 with self.connect() as connection:
-                    while not stop.is_set():
+                    while not self.stop.is_set():
                         self.ask(connection, self.next_words())
             except ConnectionError:
-                stop.wait(CONNECT_PAUSE_S)
+                self.stop.wait(CONNECT_PAUSE_S)
 
 
 class Traffic:
@@ -127,9 +129,8 @@ class Traffic:
         self.seed = seed
         self.clients_per_node = clients
         self.clients = []
-        self.threads = []
+        self.threads = {}  # by client, once it has begun
         self.failures = []
-        self.stop = threading.Event()
         self.add(*nodes)
 
     def add(self, *nodes):
@@ -143,13 +144,22 @@ class Traffic:
                     self.begin(client)
 
     def begin(self, client):
-        thread = threading.Thread(target=self.guarded, args=(client,))
-        self.threads.append(thread)
-        thread.start()
+        self.threads[client] = threading.Thread(target=self.guarded, args=(client,))
+        self.threads[client].start()
+
+    def remove(self, node):
+        """Ends the clients of a node, before it goes."""
+        self.end(self.clients_of([node]))
+
+    def end(self, clients):
+        for client in clients:
+            client.stop.set()
+        for client in clients:
+            self.threads[client].join()
 
     def guarded(self, client):
         try:
-            client.run(self.stop)
+            client.run()
         except BaseException as failure:
             failure.add_note(f"client {client.name.decode()} of {client.node.name}")
             self.failures.append(failure)
@@ -160,14 +170,14 @@ class Traffic:
         return self
 
     def __exit__(self, kind, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
+        self.end(self.clients)
         if self.failures and kind is None:
             raise self.failures[0]
 
     def clients_of(self, nodes):
-        return [client for client in self.clients if nodes is None or client.node in nodes]
+        """Those that work, of these nodes or of all."""
+        return [client for client in self.clients
+                if not client.stop.is_set() and (nodes is None or client.node in nodes)]
 
     def wait_for(self, count, nodes=None):
         """Waits until each client, or each one of these nodes, has succeeded so many times more."""
@@ -178,15 +188,23 @@ class Traffic:
                 raise self.failures[0]
             return all(len(client.succeeded) >= goal for client, goal in goals)
 
-        wait_until(are_reached, f"{count} more operations of each client", 2 * ANSWER_S)
+        wait_until(are_reached, f"{count} more operations of each client", ANSWER_S)
+
+    def wait_refused(self, node):
+        """Waits until each client of the node was told that there is no quorum."""
+        counts = {client: client.answers["CLUSTERDOWN"] for client in self.clients_of([node])}
+        wait_until(lambda: all(client.answers["CLUSTERDOWN"] > count
+                               for client, count in counts.items()),
+                   f"{node.name} to have no quorum", ANSWER_S)
 
     def unknown(self, node):
         """How many operations the node has answered with that they may have been done."""
         return sum(client.answers["UNCERTAIN"] for client in self.clients_of([node]))
 
     @contextlib.contextmanager
-    def watched(self, what, nodes):
-        """Prints how long the clients of these nodes were without success in the block."""
+    def watched(self, what, nodes=None):
+        """Prints how long the clients of these nodes were without success in the block; no
+        more may have passed than GAP_MAX_S."""
         begin = time.monotonic()
         yield
         end = time.monotonic()
@@ -196,6 +214,7 @@ class Traffic:
         single = max(longest_gap(client.succeeded, begin, end) for client in clients)
         print(f"{what}: in {end - begin:.1f} s the longest time without a success was "
               f"{1000 * together:.0f} ms, of one client {1000 * single:.0f} ms")
+        assert single < GAP_MAX_S, f"{what}: a client waited for {single:.1f} s"
 
     def operations(self):
         return [operation for client in self.clients for operation in client.operations]
@@ -211,7 +230,7 @@ class Traffic:
 
     def check(self, nodes):
         """Reads every key through each of these nodes, and judges all that was seen."""
-        assert not any(thread.is_alive() for thread in self.threads)
+        assert not any(thread.is_alive() for thread in self.threads.values())
         self.tell()
         for node in nodes:
             reader = Client(b"last of " + node.name.encode(), node, self.keys, 0)
