@@ -152,7 +152,8 @@ void forward_task(struct node *node, struct node_step *step, struct task *task)
 	if (seat == NODE_NO_SEAT || seat == block->self || task->deadline_us <= step->now_us) {
 		task->asked = task->forwards;
 		task->answered = 0;
-		coordinator_fail(node, step, task, DHT_ENOQUORUM);
+		coordinator_fail(node, step, task,
+				 task->refusal != 0 ? task->refusal : DHT_ENOQUORUM);
 		return;
 	}
 	int rc = make_forward(node, task, block->members[seat], &forward);
@@ -334,6 +335,11 @@ static int on_result(struct node *node, struct node_step *step, const struct mes
 		step->effects->wants_map(step->effects->ctx, m->from);
 	if (m->whole->status == DHT_EUNAVAIL)
 		return route_anew(node, step, forward);
+	/* The others may have room. */
+	if (m->whole->status == DHT_ENOSPC) {
+		forward->task->refusal = DHT_ENOSPC;
+		return route_anew(node, step, forward);
+	}
 	struct task *task = take_back(node, forward);
 	take_result(task, m);
 	coordinator_end(node, step, task);

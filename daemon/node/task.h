@@ -59,6 +59,7 @@ struct task {
 	uint8_t forwards;     /* how often it was sent to another node, of which */
 	uint16_t was_sent_to; /* these seats have refused it, in this version of the block */
 	uint32_t sent_version;
+	int refusal; /* why one of them did: DHT_ENOSPC, or 0: it is no replica */
 };
 
 void task_init(struct task *task, enum task_kind kind);

@@ -314,6 +314,59 @@ START_TEST(who_is_no_replica_says_so_and_another_one_is_asked)
 }
 END_TEST
 
+/* Puts large values under new keys, through a node, until it says that there is no room. */
+static void fill(unsigned through)
+{
+	static char value[100000];
+	unsigned from = 100000;
+	int status = 0;
+	for (int i = 0; i < 200 && status != DHT_ENOSPC; i++) {
+		struct call call;
+		key = helper_node_key(&n.members[0].h,
+				      helper_node_text_in(&n.members[0].h, BLOCK, &from));
+		do_at(through, &call,
+		      (struct op){.kind = OP_PUT, .value = bytes_of(value, sizeof(value))});
+		status = call.task.whole.status;
+		helper_call_end(&n, &call);
+		helper_nodes_settle(&n);
+	}
+	ck_assert_int_eq(status, DHT_ENOSPC);
+}
+
+static void limit_disk(unsigned at)
+{
+	helper_disk_set_capacity(&n.members[at].h.disk, 5 << 20);
+}
+
+START_TEST(a_coordinator_without_room_is_passed_over)
+{
+	static char value[100000];
+	const struct op op = {.kind = OP_PUT, .value = bytes_of(value, sizeof(value))};
+	struct call call;
+	open_nodes();
+	limit_disk(0);
+	fill(0);
+	for (unsigned from = 1; from < 5; from++) {
+		do_at(from, &call, op);
+		ck_assert_int_eq(call.task.whole.status, 0);
+		ck_assert_uint_eq(n.sent[MESSAGE_FORWARD], from == 1 ? 1 : 2);
+		helper_call_end(&n, &call);
+		helper_nodes_settle(&n);
+	}
+	close_idle();
+}
+END_TEST
+
+START_TEST(where_nobody_has_room_that_is_said)
+{
+	open_nodes();
+	for (unsigned at = 0; at < 3; at++)
+		limit_disk(at);
+	fill(4);
+	close_idle();
+}
+END_TEST
+
 START_TEST(a_forward_of_a_newer_map_is_taken_and_the_map_wanted)
 {
 	struct call call;
@@ -470,6 +523,7 @@ UNIT_MAIN("node_forward", 60, a_write_goes_to_the_first_live_replica,
 	  a_lost_link_ends_writes_and_lets_reads_go_elsewhere,
 	  what_was_certainly_not_sent_goes_to_the_next,
 	  who_is_no_replica_says_so_and_another_one_is_asked,
+	  a_coordinator_without_room_is_passed_over, where_nobody_has_room_that_is_said,
 	  a_forward_of_a_newer_map_is_taken_and_the_map_wanted,
 	  a_forwarded_task_does_not_go_on_to_a_third_node, nonsense_is_dropped,
 	  who_refuses_and_knows_a_newer_map_has_it_asked_for,
