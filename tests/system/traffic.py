@@ -22,6 +22,8 @@ GAP_MAX_S = 4     # an operation takes 5 s if nobody notices that a node is sile
 CONNECT_PAUSE_S = 0.01  # between two attempts
 SIZES = (12,) * 20 + (200,) * 20 + (3000,) * 4 + (400_000,)
 
+LIVES_MS = (1, 50, 1000, 60_000, 7_200_000)  # of keys that expire
+
 NOT_DONE = ("CLUSTERDOWN ", "LOADING ", "ERR no space left ")
 NOT_KNOWN = ("UNCERTAIN ",)
 
@@ -52,11 +54,12 @@ def value_of(token):
 class Client:
     """One connection; `run` is for a thread."""
 
-    def __init__(self, name, node, keys, seed):
+    def __init__(self, name, node, keys, seed, expiries=False):
         self.name = name
         self.node = node
         self.random = random.Random(seed)
         self.registers, self.counters = keys
+        self.expiries = expiries
         self.written = 0
         self.latest = {}           # of each register: the name of what was seen last
         self.operations = []       # read by others when the thread has ended
@@ -74,6 +77,8 @@ class Client:
         self.written += 1
         token = b"%s.%d/%d" % (self.name, self.written, self.random.choice(SIZES))
         latest = self.latest.get(key) or b"none/4"
+        if self.expiries and self.random.random() < 0.3:
+            return "SET", key, token, "PX", self.random.choice(LIVES_MS)
         return self.random.choices(
             [("GET", key), ("SET", key, token), ("SET", key, token, "IFEQ", latest),
              ("SET", key, token, "NX"), ("DEL", key)], (45, 30, 12, 6, 7))[0]
@@ -123,11 +128,12 @@ class Client:
 class Traffic:
     """`with Traffic(nodes, seed) as traffic: ...` works until the block ends; then check it."""
 
-    def __init__(self, nodes, seed, clients=2, registers=12, counters=3):
+    def __init__(self, nodes, seed, clients=2, registers=12, counters=3, expiries=False):
         self.keys = ([b"r:%d" % i for i in range(registers)],
                      [b"n:%d" % i for i in range(counters)])
         self.seed = seed
         self.clients_per_node = clients
+        self.expiries = expiries
         self.clients = []
         self.threads = {}  # by client, once it has begun
         self.failures = []
@@ -138,7 +144,8 @@ class Traffic:
         for node in nodes:
             for _ in range(self.clients_per_node):
                 name = b"c%d" % len(self.clients)
-                client = Client(name, node, self.keys, f"{self.seed}/{len(self.clients)}")
+                client = Client(name, node, self.keys, f"{self.seed}/{len(self.clients)}",
+                                self.expiries)
                 self.clients.append(client)
                 if self.threads:
                     self.begin(client)
