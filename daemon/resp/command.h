@@ -12,6 +12,7 @@
 #include "ring/map.h"
 #include "worker/exec.h"
 
+struct resp_ahead;
 struct resp_call;
 struct resp_replay;
 
@@ -80,6 +81,7 @@ struct resp_call {
 	uint32_t keys_run;    /* by a command on several keys in this turn */
 	bool has_run;         /* the handler was called */
 	struct resp_replay *replay; /* the EXEC that it is part of; NULL: none */
+	struct resp_ahead *ahead;   /* it runs before its turn (resp/ahead.h); NULL: at it */
 	bool yields;                /* it lets others have a turn; the request comes again */
 };
 

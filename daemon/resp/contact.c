@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "ring/slot.h"
+#include "worker/pending.h"
 
 /* One that listens on all its addresses and advertises none has no client address in the map: then
  * it is where other nodes reach it, on the port that nodes have in common as a rule. */
@@ -88,7 +89,7 @@ static bool is_replica(const struct ring_map *map, uint32_t block, uint16_t memb
 /* What is under way may have been done: it is not to be sent to another node again. */
 static bool has_begun(const struct resp_call *call)
 {
-	return call->session->pending != NULL || call->state->progress.done > 0 ||
+	return !pending_is_empty(call->session) || call->state->progress.done > 0 ||
 	       call->state->search != NULL;
 }
 

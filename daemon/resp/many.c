@@ -22,11 +22,13 @@ static bool check_all(struct resp_call *call, const struct resp_many *many)
 	return true;
 }
 
-/* What is said of the whole command: with the keys before this one something was done. */
+/* What is said of the whole command: with keys before this one something was done, and may be with
+ * keys behind it. */
 static int status_of_all(const struct resp_call *call, const struct resp_many *many, int status)
 {
-	bool is_half_done = call->state->progress.done > 0 && op_writes(many->kind);
-	return status == DHT_ENOQUORUM && is_half_done ? DHT_EUNCERTAIN : status;
+	bool is_half_done = call->state->progress.done > 0 || exec_has_more(call->session);
+	return status == DHT_ENOQUORUM && is_half_done && op_writes(many->kind) ? DHT_EUNCERTAIN
+										: status;
 }
 
 /* Runs the operation on one key. False: it has to wait, or the command ends here. */

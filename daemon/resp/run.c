@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/endpoint.h"
+#include "resp/ahead.h"
 #include "resp/contact.h"
 #include "resp/replay.h"
 #include "resp/table.h"
@@ -234,15 +235,23 @@ void resp_run_help(struct resp_call *call)
 
 /* ---- For handlers ---------------------------------------------------------------- */
 
+static struct store_key key_of(const struct resp_call *call, const struct op *op)
+{
+	return call->key.key.data == op->key.key.data ? call->key
+						      : exec_key(call->worker, op->key.key);
+}
+
 bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result)
 {
+	if (call->ahead != NULL) {
+		op->key = key_of(call, op);
+		return resp_ahead_op(call, op, result);
+	}
 	if (call->replay != NULL) {
 		if (!resp_replay_op(call, op, result))
 			return true;
 	} else {
-		op->key = call->key.key.data == op->key.key.data
-			      ? call->key
-			      : exec_key(call->worker, op->key.key);
+		op->key = key_of(call, op);
 		if (exec_run(call->worker, call->session, op, result) != 0)
 			return false;
 	}
@@ -253,7 +262,7 @@ bool resp_run_op(struct resp_call *call, struct op *op, struct op_result *result
 
 void resp_op_done(struct resp_call *call, const struct op_result *result)
 {
-	if (call->replay == NULL)
+	if (call->replay == NULL && call->ahead == NULL)
 		exec_done(call->worker, call->session, result);
 }
 
@@ -284,7 +293,7 @@ void resp_write_value(struct resp_call *call, struct op_result *result)
 
 bool resp_yields(struct resp_call *call)
 {
-	if (call->replay != NULL)
+	if (call->replay != NULL || call->ahead != NULL)
 		return false;
 	size_t collected = call->out->len + call->worker->out.piece_bytes;
 	if (++call->keys_run < KEYS_IN_A_TURN && collected < WORKER_OUT_FLUSH)

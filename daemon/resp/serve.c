@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/clock.h"
+#include "resp/ahead.h"
 #include "resp/run.h"
 #include "resp/search.h"
 #include "resp/table.h"
@@ -233,6 +234,37 @@ static bool should_pause(struct input *in)
 	return pauses;
 }
 
+static struct resp_call call_of(struct input *in, const struct batched *request)
+{
+	return (struct resp_call){
+	    .worker = in->worker,
+	    .session = in->session,
+	    .state = in->state,
+	    .port = resp_port_of(in->session),
+	    .stats = in->scratch->stats,
+	    .command = request->command,
+	    .args = request->args,
+	    .argc = request->argc,
+	    .key = request->key,
+	    .out = &in->scratch->out,
+	};
+}
+
+/* Begins what the requests from the one on that has to wait until `end` do, as far as that can be
+ * under way together. */
+static void run_ahead(struct input *in, const struct batched *waiting, const struct batched *end)
+{
+	struct resp_ahead ahead;
+	if (!exec_is_under_way(in->session) || resp_transaction_is_open(in->state))
+		return;
+	resp_ahead_begin(&ahead, in->session);
+	for (const struct batched *request = waiting; request < end; request++) {
+		struct resp_call call = call_of(in, request);
+		if (!resp_ahead_run(&ahead, &call))
+			return;
+	}
+}
+
 /* Runs a request; next is the one that is to run behind it, if that is known. False: nothing
  * more is to be run in this turn. */
 static bool run(struct input *in, const struct batched *request, const struct batched *next)
@@ -242,18 +274,7 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 		s->paused = true;
 		return false;
 	}
-	struct resp_call call = {
-	    .worker = in->worker,
-	    .session = s,
-	    .state = in->state,
-	    .port = resp_port_of(s),
-	    .stats = in->scratch->stats,
-	    .command = request->command,
-	    .args = request->args,
-	    .argc = request->argc,
-	    .key = request->key,
-	    .out = &in->scratch->out,
-	};
+	struct resp_call call = call_of(in, request);
 	size_t reply_at = call.out->len;
 	resp_run(&call);
 	bool comes_again = s->waits || call.yields;
@@ -267,9 +288,9 @@ static bool run(struct input *in, const struct batched *request, const struct ba
 		s->paused = true;
 		return false;
 	}
-	exec_end_request(in->worker, s);
 	if (call.has_run)
 		count_run(in, &call, request, next);
+	exec_end_request(in->worker, s);
 	in->used += request->size;
 	in->requests++;
 	return !s->closing;
@@ -350,8 +371,10 @@ static bool run_batch(struct input *in, const struct batch *batch)
 {
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct batched *request = &batch->requests[i];
-		if (!run(in, request, i + 1 < batch->len ? request + 1 : NULL))
-			return false;
+		if (run(in, request, i + 1 < batch->len ? request + 1 : NULL))
+			continue;
+		run_ahead(in, request, batch->requests + batch->len);
+		return false;
 	}
 	return true;
 }
@@ -405,7 +428,9 @@ static bool run_one(struct input *in)
 	    .argc = request->argc,
 	    .size = request->consumed,
 	};
-	return run(in, &one, NULL);
+	bool goes_on = run(in, &one, NULL);
+	run_ahead(in, &one, &one + 1);
+	return goes_on;
 }
 
 /* Goes on with a request that was parked. The bytes at the head of the input are the same, but
@@ -417,6 +442,7 @@ static bool run_parked(struct input *in)
 	if (in->state->parked->data == in->data) {
 		DHT_ASSERT(request.size <= in->len);
 		goes_on = run(in, &request, NULL);
+		run_ahead(in, &request, &request + 1);
 		if (in->used == 0)
 			return false;
 	}

@@ -140,9 +140,10 @@ void exec_begin(struct worker *w, struct op *op)
 	pending_destroy(w, p);
 }
 
-/* Takes a task on for a session, on its way or ended already: session->pending. DHT_ENOMEM;
+/* Takes a task on for a session: *begun is on its way, or has ended already. DHT_ENOMEM;
  * DHT_EAGAIN: it could not begin, the session waits. */
-static int begin_pending(struct worker *w, struct session *s, const struct series *series)
+static int begin_pending(struct worker *w, struct session *s, const struct series *series,
+			 struct pending **begun)
 {
 	struct node_step step;
 	struct pending *p = pending_create(w, s, series);
@@ -151,7 +152,7 @@ static int begin_pending(struct worker *w, struct session *s, const struct serie
 	cluster_begin(w, &step, fetch_list(&s->fetches));
 	int rc = submit(w, p, &step);
 	if (rc != DHT_EAGAIN) {
-		s->pending = p;
+		*begun = p;
 		return 0;
 	}
 	pending_destroy(w, p);
@@ -177,18 +178,21 @@ static int run_series(struct worker *w, struct session *s, const struct series *
 		      bool deletes, struct op_result *whole)
 {
 	*whole = (struct op_result){0};
-	/* What the session has asked for before and does not ask for any more is of no use. */
-	if (s->pending != NULL && !pending_is_of(s->pending, series->ops, series->count))
-		pending_drop(w, s);
-	int rc = s->pending == NULL ? begin_pending(w, s, series) : 0;
+	struct pending *p = pending_next(s);
+	/* What it has asked for before and does not ask for any more is of no use. */
+	if (p != NULL && !pending_is_of(p, series->ops, series->count)) {
+		pending_drop(w, p);
+		p = NULL;
+	}
+	int rc = p == NULL ? begin_pending(w, s, series, &p) : 0;
 	if (rc == DHT_ENOMEM) {
 		whole->status = rc;
 		return 0;
 	}
 	if (rc != 0)
 		return rc;
-	struct pending *p = s->pending;
 	if (!p->is_done) {
+		s->under_way->awaited = p;
 		s->waits = true;
 		return DHT_EAGAIN;
 	}
@@ -197,7 +201,9 @@ static int run_series(struct worker *w, struct session *s, const struct series *
 	note_failure(w, &p->task);
 	rc = conclude(w, s, deletes, whole);
 	if (rc != 0)
-		pending_drop(w, s);
+		pending_drop(w, p);
+	else
+		s->under_way->met = p;
 	return rc;
 }
 
@@ -212,7 +218,7 @@ static __attribute__((noinline)) int run_op(struct worker *w, struct session *s,
 	*result = whole;
 	if (rc != 0 || whole.status != 0)
 		return rc;
-	const struct series *done = &s->pending->task.series;
+	const struct series *done = &s->under_way->met->task.series;
 	*result = done->results[0];
 	result->location = whole.location;
 	result->is_pinned = whole.is_pinned;
@@ -228,11 +234,46 @@ static __attribute__((noinline)) int run_ops(struct worker *w, struct session *s
 	int rc = run_series(w, s, series, deletes, whole);
 	if (rc != 0 || whole->status != 0)
 		return rc;
-	const struct series *done = &s->pending->task.series;
+	const struct series *done = &s->under_way->met->task.series;
 	for (size_t i = 0; i < series->count; i++)
 		series->results[i] = done->results[i];
 	series_set_time(series, done->now_ms);
 	return 0;
+}
+
+/* True if what the session asks for next is under way, or done. */
+static bool is_begun(const struct session *s)
+{
+	return s->under_way != NULL && pending_next(s) != NULL;
+}
+
+bool exec_is_under_way(const struct session *s)
+{
+	return s->under_way != NULL && s->under_way->awaited != NULL;
+}
+
+enum exec_ahead exec_run_ahead(struct worker *w, struct session *s, struct session_op which,
+			       struct op *op)
+{
+	struct node_step step;
+	struct op_result unused;
+	if (pending_find(s, which) != NULL)
+		return EXEC_AHEAD_BEGUN;
+	enum pending_room room = pending_room(s, op);
+	if (room == PENDING_ROOM_KEY_TAKEN)
+		return EXEC_AHEAD_WAITS;
+	const struct series series = {.key = op->key, .ops = op, .results = &unused, .count = 1};
+	struct pending *p = room == PENDING_ROOM ? pending_create(w, s, &series) : NULL;
+	if (p == NULL)
+		return EXEC_AHEAD_FULL;
+	p->which = which;
+	cluster_begin(w, &step, NULL);
+	if (submit(w, p, &step) != DHT_EAGAIN)
+		return EXEC_AHEAD_BEGUN;
+	if (step.waits_for == NODE_WAITS_FOR_RECORD)
+		store_unpin(exec_of(w)->store, step.cold);
+	pending_destroy(w, p);
+	return EXEC_AHEAD_FULL;
 }
 
 /* ---- Blocks of this node alone ------------------------------------------------------ */
@@ -240,7 +281,7 @@ static __attribute__((noinline)) int run_ops(struct worker *w, struct session *s
 int exec_run(struct worker *w, struct session *s, struct op *op, struct op_result *result)
 {
 	struct exec *exec = exec_of(w);
-	if (s->pending != NULL)
+	if (is_begun(s))
 		return run_op(w, s, op, result);
 	op->now_ms = clock_expiry_ms();
 	op->fetched = fetch_list(&s->fetches);
@@ -271,7 +312,7 @@ int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole)
 {
 	struct exec *exec = exec_of(w);
-	if (s->pending != NULL)
+	if (is_begun(s))
 		return run_ops(w, s, series, only_deletes(series), whole);
 	series->fetched = fetch_list(&s->fetches);
 	groups_lock(&exec->groups, series->key.block);
@@ -294,7 +335,21 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 		store_unpin(exec_of(w)->store, result->location);
 	if (!list_is_empty(&s->fetches.all))
 		fetch_release(w, &s->fetches);
-	exec_end_request(w, s);
+	if (s->under_way != NULL)
+		pending_pass(w, s);
+}
+
+bool exec_has_more(const struct session *s)
+{
+	if (pending_is_empty(s))
+		return false;
+	const struct under_way *u = s->under_way;
+	for (const struct list *at = u->all.next; at != &u->all; at = at->next) {
+		const struct pending *p = LIST_ENTRY(at, const struct pending, of_session);
+		if (p != u->met && p->which.request == u->next.request)
+			return true;
+	}
+	return false;
 }
 
 uint64_t exec_stored_bytes(const struct worker *w, struct session *s, const struct store_key *key)

@@ -63,17 +63,35 @@ void exec_done(struct worker *w, struct session *s, const struct op_result *resu
 int exec_run_series(struct worker *w, struct session *s, struct series *series,
 		    struct op_result *whole) DHT_MUST_CHECK;
 
-/* A request is over, and is not given again: where it has ended in another way than by exec_done,
- * what it has under way is nobody's, and is not taken for that of a request like it. */
-static inline void exec_end_request(struct worker *w, struct session *s)
-{
-	if (s->pending != NULL)
-		pending_drop(w, s);
-}
-
 /* Lets the session wait for a record that is pinned for it, to be fetched, or, without a record
  * (0), for room; its request is given again then. */
 void exec_wait_for(struct worker *w, struct session *s, uint64_t cold);
+
+/* ---- Requests behind one that waits ------------------------------------------------------- */
+
+/* True if the session waits for an operation of its next request that is on its way. */
+bool exec_is_under_way(const struct session *s);
+
+enum exec_ahead {
+	EXEC_AHEAD_BEGUN, /* it is under way, or was done */
+	EXEC_AHEAD_WAITS, /* for another one of the session, on the same key */
+	EXEC_AHEAD_FULL,  /* no more are begun now */
+};
+
+/* Begins an operation whose turn has not come, while another one is waited for; exec_run finds it
+ * at its turn. The caller begins none on a key on which an earlier one has to wait. */
+enum exec_ahead exec_run_ahead(struct worker *w, struct session *s, struct session_op which,
+			       struct op *op) DHT_MUST_CHECK;
+
+/* True if more than the operation that exec_run has told of was begun of the next request. */
+bool exec_has_more(const struct session *s);
+
+/* The session's next request is over: what was begun of it and not asked for is of no use. */
+static inline void exec_end_request(struct worker *w, struct session *s)
+{
+	if (s->under_way != NULL)
+		pending_pass_request(w, s);
+}
 
 /* Runs an operation for nobody, whatever comes of it; nothing where it cannot begin now. */
 void exec_begin(struct worker *w, struct op *op);

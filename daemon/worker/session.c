@@ -68,7 +68,7 @@ void session_destroy(struct session *s)
 	struct sessions *all = s->sessions;
 	DHT_ASSERT(list_is_empty(&s->hot_link) && list_is_empty(&s->ready_link) &&
 		   list_is_empty(&s->held_link) && list_is_empty(&s->wait_link) &&
-		   list_is_empty(&s->fetches.all) && s->pending == NULL);
+		   list_is_empty(&s->fetches.all) && s->under_way == NULL);
 	unlist(all, s);
 	if (s->protocol->closed != NULL)
 		s->protocol->closed(s);

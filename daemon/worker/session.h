@@ -74,14 +74,14 @@ struct session {
 	struct conn conn;
 	const struct protocol *protocol;
 	struct sessions *sessions;
-	struct list link;        /* registry of all sessions */
-	struct list hot_link;    /* the worker's hot sessions, or its lingering ones */
-	struct list ready_link;  /* the worker's sessions, or streams, with something to do */
-	struct list held_link;   /* sessions whose replies are held back (worker/outbox) */
-	struct list wait_link;   /* sessions whose next request has to wait */
-	struct fetches fetches;  /* cold records for its next request */
-	struct pending *pending; /* its next request, on its way; NULL: there is none */
-	uint64_t held_end;       /* what the replies that are held back rest on */
+	struct list link;            /* registry of all sessions */
+	struct list hot_link;        /* the worker's hot sessions, or its lingering ones */
+	struct list ready_link;      /* the worker's sessions, or streams, with something to do */
+	struct list held_link;       /* sessions whose replies are held back (worker/outbox) */
+	struct list wait_link;       /* sessions whose next request has to wait */
+	struct fetches fetches;      /* cold records for its next request */
+	struct under_way *under_way; /* operations on their way; NULL: none */
+	uint64_t held_end;           /* what the replies that are held back rest on */
 	uint64_t id;
 	uint64_t created_ns;
 	/* When its last turn began, or it was handed over. */

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "worker/groups.h"
+#include "worker/pending.h"
 
 enum {
 	IN_STEP_MAX = 256 * 1024,   /* room made at once for the rest of a large request */
@@ -269,5 +270,5 @@ bool turn_is_parkable(const struct session *s)
 {
 	return output_len(&s->conn.out) == 0 && !outbox_holds(s) && !s->waits && !s->paused &&
 	       !s->streaming && !s->closing && !s->conn.input_ended && !s->is_kept &&
-	       list_is_empty(&s->ready_link);
+	       pending_is_empty(s) && list_is_empty(&s->ready_link);
 }

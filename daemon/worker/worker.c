@@ -43,7 +43,8 @@ static void session_bury(struct worker *w, struct session *s)
 	list_remove(&s->ready_link);
 	turn_forget(w, s);
 	outbox_drop(s);
-	pending_drop(w, s);
+	pending_drop_all(w, s);
+	pending_rest(s);
 	fetch_drop(w, &s->fetches);
 	/* An event of this round may still point to it, or the protocol. */
 	s->conn.broken = true;
@@ -84,6 +85,7 @@ static void session_park(struct worker *w, struct session *s)
 {
 	DHT_ASSERT(turn_is_parkable(s));
 	conn_rest(&s->conn);
+	pending_rest(s);
 	if (s->hot) {
 		list_remove(&s->hot_link);
 		poller_remove(&w->poller, &s->conn.watch);
