@@ -114,9 +114,10 @@ struct control_join {
 	uint64_t ticket;  /* 0: nobody asks */
 	bool is_answered; /* the change has begun: */
 	uint64_t job;
-	struct conf_addr_list to;  /* addresses, tried in turn */
-	size_t next;               /* of these */
-	struct control_link *link; /* NULL: none */
+	struct conf_addr_list to;     /* addresses, tried in turn */
+	size_t next;                  /* of these */
+	char host[ENDPOINT_HOST_MAX]; /* the numeric address of that one */
+	struct control_link *link;    /* NULL: none */
 	uint64_t retry_ns, until_ns;
 	char replaced[RING_TEXT_MAX + 1]; /* name, number or id of who is replaced; "": nobody */
 	char zone[RING_TEXT_MAX + 1];     /* "": the setting's */

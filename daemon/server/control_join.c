@@ -203,7 +203,8 @@ void control_join_opened(struct control *c, struct control_link *l)
 	}
 	const struct handshake_peer *other = &l->shake.peer;
 	const struct conf_addr *to = &c->join.to.items[c->join.next % c->join.to.count];
-	if (other->port == 0 || (other->port == to->port && strcmp(other->host, to->host) == 0)) {
+	if (other->port == 0 ||
+	    (other->port == to->port && strcmp(other->host, c->join.host) == 0)) {
 		go_ahead(c);
 		return;
 	}
@@ -287,15 +288,15 @@ static void connect_next(struct control *c, uint64_t now_ns)
 {
 	struct control_join *join = &c->join;
 	const struct conf_addr *to = &join->to.items[join->next % join->to.count];
-	char why[CONTROL_WHY_MAX], host[ENDPOINT_HOST_MAX];
+	char why[CONTROL_WHY_MAX];
 	if (now_ns < join->retry_ns || join->link != NULL)
 		return;
 	join->until_ns = now_ns + PATIENCE_NS;
-	if (resolve(to->host, host) != 0) {
+	if (resolve(to->host, join->host) != 0) {
 		control_join_closed(c, DHT_EIO, "the name is not known");
 		return;
 	}
-	join->link = control_dial(c, host, to->port, CONTROL_LINK_NOBODY, now_ns, why);
+	join->link = control_dial(c, join->host, to->port, CONTROL_LINK_NOBODY, now_ns, why);
 	if (join->link == NULL) {
 		control_join_closed(c, DHT_EIO, why);
 		return;

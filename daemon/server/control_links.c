@@ -210,7 +210,8 @@ struct control_link *control_dial(struct control *c, const char *host, uint16_t 
 	if (rc < 0) {
 		if (fd >= 0)
 			close(fd);
-		snprintf(why, CONTROL_WHY_MAX, "%s", dht_error_text(rc));
+		snprintf(why, CONTROL_WHY_MAX, "%s",
+			 rc == DHT_EINVAL ? "it has to be a numeric address" : dht_error_text(rc));
 		return NULL;
 	}
 	l->peer = peer;
