@@ -439,6 +439,8 @@ static bool run_parked(struct input *in)
 {
 	bool goes_on = true;
 	struct batched request = in->state->parked->request;
+	/* It may have waited while the node joined a cluster: keys lie elsewhere then. */
+	request.key = (struct store_key){0};
 	if (in->state->parked->data == in->data) {
 		DHT_ASSERT(request.size <= in->len);
 		goes_on = run(in, &request, NULL);
