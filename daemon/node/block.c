@@ -24,21 +24,24 @@ static void take_list(struct node_block *block, const struct ring_replicas *list
 	}
 }
 
-static void prefer_list(struct node_block *block, const struct ring_replicas *list, uint8_t *count)
+static void prefer_list(struct node_block *block, const struct ring_replicas *list, uint16_t seats,
+			uint8_t *count)
 {
 	for (uint16_t i = 0; i < list->count; i++) {
 		unsigned seat = node_block_seat(block, list->members[i]);
 		DHT_ASSERT(seat < block->seats);
-		if (memchr(block->order, (int)seat, *count) == NULL)
+		if ((seats >> seat & 1) != 0 && memchr(block->order, (int)seat, *count) == NULL)
 			block->order[(*count)++] = (uint8_t)seat;
 	}
 }
 
 void node_block_prefer(struct node_block *block, const struct ring_block *from)
 {
+	uint16_t old = block->quorum.old, next = block->quorum.next;
 	uint8_t count = 0;
-	prefer_list(block, &from->old, &count);
-	prefer_list(block, &from->next, &count);
+	prefer_list(block, &from->next, old & next, &count);
+	prefer_list(block, &from->next, next, &count);
+	prefer_list(block, &from->old, old, &count);
 	DHT_ASSERT(count == block->seats);
 }
 

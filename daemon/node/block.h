@@ -47,10 +47,12 @@ struct node_block {
 	struct table active;            /* node/active.h: keys with tasks under way */
 	struct acceptor_block acceptor; /* version, start, floor, low */
 	uint16_t members[QUORUM_SEATS];
-	uint8_t order[QUORUM_SEATS]; /* seats in the map's order of preference */
-	uint32_t since;              /* of this node; 0 if it is no replica */
-	bool is_moving;              /* tasks under way do not know the version yet */
-	bool is_fin;                 /* durable or on its way there: fin_end */
+	/* Seats in the map's order of preference; in a joint phase those that stay first, and those
+	 * that leave last: what one of them had under way then would have an unknown outcome. */
+	uint8_t order[QUORUM_SEATS];
+	uint32_t since; /* of this node; 0 if it is no replica */
+	bool is_moving; /* tasks under way do not know the version yet */
+	bool is_fin;    /* durable or on its way there: fin_end */
 	uint64_t fin_end;
 	uint64_t dropped_epoch; /* of the map with which all data of the block went last */
 	struct node_pull pull;
@@ -79,6 +81,13 @@ static inline bool node_block_is_replica(const struct node_block *block)
 static inline bool node_block_is_alone(const struct node_block *block)
 {
 	return block->seats == 1 && block->self == 0 && block->phase == RING_STABLE;
+}
+
+/* True while this node is a replica that will be none when the change is over. */
+static inline bool node_block_leaves(const struct node_block *block)
+{
+	return block->phase == RING_JOINT && node_block_is_replica(block) &&
+	       (block->quorum.next >> block->self & 1) == 0;
 }
 
 /* True if an operation of this block is one step, which nobody else has to know of: node/local.h

@@ -71,7 +71,9 @@ static bool is_for_here(struct node *node, const struct task *task)
 		return false;
 	if (node_block_is_alone(block) || !series_writes(&task->series))
 		return true;
-	return choose_seat(node, block, task) == block->self || is_hot(node, &task->series.key);
+	if (choose_seat(node, block, task) == block->self)
+		return true;
+	return !node_block_leaves(block) && is_hot(node, &task->series.key);
 }
 
 int forward_route(struct node *node, struct node_step *step, struct task *task)

@@ -4,7 +4,8 @@
  *
  * Why     A node that is no replica cannot coordinate, and two that write the same key in turns
  *         need two trips each: so writes go to the block's first live replica, unless
- *         this node may write the key without preparing. Reads stay here if this node is a
+ *         this node may write the key without preparing. While a block moves they go to one that
+ *         stays a replica. Reads stay here if this node is a
  *         replica.
  * Owns    Tasks that were sent to another node, until their result arrives; copies of those
  *         that came from another node.

@@ -957,9 +957,9 @@ START_TEST(who_is_no_replica_any_more_lets_others_go_on)
 {
 	struct call call;
 	open_nodes(4);
-	move_all(joint());
 	struct op op = incr(1);
 	helper_nodes_ask(&n, 0, &call, &key, &op, 1);
+	move_all(joint());
 	while (n.letter_count > 0)
 		helper_nodes_lose(&n, 0);
 	move_all(moved());

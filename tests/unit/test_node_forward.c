@@ -293,6 +293,45 @@ static struct ring_block moved(void)
 	return block;
 }
 
+/* It will be no replica of the block, and could not find out what had become of a write that it
+ * had under way then. */
+START_TEST(a_replica_that_leaves_coordinates_no_writes)
+{
+	struct call call;
+	open_nodes();
+	do_at(0, &call, put("1"));
+	ck_assert_uint_eq(n.sent[MESSAGE_FORWARD], 0); /* it is hot now */
+	helper_call_end(&n, &call);
+	helper_nodes_settle(&n);
+	struct ring_block joint;
+	ring_map_get_block(n.map, BLOCK, &joint);
+	joint.phase = RING_JOINT;
+	joint.start = ++joint.version;
+	joint.next = (struct ring_replicas){.count = 3, .members = {3, 2, 1}};
+	joint.next_since[0] = joint.start;
+	for (unsigned at = 0; at < 5; at++)
+		move(at, &joint);
+	for (unsigned from = 0; from < 5; from++) {
+		do_at(from, &call, put("2"));
+		ck_assert_int_eq(call.results[0].status, 0);
+		if (from != 2)
+			ck_assert_int_eq(n.sent[MESSAGE_FORWARD], 1);
+		helper_call_end(&n, &call);
+		helper_nodes_settle(&n);
+	}
+	/* Where none that stays lives, one that comes does it. */
+	for (uint16_t down = 1; down <= 2; down++)
+		node_set_down(helper_nodes_node(&n, 0), down, true);
+	struct op op = put("3");
+	helper_nodes_ask(&n, 0, &call, &key, &op, 1);
+	ck_assert_int_ge(helper_nodes_find(&n, MESSAGE_FORWARD, 0, 3), 0);
+	helper_nodes_finish(&n, &call);
+	ck_assert_int_eq(call.results[0].status, 0);
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 START_TEST(who_is_no_replica_says_so_and_another_one_is_asked)
 {
 	struct call call;
@@ -521,7 +560,7 @@ UNIT_MAIN("node_forward", 60, a_write_goes_to_the_first_live_replica,
 	  results_and_their_values_come_back, a_write_that_may_have_arrived_is_not_sent_again,
 	  a_result_that_comes_too_late_is_dropped, a_coordinator_says_in_time_that_nothing_was_done,
 	  a_lost_link_ends_writes_and_lets_reads_go_elsewhere,
-	  what_was_certainly_not_sent_goes_to_the_next,
+	  what_was_certainly_not_sent_goes_to_the_next, a_replica_that_leaves_coordinates_no_writes,
 	  who_is_no_replica_says_so_and_another_one_is_asked,
 	  a_coordinator_without_room_is_passed_over, where_nobody_has_room_that_is_said,
 	  a_forward_of_a_newer_map_is_taken_and_the_map_wanted,
