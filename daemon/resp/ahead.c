@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "resp/ahead.h"
 
+#include "resp/contact.h"
 #include "resp/table.h"
 
 void resp_ahead_begin(struct resp_ahead *ahead, const struct session *s)
@@ -10,14 +11,14 @@ void resp_ahead_begin(struct resp_ahead *ahead, const struct session *s)
 	ahead->is_full = false;
 }
 
-/* True for a command that does nothing but operations on keys. */
+/* True for a command that does nothing but operations on keys, and that this node answers. */
 static bool stands_alone(const struct resp_call *call)
 {
 	const struct resp_command *command = call->command;
 	return command != NULL && command->run != NULL && command->first_key != 0 &&
 	       (command->flags & (RESP_CMD_READONLY | RESP_CMD_WRITE)) != 0 &&
 	       (command->flags & RESP_CMD_NO_MULTI) == 0 && !resp_table_is_parent(command) &&
-	       resp_table_fits_arity(command, call->argc);
+	       resp_table_fits_arity(command, call->argc) && !resp_contact_is_elsewhere(call);
 }
 
 static bool has_one_key(const struct resp_command *command)

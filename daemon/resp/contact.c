@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "ring/slot.h"
-#include "worker/pending.h"
+#include "worker/exec.h"
 
 /* One that listens on all its addresses and advertises none has no client address in the map: then
  * it is where other nodes reach it, on the port that nodes have in common as a rule. */
@@ -89,20 +89,27 @@ static bool is_replica(const struct ring_map *map, uint32_t block, uint16_t memb
 /* What is under way may have been done: it is not to be sent to another node again. */
 static bool has_begun(const struct resp_call *call)
 {
-	return !pending_is_empty(call->session) || call->state->progress.done > 0 ||
+	return exec_has_more(call->session) || call->state->progress.done > 0 ||
 	       call->state->search != NULL;
+}
+
+bool resp_contact_is_elsewhere(const struct resp_call *call)
+{
+	const struct ring_map *map = resp_map(call);
+	size_t first = (size_t)call->command->first_key;
+	if (!resp_redirects(call) || first == 0 || first >= call->argc)
+		return false;
+	uint32_t slot = ring_slot_of_key(call->args[first]);
+	return !is_replica(map, ring_block_of_slot(slot, map->blocks), resp_self(call));
 }
 
 bool resp_contact_moves(struct resp_call *call)
 {
-	size_t first = (size_t)call->command->first_key;
-	if (!resp_redirects(call) || first == 0 || first >= call->argc || has_begun(call))
+	if (!resp_contact_is_elsewhere(call) || has_begun(call))
 		return false;
 	const struct ring_map *map = resp_map(call);
-	uint32_t slot = ring_slot_of_key(call->args[first]);
+	uint32_t slot = ring_slot_of_key(call->args[call->command->first_key]);
 	uint32_t block = ring_block_of_slot(slot, map->blocks);
-	if (is_replica(map, block, resp_self(call)))
-		return false;
 	struct resp_contact contact;
 	resp_contact_find(call, map, resp_contact_owner(call->worker, map, block), &contact);
 	resp_write_errorf(call->out, "MOVED %u %s:%u", (unsigned)slot, contact.host,

@@ -48,6 +48,9 @@ static inline bool resp_redirects(const struct resp_call *call)
 	return atomic_load_explicit(&call->port->redirects, memory_order_relaxed);
 }
 
+/* True for a request whose client is to send it to another node. */
+bool resp_contact_is_elsewhere(const struct resp_call *call);
+
 /* Answers MOVED to a request whose first key this node has no replica of, if that is how it is
  * set, and the request has not begun yet. True: it has replied. */
 bool resp_contact_moves(struct resp_call *call) DHT_MUST_CHECK;
