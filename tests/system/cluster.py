@@ -88,3 +88,22 @@ class Cluster:
             return len({node.status()["keys"] for node in self.nodes}) == 1
 
         wait_until(holds_the_same, "all replicas to have the same keys", SETTLE_S)
+
+
+def owners(node):
+    """The client port of the node that each slot is shown to be of."""
+    ports = {}
+    with node.client() as client:
+        for first, last, owner, *_ in client.call("CLUSTER", "SLOTS"):
+            ports.update((slot, owner[1]) for slot in range(first, last + 1))
+    return ports
+
+
+def scan(client, *options):
+    """All that SCAN returns, from the first cursor to the last."""
+    keys, cursor = [], b"0"
+    while True:
+        cursor, found = client.call("SCAN", cursor, *options)
+        keys += found
+        if cursor == b"0":
+            return keys

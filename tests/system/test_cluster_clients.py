@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from clusters import make_cluster, owners, scan, show
+from cluster import Cluster, owners, scan
 from harness import RespError, run_together, wait_until
 
 pytestmark = pytest.mark.threads
@@ -24,7 +24,7 @@ def fill(node, count, prefix="key"):
 
 
 def test_every_node_counts_and_lists_all_keys_once(make_node):
-    nodes = make_cluster(make_node, 4)
+    nodes = Cluster(make_node, 4).nodes
     keys = fill(nodes[3], 500)
     for node in nodes:
         with node.client() as client:
@@ -49,7 +49,7 @@ def port_of(error):
 
 
 def test_moved_names_the_node_that_serves(make_node):
-    nodes = make_cluster(make_node, 4, "clients.redirect=moved")
+    nodes = Cluster(make_node, 4, "clients.redirect=moved").nodes
     by_port = {node.client_port: node for node in nodes}
     keys = [f"key:{i}".encode() for i in range(200)]
     moved = 0
@@ -70,6 +70,12 @@ def test_moved_names_the_node_that_serves(make_node):
         with by_port[port_of(reply)].client() as client:
             assert client.call("SET", key, "v") == "OK"
     assert moved > 0
+    # Many at once are told the same.
+    with nodes[1].client() as client:
+        client.send_bytes(b"".join(client.encode("SET", key, "v") for key in keys))
+        for key in keys:
+            reply = client.receive()
+            assert reply == "OK" or port_of(reply) == shown[int(reply.split(" ")[1])]
     # Each node counts and lists what clients are told it has.
     counts, listed = [], []
     for node in nodes:
@@ -85,7 +91,7 @@ def test_moved_names_the_node_that_serves(make_node):
 
 def test_a_node_that_was_away_misses_nothing(make_node):
     """It lists and counts what the others have, before it has caught up."""
-    nodes = make_cluster(make_node, 3)
+    nodes = Cluster(make_node, 3).nodes
     keys = set(fill(nodes[0], 300))
     nodes[0].kill()
     keys |= set(fill(nodes[1], 300, "more"))
@@ -106,7 +112,7 @@ def test_a_node_that_was_away_misses_nothing(make_node):
 
 
 def test_a_dead_node_owns_no_slots_within_a_second(make_node):
-    nodes = make_cluster(make_node, 3)
+    nodes = Cluster(make_node, 3).nodes
     gone = nodes[2].client_port
     assert gone in owners(nodes[0]).values()
     nodes[2].kill()
@@ -136,7 +142,7 @@ def key_of(node, prefix):
 
 def test_what_was_not_done_and_what_is_not_known(make_node):
     """Two of three nodes are killed: no write that is refused as CLUSTERDOWN was or will be done."""
-    nodes = make_cluster(make_node, 3)
+    nodes = Cluster(make_node, 3).nodes
     survivor = nodes[0]
     known = [key_of(survivor, f"known{i}") for i in range(3)]
     other = key_of(nodes[1], "other")
@@ -183,7 +189,8 @@ def test_what_was_not_done_and_what_is_not_known(make_node):
 # ---- dhtctl locate -----------------------------------------------------------------------
 
 def test_locate_shows_what_each_replica_has(make_node):
-    nodes = make_cluster(make_node, 4)
+    cluster = Cluster(make_node, 4)
+    nodes, show = cluster.nodes, cluster.show
     with nodes[0].client() as client:
         assert client.call("SET", "key", "value") == "OK"
     for node in nodes:

@@ -13,7 +13,7 @@ import threading
 import pytest
 from redis.cluster import RedisCluster
 
-from clusters import is_at_rest, join, make_cluster, owners
+from cluster import Cluster, owners
 from harness import DEADLINE_S, wait_until
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
@@ -108,20 +108,21 @@ def check(port, nodes):
 
 @pytest.mark.parametrize("redirect", ["proxy", "moved"])
 def test_a_node_joins_under_cluster_clients(make_node, installed, redirect):
-    setting = f"clients.redirect={redirect}"
-    nodes = make_cluster(make_node, 3, setting)
-    port = nodes[0].client_port
+    cluster = Cluster(make_node, 3, f"clients.redirect={redirect}")
+    first = cluster.nodes[0]
+    port = first.client_port
     check(port, 3)
     loads = [PythonLoad(port), NodeLoad(port)]
     try:
-        nodes.append(make_node("cluster.blocks=64", setting))
-        join(nodes[3], nodes[0])
+        fourth = cluster.make()
+        cluster.join(fourth, "--no-wait")
+        cluster.nodes.append(fourth)
         if redirect == "moved":
             # It ends with an error when it is sent to a node that it left out.
-            wait_until(lambda: nodes[3].client_port in owners(nodes[0]).values(), "its first slot")
+            wait_until(lambda: fourth.client_port in owners(first).values(), "its first slot")
         complaints = benchmark(port)
         check(port, 4)
-        wait_until(lambda: is_at_rest(nodes), "the join to be over", 4 * DEADLINE_S)
+        cluster.wait_settled()
         check(port, 4)
         complaints += benchmark(port)
     finally:
@@ -131,6 +132,6 @@ def test_a_node_joins_under_cluster_clients(make_node, installed, redirect):
         assert errors == [] and rounds > 50
     if redirect == "moved":
         # Clients that are told so send to the new one what is its.
-        with nodes[3].client() as client:
+        with fourth.client() as client:
             stats = client.call("INFO", "commandstats").decode()
             assert int(re.search(r"cmdstat_set:calls=(\d+)", stats)[1]) > 0
