@@ -38,6 +38,7 @@ struct admin_view {
 		    const struct admin_change *change, char why[WIRE_WHY_MAX]);
 	int (*job)(void *ctx, struct buffer *out, uint64_t call_id,
 		   const struct admin_change *change, char why[WIRE_WHY_MAX]);
+	int (*verify)(void *ctx, struct buffer *out, uint64_t call_id, bool begins);
 	int (*recover)(void *ctx, struct buffer *out, uint64_t call_id,
 		       const struct admin_recovery *wanted, char why[WIRE_WHY_MAX]);
 	int (*ok_to_stop)(void *ctx, struct buffer *out, uint64_t call_id,

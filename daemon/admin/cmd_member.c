@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Commands about the members: join, leave, remove, replace, node, plan, job, ok-to-stop, locate,
- * recover.
+ * recover, verify.
  */
 #include "admin/command.h"
 
@@ -80,4 +80,10 @@ int admin_run_recover(struct admin_call *call)
 	const struct admin_view *view = &call->admin->view;
 	return view->recover(view->ctx, call->out, call->request.call_id, &call->request.recovery,
 			     call->why);
+}
+
+int admin_run_verify(struct admin_call *call)
+{
+	const struct admin_view *view = &call->admin->view;
+	return view->verify(view->ctx, call->out, call->request.call_id, call->request.begins);
 }

@@ -20,6 +20,13 @@ void repair_begin(struct node *node, struct repair *repair, uint32_t block, uint
 	node->blocks[block].repair = repair;
 }
 
+void repair_begin_look(struct node *node, struct repair *repair, uint32_t block, uint16_t with,
+		       const struct repair_look *look)
+{
+	repair_begin(node, repair, block, with);
+	repair->look = look;
+}
+
 void repair_end(struct node *node, struct repair *repair)
 {
 	if (node->blocks != NULL && node->blocks[repair->block].repair == repair)
@@ -85,7 +92,7 @@ static int ask(struct node *node, struct node_step *step, struct repair *repair)
 		return rc;
 	m.until_hash = repair->until;
 	m.digest = digest.sum;
-	m.count = (uint32_t)digest.count;
+	m.count = repair->count = (uint32_t)digest.count;
 	m.tag = repair->tag = node_tag(node);
 	repair->asked_us = step->now_us;
 	step->effects->send(step->effects->ctx, &repair->with, 1, &m, node_map_end(node));
@@ -105,7 +112,7 @@ int repair_step(struct node *node, struct node_step *step, struct repair *repair
 			return 0;
 		repair->tag = 0;
 		if (++repair->tries == TRIES_MAX) {
-			repair->left_out++;
+			repair->unanswered++;
 			advance(repair, repair->until);
 		}
 	}
@@ -114,11 +121,11 @@ int repair_step(struct node *node, struct node_step *step, struct repair *repair
 
 /* ---- What differs ---------------------------------------------------------------- */
 
-/* What the other one has named, in the order of hashes, which an own item is looked up in with
- * ascending hashes. One that it named in another order counts as lacking: it is told in vain. */
+/* What one of the two has, in the order of hashes, which the other's items are looked up in with
+ * ascending hashes. One that was named in another order counts as lacking: it is told in vain. */
 struct named {
-	const struct message *m;
-	size_t at;
+	const struct message_item *items;
+	size_t count, at;
 };
 
 static uint32_t hash_of(const struct node *node, struct bytes key)
@@ -128,16 +135,15 @@ static uint32_t hash_of(const struct node *node, struct bytes key)
 }
 
 static const struct message_item *find_named(const struct node *node, struct named *named,
-					     const struct message_item *own)
+					     struct bytes key)
 {
-	uint32_t hash = hash_of(node, own->key);
-	const struct message *m = named->m;
-	while (named->at < m->item_count && hash_of(node, m->items[named->at].key) < hash)
+	uint32_t hash = hash_of(node, key);
+	while (named->at < named->count && hash_of(node, named->items[named->at].key) < hash)
 		named->at++;
-	for (size_t i = named->at; i < m->item_count; i++) {
-		if (bytes_equal(m->items[i].key, own->key))
-			return &m->items[i];
-		if (hash_of(node, m->items[i].key) != hash)
+	for (size_t i = named->at; i < named->count; i++) {
+		if (bytes_equal(named->items[i].key, key))
+			return &named->items[i];
+		if (hash_of(node, named->items[i].key) != hash)
 			break;
 	}
 	return NULL;
@@ -176,7 +182,7 @@ static int mend(struct node *node, struct node_step *step, const struct range *r
 static int mend_all(struct node *node, struct node_step *step, struct range *range,
 		    const struct message *m, struct repair *repair)
 {
-	struct named named = {.m = m};
+	struct named named = {m->items, m->item_count, 0};
 	unsigned settled = 0;
 	size_t bytes = 0;
 	uint32_t hash = range->from;
@@ -188,7 +194,7 @@ static int mend_all(struct node *node, struct node_step *step, struct range *ran
 			range->until = hash;
 			break;
 		}
-		const struct message_item *other = find_named(node, &named, own);
+		const struct message_item *other = find_named(node, &named, own->key);
 		if (other != NULL && ballot_compare(other->record.acc, own->record.acc) >= 0)
 			continue;
 		int rc = mend(node, step, range, own, repair, &settled);
@@ -199,6 +205,26 @@ static int mend_all(struct node *node, struct node_step *step, struct range *ran
 	return 0;
 }
 
+/* Tells what differs in the range that both have named. */
+static void look_at_all(struct node *node, const struct range *range, const struct message *m,
+			const struct repair_look *look)
+{
+	struct named others = {m->items, m->item_count, 0}, owns = {range->items, range->count, 0};
+	for (size_t i = 0; i < range->count; i++) {
+		const struct message_item *own = &range->items[i];
+		const struct message_item *other = find_named(node, &others, own->key);
+		struct ballot acc = other != NULL ? other->record.acc : BALLOT_ABSENT;
+		if (!ballot_equal(own->record.acc, acc))
+			look->differs(look->ctx, own->key, own->record.acc, acc);
+	}
+	for (size_t i = 0; i < m->item_count; i++) {
+		const struct message_item *other = &m->items[i];
+		if (hash_of(node, other->key) < range->until &&
+		    find_named(node, &owns, other->key) == NULL)
+			look->differs(look->ctx, other->key, BALLOT_ABSENT, other->record.acc);
+	}
+}
+
 static int on_differ(struct node *node, struct node_step *step, const struct message *m)
 {
 	struct repair *repair = node->blocks[m->block].repair;
@@ -207,6 +233,7 @@ static int on_differ(struct node *node, struct node_step *step, const struct mes
 	    m->until_hash <= repair->hash || m->until_hash > repair->until)
 		return 0;
 	if (m->is_same) {
+		repair->compared += repair->count;
 		advance(repair, m->until_hash);
 		return 0;
 	}
@@ -215,9 +242,12 @@ static int on_differ(struct node *node, struct node_step *step, const struct mes
 		return 0;
 	int rc = range_collect(node, step, m->block, m->from_hash, m->until_hash, RANGE_KEYS_ALONE,
 			       range);
-	if (rc == 0)
+	if (rc == 0 && repair->look != NULL)
+		look_at_all(node, range, m, repair->look);
+	else if (rc == 0)
 		rc = mend_all(node, step, range, m, repair);
 	if (rc == 0) {
+		repair->compared += range->count;
 		repair->differed++;
 		advance(repair, range->until);
 	}

@@ -15,6 +15,13 @@
 
 #include "node/node.h"
 
+/* Told of each key that differs, under the lock of the block's group; absent: the key is not there.
+ * A pass with one of these only looks, and tells nobody anything. */
+struct repair_look {
+	void *ctx;
+	void (*differs)(void *ctx, struct bytes key, struct ballot own, struct ballot other);
+};
+
 /* One pass over a block with one other replica: its owner's, who begins and ends it. */
 struct repair {
 	uint32_t block;
@@ -26,15 +33,20 @@ struct repair {
 	uint32_t until;    /* what it asks about ends there */
 	uint64_t asked_us; /* when */
 	uint8_t tries;     /* questions in a row without an answer */
-	uint64_t differed; /* ranges */
-	uint64_t told;     /* records */
-	uint64_t settled;  /* identity rounds that were begun */
-	uint64_t left_out; /* ranges about which nobody has answered */
+	uint32_t count;    /* records in what is asked about */
+	const struct repair_look *look;
+	uint64_t compared;   /* records */
+	uint64_t unanswered; /* ranges */
+	uint64_t differed;   /* ranges */
+	uint64_t told;       /* records */
+	uint64_t settled;    /* identity rounds that were begun */
 };
 
 /* Begins a pass; one at a time in a block (asserted). It must not move until repair_end, which
  * may be called at any time. */
 void repair_begin(struct node *node, struct repair *repair, uint32_t block, uint16_t with);
+void repair_begin_look(struct node *node, struct repair *repair, uint32_t block, uint16_t with,
+		       const struct repair_look *look);
 void repair_end(struct node *node, struct repair *repair);
 
 /* One step: asks about the next range, unless an answer may still come. To be called now and

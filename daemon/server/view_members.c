@@ -407,6 +407,38 @@ static int view_recover(void *ctx, struct buffer *out, uint64_t call_id,
 	return wire_admin_recovered(out, call_id, &told);
 }
 
+/* ---- Comparing --------------------------------------------------------------------- */
+
+static int view_verify(void *ctx, struct buffer *out, uint64_t call_id, bool begins)
+{
+	struct server *server = ctx;
+	struct verify_result result;
+	struct bytes names[VERIFY_NAMES];
+	if (!has_map(server))
+		return DHT_ESTARTING;
+	int rc = begins ? verify_begin(&server->background.verify) : 0;
+	if (rc != 0)
+		return rc;
+	verify_look(&server->background.verify, &result);
+	for (size_t i = 0; i < result.name_count; i++)
+		names[i] = bytes_of(result.names[i].key, result.names[i].len);
+	struct admin_verified told = {
+	    .run = result.run,
+	    .is_over = result.is_over,
+	    .is_abandoned = result.is_abandoned,
+	    .all_blocks = result.all_blocks,
+	    .blocks = result.blocks,
+	    .done = result.done,
+	    .pairs = result.pairs,
+	    .left_out = result.left_out,
+	    .records = result.records,
+	    .differences = result.differences,
+	    .names = names,
+	    .name_count = result.name_count,
+	};
+	return wire_admin_verified(out, call_id, &told);
+}
+
 /* ---- Where keys are ---------------------------------------------------------------- */
 
 static bool is_up_without(const struct server *server, uint16_t number, uint16_t stopped)
@@ -529,6 +561,7 @@ void view_members_init(struct admin_view *view)
 	view->change = view_change;
 	view->plan = view_plan;
 	view->recover = view_recover;
+	view->verify = view_verify;
 	view->ok_to_stop = view_ok_to_stop;
 	view->place = view_place;
 }

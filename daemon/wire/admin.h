@@ -24,9 +24,9 @@
 enum {
 	WIRE_WHY_MAX = 160,
 	WIRE_FILE_NAME_MAX = 4096,
-	WIRE_NAME_MAX = 255,   /* bytes of a node's name, a zone, an address */
+	WIRE_NAME_MAX = 255,       /* bytes of a node's name, a zone, an address */
 	WIRE_SURVIVORS_MAX = 4095, /* nodes named by a recover request */
-	WIRE_LOAD_MAX = 65536, /* entries of a load request: each costs memory while it runs */
+	WIRE_LOAD_MAX = 65536,     /* entries of a load request: each costs memory while it runs */
 };
 #define WIRE_TTL_MAX_MS (UINT64_C(1) << 52)
 
@@ -67,6 +67,7 @@ struct admin_request {
 		const char *level;   /* log_level; "" only asks */
 		struct admin_change change;
 		struct admin_recovery recovery;
+		bool begins;          /* verify */
 		struct bytes located; /* locate: the key */
 		struct {
 			bool check;
@@ -196,6 +197,15 @@ struct admin_plan {
 	size_t risk_count;
 };
 
+struct admin_verified {
+	uint64_t run;
+	bool is_over, is_abandoned;
+	uint32_t all_blocks, blocks, done, pairs, left_out;
+	uint64_t records, differences;
+	const struct bytes *names;
+	size_t name_count;
+};
+
 struct admin_recovered {
 	const char *cluster;
 	uint32_t members, kept, merged, empty;
@@ -235,6 +245,8 @@ int wire_admin_plan(struct buffer *out, uint64_t call_id,
 		    const struct admin_plan *plan) DHT_MUST_CHECK;
 int wire_admin_job(struct buffer *out, uint64_t call_id,
 		   const struct admin_job *job) DHT_MUST_CHECK;
+int wire_admin_verified(struct buffer *out, uint64_t call_id,
+			const struct admin_verified *told) DHT_MUST_CHECK;
 int wire_admin_recovered(struct buffer *out, uint64_t call_id,
 			 const struct admin_recovered *told) DHT_MUST_CHECK;
 int wire_admin_ok_to_stop(struct buffer *out, uint64_t call_id, const char *const *reasons,

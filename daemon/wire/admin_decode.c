@@ -320,6 +320,10 @@ static int decode_command(const Dhtd__Admin__AdminRequest *m, const struct wire_
 		r->command = ADMIN_load;
 		r->load_count = m->load->n_entries;
 		return 0;
+	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_VERIFY:
+		r->command = ADMIN_verify;
+		r->begins = m->verify->begin;
+		return 0;
 	case DHTD__ADMIN__ADMIN_REQUEST__COMMAND_RECOVER:
 		r->command = ADMIN_recover;
 		return decode_recover(m->recover, &r->recovery, why);

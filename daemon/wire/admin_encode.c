@@ -484,6 +484,31 @@ int wire_admin_job(struct buffer *out, uint64_t call_id, const struct admin_job 
 	return APPEND(out, call_id, JOB, &m);
 }
 
+int wire_admin_verified(struct buffer *out, uint64_t call_id, const struct admin_verified *told)
+{
+	Dhtd__Admin__VerifyResponse m = DHTD__ADMIN__VERIFY_RESPONSE__INIT;
+	ProtobufCBinaryData *names = calloc(told->name_count + 1, sizeof(*names));
+	if (names == NULL)
+		return DHT_ENOMEM;
+	for (size_t i = 0; i < told->name_count; i++)
+		names[i] = binary(told->names[i]);
+	m.run = told->run;
+	m.over = told->is_over;
+	m.abandoned = told->is_abandoned;
+	m.all_blocks = told->all_blocks;
+	m.blocks = told->blocks;
+	m.done = told->done;
+	m.pairs = told->pairs;
+	m.left_out = told->left_out;
+	m.records = told->records;
+	m.differences = told->differences;
+	m.names = names;
+	m.n_names = told->name_count;
+	int rc = APPEND(out, call_id, VERIFY, &m);
+	free(names);
+	return rc;
+}
+
 int wire_admin_recovered(struct buffer *out, uint64_t call_id, const struct admin_recovered *told)
 {
 	Dhtd__Admin__RecoverResponse m = DHTD__ADMIN__RECOVER_RESPONSE__INIT;

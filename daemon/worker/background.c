@@ -158,11 +158,13 @@ void background_init(struct background *b, struct exec *exec, struct committer *
 	};
 	atomic_init(&b->allowance.rate, rate);
 	upkeep_init(&b->upkeep, exec, upkeep_rate);
+	verify_init(&b->verify, exec);
 	pthread_mutex_init(&b->step_lock, NULL);
 }
 
 void background_fini(struct background *b)
 {
+	verify_fini(&b->verify);
 	pthread_mutex_destroy(&b->step_lock);
 }
 
@@ -196,6 +198,8 @@ void background_tick(struct background *b, uint64_t elapsed_ns)
 	allowance_add(&b->upkeep.allowance, elapsed_ns, ALLOWANCE_SAVED_NS);
 	if (upkeep_is_due(&b->upkeep))
 		queue(b, &b->upkeep.job, &b->upkeep.queued);
+	if (verify_is_due(&b->verify))
+		queue(b, &b->verify.job, &b->verify.queued);
 	if (store_is_compacting(store))
 		queue(b, &b->compact_job, &b->compact_queued);
 	if (is_expiry_due(b))
@@ -206,7 +210,7 @@ uint64_t background_period_ns(const struct background *b)
 {
 	bool compacts = store_is_compacting(b->exec->store);
 	bool waits = atomic_load_explicit(&b->compact_waits, memory_order_relaxed);
-	if ((compacts && !waits) || is_expiry_due(b))
+	if ((compacts && !waits) || is_expiry_due(b) || verify_is_due(&b->verify))
 		return BACKGROUND_PERIOD_NS;
 	uint64_t rest_ns = compacts ? BACKGROUND_REST_NS : UINT64_MAX;
 	uint64_t upkeep_ns = upkeep_period_ns(&b->upkeep);

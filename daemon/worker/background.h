@@ -22,6 +22,7 @@
 #include "worker/allowance.h"
 #include "worker/job.h"
 #include "worker/upkeep.h"
+#include "worker/verify.h"
 
 struct exec;
 struct committer;
@@ -61,6 +62,7 @@ struct background {
 	_Atomic uint64_t expired; /* keys removed since the start */
 
 	struct upkeep upkeep; /* what replicas do */
+	struct verify verify; /* what an operator has asked for */
 };
 
 void background_init(struct background *b, struct exec *exec, struct committer *committer,

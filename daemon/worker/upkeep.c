@@ -189,7 +189,7 @@ static void end_if_done(struct worker *w, uint32_t block, void *ctx)
 	atomic_fetch_add_explicit(&u->told, r->repair.told, memory_order_relaxed);
 	atomic_fetch_add_explicit(&u->settled, r->repair.settled, memory_order_relaxed);
 	atomic_fetch_add_explicit(&u->compared, 1, memory_order_relaxed);
-	u->differed += r->repair.told + r->repair.settled + r->repair.left_out;
+	u->differed += r->repair.told + r->repair.settled + r->repair.unanswered;
 	repair_end(node_of(w), &r->repair);
 	r->is_on = false;
 }
@@ -380,7 +380,7 @@ static void run_slice(struct worker *w, struct job *job)
 static void note_done(struct worker *w, uint32_t block, void *ctx)
 {
 	const struct repair *repair = node_of(w)->blocks[block].repair;
-	*(bool *)ctx = repair != NULL && repair->is_done;
+	*(bool *)ctx = repair != NULL && repair->is_done && repair->look == NULL;
 }
 
 void upkeep_go_on(struct worker *w, uint32_t block, size_t bytes)

@@ -138,6 +138,7 @@ static void check_accepted(const struct admin_request *request)
 		DHT_ASSERT(request->located.len <= RECORD_KEY_MAX);
 		read_bytes(request->located);
 		return;
+	case ADMIN_verify:
 	case ADMIN_status:
 	case ADMIN_queues:
 		return;

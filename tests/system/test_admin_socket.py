@@ -112,6 +112,8 @@ def test_every_command(make_node, admin_pb2):
                        "the refusal")
         loss = only(admin.call("recover", survivors=["n1"])).recover
         assert (loss.members, loss.kept, loss.merged, loss.empty, loss.job) == (1, 1024, 0, 0, 0)
+        verified = only(admin.call("verify")).verify
+        assert (verified.run, verified.over, verified.differences) == (0, False, 0)
         assert only(admin.call("recover")).error.code == INVALID
         assert only(admin.call("join")).error.code == INVALID
         assert only(admin.call("replace", node="n2")).error.code == INVALID
@@ -120,7 +122,7 @@ def test_every_command(make_node, admin_pb2):
         assert {field.name for field in oneof.fields} == {
             "status", "queues", "log_level", "config", "get", "put", "del", "cas", "incr", "scan",
             "dump", "load", "ttl", "join", "leave", "remove", "replace", "node", "plan", "job",
-            "ok_to_stop", "locate", "recover"}
+            "ok_to_stop", "locate", "recover", "verify"}
 
 
 @pytest.mark.parametrize("command, fields, code", [

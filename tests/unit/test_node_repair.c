@@ -330,7 +330,7 @@ START_TEST(ranges_without_an_answer_are_left_out)
 	nodes[1] = NULL;
 	pass(0, 1);
 	ck_assert_uint_eq(repair.told, 0);
-	ck_assert_uint_gt(repair.left_out, 0);
+	ck_assert_uint_gt(repair.unanswered, 0);
 	/* One that is no replica is not asked. */
 	ck_assert_uint_eq(pass(0, 3), 0);
 	end();

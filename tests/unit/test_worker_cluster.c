@@ -271,6 +271,78 @@ START_TEST(a_node_that_comes_back_is_answered_at_once)
 }
 END_TEST
 
+/* ---- Comparing ----------------------------------------------------------------------- */
+
+static bool is_verified(void *ctx)
+{
+	struct verify_result result;
+	verify_look(&((struct live_node *)ctx)->background.verify, &result);
+	return result.is_over;
+}
+
+static void wait_equal(struct live_cluster *c)
+{
+	struct pair pairs[] = {{&c->nodes[0], &c->nodes[2]}, {&c->nodes[1], &c->nodes[2]}};
+	live_wait(are_equal, &pairs[0], "the first and the third hold the same");
+	live_wait(are_equal, &pairs[1], "the second and the third hold the same");
+}
+
+static struct verify_result verify(struct live_node *n)
+{
+	struct verify_result result;
+	ck_assert_int_eq(verify_begin(&n->background.verify), 0);
+	live_wait(is_verified, n, "the verification to be over");
+	verify_look(&n->background.verify, &result);
+	return result;
+}
+
+/* A value that nobody else has heard of, in front of all that is there. */
+static void plant(struct live_node *n, const char *key)
+{
+	struct store_key k = node_key(&n->node, bytes_of_text(key));
+	struct store_hit hit;
+	uint64_t end;
+	groups_lock(&n->exec.groups, k.block);
+	ck_assert_int_ne(store_find(n->store, &k, NULL, &hit), STORE_COLD);
+	struct record record = {.kind = RECORD_VALUE,
+				.key = k.key,
+				.value = bytes_of_text("planted"),
+				.acc = ballot_make(0, 1, n->number),
+				.ver = ballot_make(0, 1, n->number)};
+	ck_assert_int_eq(store_put(n->store, LIVE_WORKERS, &k, &hit, &record, &end), 0);
+	groups_unlock(&n->exec.groups, k.block);
+}
+
+START_TEST(what_differs_is_found_and_what_is_the_same_is_not)
+{
+	struct live_cluster c;
+	live_start(&c, 3, 3, 0);
+	int fd = live_connect(&c.nodes[0]);
+	put_some(fd, 0, 500);
+	wait_equal(&c);
+	struct verify_result result = verify(&c.nodes[1]);
+	ck_assert_uint_eq(result.differences, 0);
+	ck_assert_uint_eq(result.left_out, 0);
+	ck_assert_uint_eq(result.blocks, LIVE_BLOCKS);
+	ck_assert_uint_eq(result.pairs, 2 * LIVE_BLOCKS);
+	ck_assert_uint_eq(result.records, 2 * 500);
+
+	/* Both of the others differ from it, and it from each of these. */
+	plant(&c.nodes[1], "planted key");
+	result = verify(&c.nodes[1]);
+	ck_assert_uint_eq(result.differences, 2);
+	ck_assert_uint_eq(result.name_count, 2);
+	ck_assert_mem_eq(result.names[0].key, "planted key", result.names[0].len);
+	ck_assert_uint_eq(result.pairs, 2 * LIVE_BLOCKS);
+
+	/* Repair has heard of it, and so the others do. */
+	wait_equal(&c);
+	ck_assert_uint_eq(verify(&c.nodes[2]).differences, 0);
+	close(fd);
+	live_end(&c);
+}
+END_TEST
+
 START_TEST(one_of_three_alone_says_that_nothing_was_done)
 {
 	struct live_cluster c;
@@ -377,6 +449,8 @@ UNIT_MAIN("worker_cluster", 120, what_is_put_on_one_node_is_there_on_each,
 	  nodes_that_are_no_replicas_forward, a_node_without_the_only_replica_forwards,
 	  values_of_megabytes_go_in_parts, clients_of_all_nodes_count_together,
 	  two_of_three_go_on_and_the_third_gets_what_it_missed,
-	  a_node_that_comes_back_is_answered_at_once, one_of_three_alone_says_that_nothing_was_done,
+	  a_node_that_comes_back_is_answered_at_once,
+	  what_differs_is_found_and_what_is_the_same_is_not,
+	  one_of_three_alone_says_that_nothing_was_done,
 	  a_session_is_closed_while_its_operation_runs, deletions_are_completed,
 	  expired_keys_go_though_nobody_reads_them)
