@@ -6,10 +6,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "io/resolver.h"
 
 static int error_of(int errnum)
 {
@@ -65,4 +67,22 @@ int dial_tcp(const char *host, uint16_t port)
 	int rc = begin(found);
 	freeaddrinfo(found);
 	return rc;
+}
+
+int dial_host(struct resolver *resolver, const char *host, uint16_t port, unsigned turn)
+{
+	char first[ENDPOINT_HOST_MAX] = "", numeric[ENDPOINT_HOST_MAX];
+	if (resolver == NULL)
+		return dial_tcp(host, port);
+	for (;;) {
+		int rc = resolver_look(resolver, host, turn++, numeric);
+		if (rc == 0)
+			rc = dial_tcp(numeric, port);
+		if (rc != DHT_EUNAVAIL && rc != DHT_EIO)
+			return rc;
+		if (strcmp(first, numeric) == 0)
+			return rc; /* all of them were tried */
+		if (first[0] == '\0')
+			memcpy(first, numeric, sizeof(first));
+	}
 }

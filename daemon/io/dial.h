@@ -21,6 +21,14 @@ enum { DIAL_UNACKNOWLEDGED_MS = 3000, DIAL_IDLE_S = 15, DIAL_TRY_S = 1 };
  * and an end that is gone is noticed. What is not allowed is met later. */
 void dial_prepare(int fd);
 
+struct resolver;
+
+/* Begins to connect to a host, a name or a numeric address: as dial_tcp, to the first of its
+ * addresses, from the turn-th on, that does not fail at once. Also DHT_EAGAIN and DHT_ENOTFOUND of
+ * io/resolver.h. Without a resolver the address is numeric. */
+int dial_host(struct resolver *resolver, const char *host, uint16_t port,
+	      unsigned turn) DHT_MUST_CHECK;
+
 /* Begins to connect to a numeric address. Returns the non-blocking descriptor: it becomes
  * writable when the connection is there, and an error is met by the first read or write. */
 int dial_tcp(const char *host, uint16_t port) DHT_MUST_CHECK;

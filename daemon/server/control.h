@@ -60,6 +60,7 @@ struct control_given {
 	struct poller *poller;
 	struct wake *wake;   /* of the dispatcher */
 	int descriptors_max; /* those from here on are the store's */
+	struct resolver *resolver;
 	/* Takes over a socket at whose other end a member is, and bytes that have come behind the
 	 * handshake. NULL: nobody does, and links for data are refused. */
 	int (*accept_data)(void *ctx, int fd, uint16_t member, struct bytes arrived);
@@ -114,10 +115,9 @@ struct control_join {
 	uint64_t ticket;  /* 0: nobody asks */
 	bool is_answered; /* the change has begun: */
 	uint64_t job;
-	struct conf_addr_list to;     /* addresses, tried in turn */
-	size_t next;                  /* of these */
-	char host[ENDPOINT_HOST_MAX]; /* the numeric address of that one */
-	struct control_link *link;    /* NULL: none */
+	struct conf_addr_list to;  /* addresses, tried in turn */
+	size_t next;               /* of these */
+	struct control_link *link; /* NULL: none */
 	uint64_t retry_ns, until_ns;
 	char replaced[RING_TEXT_MAX + 1]; /* name, number or id of who is replaced; "": nobody */
 	char zone[RING_TEXT_MAX + 1];     /* "": the setting's */
@@ -297,9 +297,10 @@ void control_links_tick(struct control *c, uint64_t now_ns);
 void control_links_event(struct control *c, struct control_link *l, uint32_t events,
 			 uint64_t now_ns);
 void control_drop(struct control *c, struct control_link *l, int error);
-/* Opens a link to an address, on behalf of a peer. NULL: it failed, why says how. */
-struct control_link *control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer,
-				  uint64_t now_ns, char why[CONTROL_WHY_MAX]);
+/* Opens a link to an address, on behalf of a peer. DHT_EAGAIN: its name is being looked up; any
+ * other error why tells. */
+int control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer, uint64_t now_ns,
+		 struct control_link **out, char why[CONTROL_WHY_MAX]) DHT_MUST_CHECK;
 uint32_t control_guest(struct control *c, struct control_link *l);
 
 /* control_accept.c */
@@ -309,8 +310,8 @@ void control_accept_tick(struct control *c, uint64_t now_ns);
 /* control_data.c: gives a link for data away; it is closed here in any case. */
 int control_data_accept(struct control *c, struct control_link *l) DHT_MUST_CHECK;
 
-/* control_probe.c: tries to reach the other end of a link at an address; l->reach tells. False:
- * it is UNREACHABLE at once. */
+/* control_probe.c: tries to reach the other end of a link at an address; l->reach tells: UNKNOWN if
+ * its name is being looked up, then it is to be tried again. False: it is UNREACHABLE at once. */
 bool control_probe(struct control *c, struct control_link *l, const char *host, uint16_t port);
 /* The try is over; why NULL: it was reached. */
 void control_probe_ended(struct control_link *probe, const char *why);

@@ -17,11 +17,9 @@
  * either order of what becomes durable is good after a crash, as nothing that counts is stored.
  */
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -185,7 +183,10 @@ static void go_ahead(struct control *c)
 static void await_probe(struct control *c)
 {
 	char text[MEMBER_TEXT_MAX];
-	const struct control_link *l = c->join.link;
+	struct control_link *l = c->join.link;
+	/* Its name was being looked up. */
+	if (l->reach == CONTROL_REACH_UNKNOWN)
+		(void)control_probe(c, l, l->shake.peer.host, l->shake.peer.port);
 	if (l->reach == CONTROL_REACHED)
 		go_ahead(c);
 	if (l->reach != CONTROL_UNREACHABLE)
@@ -203,8 +204,7 @@ void control_join_opened(struct control *c, struct control_link *l)
 	}
 	const struct handshake_peer *other = &l->shake.peer;
 	const struct conf_addr *to = &c->join.to.items[c->join.next % c->join.to.count];
-	if (other->port == 0 ||
-	    (other->port == to->port && strcmp(other->host, c->join.host) == 0)) {
+	if (other->port == 0 || (other->port == to->port && strcmp(other->host, to->host) == 0)) {
 		go_ahead(c);
 		return;
 	}
@@ -270,20 +270,6 @@ void control_join_adopted(struct control *c)
 	fence_begin(&c->fence);
 }
 
-/* The numeric address of a host. A name is looked up, which may take a while: nobody is served
- * meanwhile, as the node is about to join. */
-static int resolve(const char *host, char numeric[ENDPOINT_HOST_MAX])
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-	struct addrinfo *found;
-	if (getaddrinfo(host, NULL, &hints, &found) != 0)
-		return DHT_EINVAL;
-	int rc = getnameinfo(found->ai_addr, found->ai_addrlen, numeric, ENDPOINT_HOST_MAX, NULL, 0,
-			     NI_NUMERICHOST);
-	freeaddrinfo(found);
-	return rc == 0 ? 0 : DHT_EINVAL;
-}
-
 static void connect_next(struct control *c, uint64_t now_ns)
 {
 	struct control_join *join = &c->join;
@@ -292,13 +278,10 @@ static void connect_next(struct control *c, uint64_t now_ns)
 	if (now_ns < join->retry_ns || join->link != NULL)
 		return;
 	join->until_ns = now_ns + PATIENCE_NS;
-	if (resolve(to->host, join->host) != 0) {
-		control_join_closed(c, DHT_EIO, "the name is not known");
-		return;
-	}
-	join->link = control_dial(c, join->host, to->port, CONTROL_LINK_NOBODY, now_ns, why);
-	if (join->link == NULL) {
-		control_join_closed(c, DHT_EIO, why);
+	int rc = control_dial(c, to->host, to->port, CONTROL_LINK_NOBODY, now_ns, &join->link, why);
+	if (rc != 0) {
+		if (rc != DHT_EAGAIN)
+			control_join_closed(c, DHT_EIO, why);
 		return;
 	}
 	join->link->peer = control_guest(c, join->link);

@@ -21,6 +21,8 @@ enum {
 	RETRY_MAX_MS = 1000,
 };
 
+#define LOOK_UP_NS (10 * NS_PER_MS) /* before it is asked again what a name stands for */
+
 /* ---- Handshakes ---------------------------------------------------------------------- */
 
 static enum handshake_code judge_member(const struct control *c, const struct handshake_peer *peer,
@@ -199,11 +201,12 @@ uint32_t control_guest(struct control *c, struct control_link *l)
 	return CONTROL_LINK_NOBODY;
 }
 
-struct control_link *control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer,
-				  uint64_t now_ns, char why[CONTROL_WHY_MAX])
+int control_dial(struct control *c, const char *host, uint16_t port, uint32_t peer, uint64_t now_ns,
+		 struct control_link **out, char why[CONTROL_WHY_MAX])
 {
 	struct control_link *l = NULL;
-	int fd = dial_tcp(host, port), rc = fd;
+	int fd = dial_host(c->given.resolver, host, port, (unsigned)(c->random >> 32)), rc = fd;
+	*out = NULL;
 	if (fd >= 0)
 		rc = control_link_create(fd, WATCH_CONTROL_LINK, c->given.poller, &c->budget, true,
 					 now_ns, &l);
@@ -211,13 +214,14 @@ struct control_link *control_dial(struct control *c, const char *host, uint16_t 
 		if (fd >= 0)
 			close(fd);
 		snprintf(why, CONTROL_WHY_MAX, "%s",
-			 rc == DHT_EINVAL ? "it has to be a numeric address" : dht_error_text(rc));
-		return NULL;
+			 rc == DHT_ENOTFOUND ? "the name is not known" : dht_error_text(rc));
+		return rc;
 	}
 	l->peer = peer;
 	snprintf(l->text, sizeof(l->text), "%.40s:%u", host, port);
 	list_push_tail(&c->links, &l->link);
-	return l;
+	*out = l;
+	return 0;
 }
 
 static void dial_member(struct control *c, uint32_t number, uint64_t now_ns)
@@ -228,8 +232,10 @@ static void dial_member(struct control *c, uint32_t number, uint64_t now_ns)
 	if (now_ns < peer->retry_ns || member == NULL || member->peer_count == 0)
 		return;
 	const struct ring_address *to = &member->peers[peer->address % member->peer_count];
-	peer->link = control_dial(c, to->host, to->port, number, now_ns, why);
-	if (peer->link == NULL)
+	int rc = control_dial(c, to->host, to->port, number, now_ns, &peer->link, why);
+	if (rc == DHT_EAGAIN)
+		peer->retry_ns = now_ns + LOOK_UP_NS;
+	else if (rc != 0)
 		put_off(c, peer, now_ns);
 }
 

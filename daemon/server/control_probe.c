@@ -30,9 +30,12 @@ bool control_probe(struct control *c, struct control_link *l, const char *host, 
 {
 	char why[CONTROL_WHY_MAX];
 	uint64_t now_ns = clock_monotonic_ns();
-	struct control_link *probe = control_dial(c, host, port, CONTROL_LINK_NOBODY, now_ns, why);
-	set_why(l, host, port, probe == NULL ? why : "");
-	if (probe == NULL) {
+	struct control_link *probe;
+	int rc = control_dial(c, host, port, CONTROL_LINK_NOBODY, now_ns, &probe, why);
+	set_why(l, host, port, rc != 0 ? why : "");
+	if (rc == DHT_EAGAIN)
+		return true;
+	if (rc != 0) {
 		conclude(l, false);
 		return false;
 	}

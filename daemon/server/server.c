@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "io/resolver.h"
 #include "node/adopt.h"
 #include "resp/serve.h"
 #include "server/founding.h"
@@ -260,6 +261,7 @@ static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
 	    .poller = &server->dispatcher.poller,
 	    .wake = &server->dispatcher.wake,
 	    .descriptors_max = server->dispatcher.acceptor.descriptors_max,
+	    .resolver = server->resolver,
 	    .accept_data = accept_data,
 	    .ctx = server,
 	};
@@ -289,6 +291,7 @@ static int build(struct server *server)
 	    .take_frame = control_data_take,
 	};
 	peers_init(&server->peers, &server->opening);
+	server->peers.resolver = server->resolver;
 	server->shared.peers = &server->peers;
 	int rc = make_node(server, why);
 	if (rc == 0)
@@ -496,6 +499,7 @@ static void tear_down(struct server *server)
 	free(server->busy_before);
 	resp_port_fini(&server->port);
 	control_fini(&server->control);
+	resolver_destroy(server->resolver);
 	published_fini(&server->published);
 	ring_map_destroy(server->map);
 	if (server->is_built) {
@@ -583,6 +587,8 @@ int server_run(struct conf *conf, const struct server_source *source)
 	    .sessions = &server->sessions,
 	    .exec = &server->exec,
 	};
+	if (rc == 0)
+		rc = resolver_create(&server->resolver);
 	resp_port_init(&server->port);
 	server_apply_settings(server);
 	raise_descriptors(server);

@@ -86,6 +86,7 @@ struct server {
 	struct published published;
 	struct control control;
 	struct peers_opening opening;
+	struct resolver *resolver;
 	struct peers peers;
 	struct worker *workers;
 	unsigned worker_count;

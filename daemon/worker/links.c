@@ -142,7 +142,7 @@ static int dial(const struct worker *w, struct link *link)
 		return DHT_EUNAVAIL;
 	const struct ring_address *to = &member->peers[link->failures % member->peer_count];
 	memcpy(link->id, member->id, sizeof(link->id));
-	return dial_tcp(to->host, to->port);
+	return dial_host(w->shared->peers->resolver, to->host, to->port, link->failures);
 }
 
 static void note_failure(struct link *link)

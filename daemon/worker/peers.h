@@ -27,8 +27,11 @@ struct peers_opening {
 			  struct buffer *out);
 };
 
+struct resolver;
+
 struct peers {
 	const struct peers_opening *opening; /* NULL: no links are opened */
+	struct resolver *resolver;           /* NULL: addresses are numeric */
 	struct peer_budget budget;
 	_Atomic uint64_t deadline_us; /* of an operation of a client */
 	/* A member that has a newer map, and 1; 0: none. The dispatcher is woken when it becomes

@@ -209,18 +209,6 @@ def test_a_name_is_looked_up_and_an_unknown_one_is_named(pair):
     wait_for_members(pair, 2)
 
 
-@pytest.mark.parametrize("named", [0, 1])
-def test_a_name_that_other_nodes_cannot_use_is_refused(make_node, named):
-    """Nobody looks a name up for a link between members."""
-    nodes = [make_node(BLOCKS, start=False) for _ in range(2)]
-    nodes[named].settings["listen.peer"] = f"localhost:{nodes[named].peer_port}"
-    for node in nodes:
-        node.start()
-    refused = nodes[1].ctl("join", f"localhost:{nodes[0].peer_port}", "--no-wait")
-    assert refused.returncode == 9 and "numeric address" in said(refused)
-    assert members_of(nodes[0]) == [(0, "n1", "up")]
-
-
 def test_a_node_that_moves_says_so(make_node):
     node = make_node(BLOCKS)
     node.stop()
