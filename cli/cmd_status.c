@@ -251,6 +251,34 @@ static json_t *store_json(const Dhtd__Admin__StoreStatus *store)
 	return object;
 }
 
+static json_t *peers_json(const Dhtd__Admin__PeersStatus *peers)
+{
+	json_t *object = cli_json_object();
+	cli_json_set(object, "control_links", cli_json_u64(peers->control_links));
+	cli_json_set(object, "refused_links", cli_json_u64(peers->refused_links));
+	cli_json_set(object, "sent", cli_json_u64(peers->sent));
+	cli_json_set(object, "received", cli_json_u64(peers->received));
+	cli_json_set(object, "lost", cli_json_u64(peers->lost));
+	cli_json_set(object, "dropped", cli_json_u64(peers->dropped));
+	cli_json_set(object, "synced_bytes", cli_json_u64(peers->synced_bytes));
+	cli_json_set(object, "compared", cli_json_u64(peers->compared));
+	cli_json_set(object, "told", cli_json_u64(peers->told));
+	cli_json_set(object, "settled", cli_json_u64(peers->settled));
+	return object;
+}
+
+/* Of a node that is not alone. */
+static void print_peers(const Dhtd__Admin__PeersStatus *peers)
+{
+	char sent[CLI_NUMBER_MAX], received[CLI_NUMBER_MAX], lost[CLI_NUMBER_MAX];
+	char told[CLI_NUMBER_MAX], settled[CLI_NUMBER_MAX];
+	cli_print("links: %" PRIu64 " open; messages: %s sent, %s received, %s lost\n"
+		  "repaired: %s records told, %s settled\n",
+		  peers->control_links, cli_text_count(peers->sent, sent),
+		  cli_text_count(peers->received, received), cli_text_count(peers->lost, lost),
+		  cli_text_count(peers->told, told), cli_text_count(peers->settled, settled));
+}
+
 static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 {
 	json_t *result = cli_json_result();
@@ -279,6 +307,8 @@ static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 	cli_json_set(result, "nodes", nodes);
 	if (status->store != NULL)
 		cli_json_set(result, "store", store_json(status->store));
+	if (status->peers != NULL)
+		cli_json_set(result, "peers", peers_json(status->peers));
 	cli_json_print(result);
 }
 
@@ -354,6 +384,8 @@ int cli_command_status(const struct cli_options *options)
 		print_summary(status);
 		if (status->store != NULL)
 			print_store(status->store);
+		if (status->peers != NULL && status->n_nodes > 1)
+			print_peers(status->peers);
 		if (status->n_nodes > 0) {
 			cli_print("\n");
 			cli_nodes_print(status->nodes, status->n_nodes);

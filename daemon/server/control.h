@@ -146,6 +146,7 @@ struct control {
 	/* Links. */
 	struct list links;
 	struct list dead;           /* closed in this round */
+	uint64_t refused;           /* links of others that did not open */
 	struct control_peer *peers; /* by number, RING_MEMBERS_MAX of them */
 	struct control_link *guests[CONTROL_GUESTS_MAX];
 	struct peer_budget budget;
@@ -271,6 +272,8 @@ struct control_view {
 	char why[CONTROL_WHY_MAX]; /* why it has not joined yet */
 	int64_t worst_skew_ms;     /* among those that answer */
 	uint16_t worst_skew_of;    /* RING_MEMBERS_MAX: nobody */
+	uint64_t open_links;       /* with members */
+	uint64_t refused_links;    /* of others, before they were open */
 };
 void control_look(struct control *c, struct control_view *view);
 

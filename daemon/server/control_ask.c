@@ -146,6 +146,15 @@ static void find_worst_skew(struct control *c, struct control_view *view)
 	}
 }
 
+static void count_links(const struct control *c, struct control_view *view)
+{
+	view->refused_links = c->refused;
+	for (const struct list *link = c->links.next; link != &c->links; link = link->next) {
+		const struct control_link *l = LIST_ENTRY(link, const struct control_link, link);
+		view->open_links += l->state == CONTROL_LINK_OPEN && l->peer < MEMBER_GUEST;
+	}
+}
+
 void control_look(struct control *c, struct control_view *view)
 {
 	*view = (struct control_view){.self = RING_MEMBERS_MAX};
@@ -158,6 +167,7 @@ void control_look(struct control *c, struct control_view *view)
 		view->has_left = c->has_left;
 		snprintf(view->why, sizeof(view->why), "%s", c->join.why);
 		find_worst_skew(c, view);
+		count_links(c, view);
 	}
 	pthread_mutex_unlock(&c->lock);
 }

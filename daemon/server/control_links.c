@@ -162,6 +162,7 @@ void control_drop(struct control *c, struct control_link *l, int error)
 	bool was_open = l->state == CONTROL_LINK_OPEN;
 	if (l->state == CONTROL_LINK_CLOSED)
 		return;
+	c->refused += !was_open && !l->is_opener;
 	/* What refuses the other side is still to be sent. */
 	if (l->state == CONTROL_LINK_SHAKES) {
 		int rc = conn_flush(&l->conn);

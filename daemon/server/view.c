@@ -64,6 +64,32 @@ static void fill_store(const struct server *server, const struct store_counts *c
 		out->fsync_us = quantiles(&server->committer.syncs);
 }
 
+static uint64_t value_of(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void fill_peers(const struct server *server, const struct control_view *members,
+		       struct admin_peers_status *out)
+{
+	const struct upkeep *upkeep = &server->background.upkeep;
+	*out = (struct admin_peers_status){
+	    .control_links = members->open_links,
+	    .refused_links = members->refused_links,
+	    .synced_bytes = value_of(&server->node.synced_bytes),
+	    .compared = value_of(&upkeep->compared),
+	    .told = value_of(&upkeep->told),
+	    .settled = value_of(&upkeep->settled),
+	};
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		const struct worker *w = &server->workers[i];
+		out->sent += value_of(&w->links.sent);
+		out->received += value_of(&w->links.received);
+		out->lost += value_of(&w->links.lost);
+		out->dropped += value_of(&w->cluster.dropped);
+	}
+}
+
 /* Why the node, or the cluster, is not as well as it should be. */
 struct reasons {
 	const char *list[REASONS_MAX];
@@ -153,6 +179,9 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	int rc = view_nodes_fill(server, &counts, &nodes);
 	struct admin_store_status store;
 	fill_store(server, &counts, &store);
+	struct admin_peers_status peers = {0};
+	if (phase >= SERVER_JOINING)
+		fill_peers(server, &members, &peers);
 	struct admin_status status = {
 	    .cluster = conf->cluster_name,
 	    .node = conf->node_name,
@@ -172,6 +201,7 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .node_count = nodes.count,
 	    .epoch = members.epoch,
 	    .store = &store,
+	    .peers = &peers,
 	};
 	find_reasons(server, &counts, &members, &reasons);
 	status.reason_count = reasons.count;

@@ -120,6 +120,11 @@ struct admin_store_status {
 	const char *read_only_reason; /* NULL: it is not read-only */
 };
 
+struct admin_peers_status {
+	uint64_t control_links, refused_links, sent, received, lost, dropped;
+	uint64_t synced_bytes, compared, told, settled;
+};
+
 struct admin_status {
 	const char *cluster, *node, *id, *version, *health, *startup;
 	uint32_t pid;
@@ -130,6 +135,7 @@ struct admin_status {
 	const struct admin_node_status *nodes;
 	size_t node_count;
 	const struct admin_store_status *store;
+	const struct admin_peers_status *peers;
 };
 
 struct admin_worker_queue {

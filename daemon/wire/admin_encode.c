@@ -120,12 +120,28 @@ static void fill_nodes(Dhtd__Admin__NodeStatus *m, Dhtd__Admin__NodeStatus **lis
 	}
 }
 
+static void fill_peers(Dhtd__Admin__PeersStatus *m, const struct admin_peers_status *peers)
+{
+	dhtd__admin__peers_status__init(m);
+	m->control_links = peers->control_links;
+	m->refused_links = peers->refused_links;
+	m->sent = peers->sent;
+	m->received = peers->received;
+	m->lost = peers->lost;
+	m->dropped = peers->dropped;
+	m->synced_bytes = peers->synced_bytes;
+	m->compared = peers->compared;
+	m->told = peers->told;
+	m->settled = peers->settled;
+}
+
 int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_status *status)
 {
 	Dhtd__Admin__StatusResponse m = DHTD__ADMIN__STATUS_RESPONSE__INIT;
 	Dhtd__Admin__NodeStatus *nodes = calloc(status->node_count + 1, sizeof(*nodes));
 	Dhtd__Admin__NodeStatus **list = calloc(status->node_count + 1, sizeof(*list));
 	Dhtd__Admin__StoreStatus store;
+	Dhtd__Admin__PeersStatus peers;
 	struct store_parts parts;
 	int rc = DHT_ENOMEM;
 	if (nodes == NULL || list == NULL)
@@ -151,6 +167,8 @@ int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_s
 	m.n_nodes = status->node_count;
 	fill_store(&store, &parts, status->store);
 	m.store = &store;
+	fill_peers(&peers, status->peers);
+	m.peers = &peers;
 	rc = APPEND(out, call_id, STATUS, &m);
 out:
 	free(nodes);
