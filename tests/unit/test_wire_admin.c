@@ -291,7 +291,7 @@ START_TEST(responses_are_whole_frames_that_unpack)
 }
 END_TEST
 
-START_TEST(status_carries_the_store)
+START_TEST(status_carries_the_store_and_the_peers)
 {
 	struct buffer out = BUFFER_EMPTY;
 	struct admin_store_status store = {
@@ -311,6 +311,18 @@ START_TEST(status_carries_the_store)
 	    .recovery = {16, 17},
 	    .read_only_reason = "full",
 	};
+	struct admin_peers_status peers = {
+	    .control_links = 18,
+	    .refused_links = 19,
+	    .sent = 20,
+	    .received = 21,
+	    .lost = 22,
+	    .dropped = 23,
+	    .synced_bytes = 24,
+	    .compared = 25,
+	    .told = 26,
+	    .settled = 27,
+	};
 	struct admin_status status = {
 	    .cluster = "",
 	    .node = "",
@@ -319,6 +331,7 @@ START_TEST(status_carries_the_store)
 	    .health = "ok",
 	    .startup = "",
 	    .store = &store,
+	    .peers = &peers,
 	};
 	for (int i = 0; i < 2; i++) {
 		size_t len = 0;
@@ -328,7 +341,9 @@ START_TEST(status_carries_the_store)
 		    NULL, len, buffer_head(&out) + ADMIN_FRAME_HEADER);
 		ck_assert_ptr_nonnull(m);
 		const Dhtd__Admin__StoreStatus *found = m->status->store;
+		const Dhtd__Admin__PeersStatus *links = m->status->peers;
 		ck_assert_ptr_nonnull(found);
+		ck_assert_ptr_nonnull(links);
 		ck_assert_str_eq(found->fsync, "interval");
 		const uint64_t numbers[] = {
 		    found->segments,
@@ -348,6 +363,16 @@ START_TEST(status_carries_the_store)
 		    found->compaction->bytes_per_s,
 		    found->recovery->bytes_done,
 		    found->recovery->bytes_total,
+		    links->control_links,
+		    links->refused_links,
+		    links->sent,
+		    links->received,
+		    links->lost,
+		    links->dropped,
+		    links->synced_bytes,
+		    links->compared,
+		    links->told,
+		    links->settled,
 		};
 		for (size_t n = 0; n < DHT_ARRAY_LEN(numbers); n++)
 			ck_assert_uint_eq(numbers[n], n + 1);
@@ -383,4 +408,4 @@ UNIT_MAIN("wire_admin", 10, requests_without_call_id_or_command_are_refused,
 	  cas_needs_something_to_compare_within_range, a_put_has_a_ttl_or_keeps_one,
 	  a_ttl_reads_or_sets, loaded_entries_bring_their_expiry,
 	  a_ttl_is_answered_with_what_is_left, responses_are_whole_frames_that_unpack,
-	  status_carries_the_store, frame_headers_are_checked)
+	  status_carries_the_store_and_the_peers, frame_headers_are_checked)
