@@ -314,6 +314,8 @@ static bool is_result_sane(const struct task *task, const struct message *m)
 
 static void take_result(struct task *task, const struct message *m)
 {
+	task->asked = m->asked;
+	task->answered = m->answered;
 	task->whole = (struct op_result){
 	    .status = m->whole->status,
 	    .existed = m->whole->existed,
@@ -389,6 +391,8 @@ static void end_foreign(struct node *node, struct node_step *step, struct task *
 	    .whole = &task->whole,
 	    .results = task->series.results,
 	    .op_count = task->whole.status == 0 ? task->series.count : 0,
+	    .asked = task->asked,
+	    .answered = task->answered,
 	};
 	if (step != NULL)
 		answer(node, step, foreign->from, &m);

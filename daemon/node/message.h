@@ -110,6 +110,7 @@ struct message {
 	/* RESULT: of the series as a whole (whole, which holds status), and of each. */
 	const struct op_result *whole;
 	const struct op_result *results;
+	uint8_t asked, answered; /* struct task */
 };
 
 const char *message_name(enum message_kind kind);

@@ -398,7 +398,7 @@ static int take_field(struct reading *r, const struct protobuf_field *field)
 {
 	struct message *m = r->m;
 	uint64_t number = field->tag >> 3;
-	uint32_t holding = 0;
+	uint32_t holding = 0, count = 0;
 	int rc;
 	switch (field->tag) {
 	case NUMBER(FIELD_KIND):
@@ -476,8 +476,16 @@ static int take_field(struct reading *r, const struct protobuf_field *field)
 		return take_number(r, field, UINT32_MAX, &m->limit);
 	case BYTES(FIELD_COUNTS):
 		return take_packed_counts(r, field->bytes);
+	case NUMBER(FIELD_ASKED):
+		rc = take_number(r, field, UINT8_MAX, &count);
+		m->asked = (uint8_t)count;
+		return rc;
+	case NUMBER(FIELD_ANSWERED):
+		rc = take_number(r, field, UINT8_MAX, &count);
+		m->answered = (uint8_t)count;
+		return rc;
 	default:
-		return pass_over(r, field, FIELD_COUNTS);
+		return pass_over(r, field, FIELD_ANSWERED);
 	}
 }
 

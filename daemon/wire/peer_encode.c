@@ -271,6 +271,8 @@ static uint8_t *put_result(uint8_t *p, uint32_t number, const struct message *m,
 static uint8_t *put_results(uint8_t *p, const struct message *m)
 {
 	DHT_ASSERT(m->op_count <= WIRE_OPS_MAX);
+	p = protobuf_put_nonzero(p, FIELD_ASKED, m->asked);
+	p = protobuf_put_nonzero(p, FIELD_ANSWERED, m->answered);
 	p = put_result(p, FIELD_WHOLE, m, m->whole, 0);
 	for (size_t i = 0; i < m->op_count; i++) {
 		const struct op_result *result = &m->results[i];

@@ -49,7 +49,9 @@
 	X(WHOLE, whole, 34)                                                                        \
 	X(RESULTS, results, 35)                                                                    \
 	X(LIMIT, limit, 36)                                                                        \
-	X(COUNTS, counts, 37)
+	X(COUNTS, counts, 37)                                                                      \
+	X(ASKED, asked, 38)                                                                        \
+	X(ANSWERED, answered, 39)
 
 #define PEER_ITEM_FIELDS(X)                                                                        \
 	X(KEY, key, 1)                                                                             \

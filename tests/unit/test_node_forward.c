@@ -196,6 +196,9 @@ START_TEST(a_coordinator_says_in_time_that_nothing_was_done)
 		helper_nodes_deliver_all(&n, MESSAGE_RESULT, 0, 4);
 	}
 	ck_assert_int_eq(call.task.whole.status, DHT_ENOQUORUM);
+	/* As seen there, where nobody but itself has answered. */
+	ck_assert_uint_eq(call.task.asked, 3);
+	ck_assert_uint_eq(call.task.answered, 1);
 	helper_call_end(&n, &call);
 	close_idle();
 }

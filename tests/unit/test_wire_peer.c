@@ -137,6 +137,8 @@ static void fill_results(struct message *m)
 	m->results = results;
 	m->op_count = below(DHT_ARRAY_LEN(results));
 	fill_result(&whole, m->version, false);
+	m->asked = (uint8_t)draw();
+	m->answered = (uint8_t)draw();
 	for (size_t i = 0; i < m->op_count; i++)
 		fill_result(&results[i], m->version, true);
 }
@@ -267,6 +269,7 @@ static void require_same(const struct message *a, const struct message *b)
 	UNIT_REQUIRE(a->digest == b->digest && a->count == b->count && a->epoch == b->epoch);
 	UNIT_REQUIRE(a->deadline_us == b->deadline_us && a->limit == b->limit);
 	UNIT_REQUIRE(a->count_count == b->count_count);
+	UNIT_REQUIRE(a->asked == b->asked && a->answered == b->answered);
 	for (size_t i = 0; i < a->count_count; i++) {
 		UNIT_REQUIRE(a->counts[i].block == b->counts[i].block);
 		UNIT_REQUIRE(a->counts[i].keys == b->counts[i].keys);
@@ -599,6 +602,9 @@ START_TEST(fields_of_a_message_are_bounded)
 	CHECK(FORWARD, DHT_EPROTO, 0, m.has_deadline_us = true;
 	      m.deadline_us = TASK_DEADLINE_MAX_US + 1);
 	CHECK(PREPARE, DHT_EPROTO, 0, m.has_bound_age = true; m.bound_age = 1);
+	CHECK(RESULT, 0, 0, m.has_asked = true; m.asked = 255);
+	CHECK(RESULT, DHT_EPROTO, 0, m.has_asked = true; m.asked = 256);
+	CHECK(RESULT, DHT_EPROTO, 0, m.has_answered = true; m.answered = 256);
 	wire_peer_decoder_fini(&decoder);
 }
 END_TEST
