@@ -163,7 +163,7 @@ int member_job(struct member *m, struct member_job *job) DHT_MUST_CHECK;
 /* What a recovery among some survivors does to the blocks. */
 struct member_loss {
 	uint32_t kept;   /* a majority of the replicas is there: nothing is lost */
-	uint32_t merged; /* what survivors have is merged: what was acknowledged without them is lost */
+	uint32_t merged; /* some are: what was acknowledged without them is lost */
 	uint32_t empty;  /* no survivor has anything */
 };
 
