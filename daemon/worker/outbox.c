@@ -131,6 +131,20 @@ static bool holds_any(const struct outbox *o)
 	return !list_is_empty(&o->held) || !list_is_empty(&o->parcels);
 }
 
+/* True if a commit would let something go: what waits for a map is not among that. */
+static bool waits_for_log(const struct outbox *o)
+{
+	for (struct list *link = o->parcels.next; link != &o->parcels; link = link->next) {
+		if (LIST_ENTRY(link, struct parcel, link)->end != NODE_RESTS_ON_MAP)
+			return true;
+	}
+	for (struct list *link = o->held.next; link != &o->held; link = link->next) {
+		if (LIST_ENTRY(link, struct session, held_link)->held_end != NODE_RESTS_ON_MAP)
+			return true;
+	}
+	return false;
+}
+
 void outbox_release(struct worker *w)
 {
 	struct outbox *o = &w->outbox;
@@ -164,7 +178,8 @@ void outbox_settle(struct worker *w)
 	w->outbox.has_resolved = false;
 	if (!is_more && !holds_any(&w->outbox))
 		return;
-	committer_advance(w->shared->committer);
+	if (is_more || waits_for_log(&w->outbox))
+		committer_advance(w->shared->committer);
 	outbox_release(w);
 }
 
@@ -185,7 +200,7 @@ bool outbox_sleep(struct worker *w)
 	 * worker need not move it before it sleeps; or a map was adopted just now. */
 	bool is_asked = committer->mode == COMMITTER_ALWAYS && !o->has_resolved;
 	o->has_resolved = false;
-	if (!is_asked && holds_any(o))
+	if (!is_asked && waits_for_log(o))
 		committer_ask(committer);
 	return true;
 }

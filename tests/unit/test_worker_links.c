@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -16,8 +17,7 @@
 #include "ring/map.h"
 #include "unit.h"
 
-/* ---- What makes no sense ----------------------------------------------------------------------
- */
+/* ---- What makes no sense --------------------------------------------------------- */
 
 struct receiving {
 	struct live_node *node;
@@ -51,8 +51,7 @@ START_TEST(an_answer_about_a_block_that_is_none_is_dropped)
 }
 END_TEST
 
-/* ---- Members that do not read -----------------------------------------------------------------
- */
+/* ---- Members that do not read ---------------------------------------------------- */
 
 /* Where neither of two nodes reads before the other one does, nothing goes on. */
 START_TEST(a_member_that_reads_nothing_is_listened_to)
@@ -84,8 +83,55 @@ START_TEST(a_member_that_reads_nothing_is_listened_to)
 }
 END_TEST
 
-/* ---- Members that go ----------------------------------------------------------------------------
- */
+/* ---- What waits ------------------------------------------------------------------ */
+
+/* How often a thread of the process went to sleep. */
+static long count_sleeps(void)
+{
+	struct rusage used;
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &used), 0);
+	return used.ru_nvcsw;
+}
+
+/* Asks until there is an answer over this link: what has to wait for room in the log is answered
+ * over another one. */
+static void ask_and_read(int fd, const struct message *question)
+{
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	uint8_t unused[4096];
+	do
+		live_send(fd, question);
+	while (poll(&answer, 1, 500) == 0);
+	while (poll(&answer, 1, 100) == 1)
+		ck_assert_int_gt(read(fd, unused, sizeof(unused)), 0);
+}
+
+/* The adoption of a map may take long, as on a disk that is full: no commit makes it shorter. */
+START_TEST(what_waits_for_a_map_keeps_nobody_busy)
+{
+	struct live_cluster c;
+	live_start(&c, 2, 2, 0);
+	live_stop_node(&c.nodes[1]);
+	struct live_node *n = &c.nodes[0];
+	int fd = live_link(n, 1, 0);
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	struct message question = {.kind = MESSAGE_READ, .key = bytes_of_text("key"), .tag = 1};
+	question.block = node_key(&n->node, question.key).block;
+	ask_and_read(fd, &question);
+	atomic_store(&n->node.map_end, NODE_RESTS_ON_MAP);
+	live_send(fd, &question);
+	long before = count_sleeps();
+	ck_assert_int_eq(poll(&answer, 1, 2000), 0);
+	ck_assert_int_lt(count_sleeps() - before, 4000);
+	atomic_store(&n->node.map_end, store_end(n->store));
+	committer_ask(&n->committer);
+	ck_assert_int_eq(poll(&answer, 1, 10000), 1);
+	close(fd);
+	live_end(&c);
+}
+END_TEST
+
+/* ---- Members that go ------------------------------------------------------------- */
 
 /* An operation that is forwarded, because only the other node has the key. */
 struct operation {
@@ -196,8 +242,7 @@ START_TEST(a_member_that_takes_nothing_is_given_up)
 }
 END_TEST
 
-/* ---- Numbers ------------------------------------------------------------------------------------
- */
+/* ---- Numbers --------------------------------------------------------------------- */
 
 /* Has the node route by a map in which the other member is another node, at this port. */
 static struct ring_map *replace_other(struct live_cluster *c, uint16_t port)
@@ -244,6 +289,6 @@ START_TEST(a_number_that_is_anothers_leads_to_that_one)
 END_TEST
 
 UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
-	  a_member_that_reads_nothing_is_listened_to, a_lost_link_is_told_of_at_once,
-	  a_link_that_does_not_open_is_told_of_at_once, a_member_that_takes_nothing_is_given_up,
-	  a_number_that_is_anothers_leads_to_that_one)
+	  a_member_that_reads_nothing_is_listened_to, what_waits_for_a_map_keeps_nobody_busy,
+	  a_lost_link_is_told_of_at_once, a_link_that_does_not_open_is_told_of_at_once,
+	  a_member_that_takes_nothing_is_given_up, a_number_that_is_anothers_leads_to_that_one)
