@@ -114,6 +114,8 @@ static void free_event(struct event *e)
 		c->waiting--;
 		c->waiting_bytes -= e->size;
 	}
+	if (e->answering != NULL)
+		link_await_end(e->answering);
 	list_remove(&e->link);
 	fetch_drop(e->worker, &e->fetches);
 	free(e);
@@ -136,6 +138,8 @@ static struct event *copy_event(struct worker *w, const struct event *from)
 	e->until_us = 0;
 	list_init(&e->link);
 	fetch_init(&e->fetches);
+	if (e->answering != NULL)
+		link_await(e->answering);
 	if (!is_message(from))
 		return e;
 	size_t message = from->frame.message.len, payload = from->frame.payload.len;
@@ -204,11 +208,13 @@ static int run_step(struct worker *w, const struct event *e, struct fetches *fet
 	cluster_begin(w, step, fetches != NULL ? fetch_list(fetches) : NULL);
 	/* Before the step: a map that is adopted right behind it is another one. */
 	w->cluster.epoch = atomic_load_explicit(&exec->node->epoch, memory_order_acquire);
+	w->cluster.answering = e->answering;
 	groups_lock(&exec->groups, e->block);
 	int rc = e->step(w, step, e);
 	if (rc == DHT_EAGAIN && step->waits_for == NODE_WAITS_FOR_RECORD)
 		store_pin(exec->store, step->cold);
 	groups_unlock(&exec->groups, e->block);
+	w->cluster.answering = NULL;
 	cluster_settle(w);
 	w->cluster.has_stepped = true;
 	w->has_written = true;
@@ -288,14 +294,33 @@ int cluster_receive(struct worker *w, struct link *link, const struct peer_frame
 				.block = m.block,
 				.member = link->member,
 				.message = &m,
+				.answering = link,
 				.frame = *frame};
-	c->answering = link;
 	rc = cluster_tell(w, &e);
-	c->answering = NULL;
 	links_note_answer(w, &m, c->now_us);
 	if (rc == 0 && is_answer_to_upkeep(w, &m))
 		upkeep_go_on(w, m.block, frame->payload.len);
 	return 0;
+}
+
+static void forget_link_in(struct list *events, const struct link *link)
+{
+	for (struct list *at = events->next; at != events; at = at->next) {
+		struct event *e = LIST_ENTRY(at, struct event, link);
+		if (e->answering == link)
+			e->answering = NULL;
+	}
+}
+
+void cluster_forget_link(struct worker *w, struct link *link)
+{
+	struct cluster *c = &w->cluster;
+	if (link->awaited == 0)
+		return;
+	forget_link_in(&c->for_record, link);
+	forget_link_in(&c->for_room, link);
+	forget_link_in(&c->for_map, link);
+	link->awaited = 0;
 }
 
 /* ---- Forwarded operations --------------------------------------------------------------- */

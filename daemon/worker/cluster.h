@@ -39,6 +39,7 @@ struct event {
 	uint16_t member;
 	uint64_t tag;
 	const struct message *message; /* of a message; while the step runs */
+	struct link *answering;        /* over which it came; NULL: that is gone */
 	/* While it waits: */
 	struct list link;
 	struct worker *worker;
@@ -85,6 +86,9 @@ int cluster_tell(struct worker *w, const struct event *e);
  * more. */
 int cluster_receive(struct worker *w, struct link *link, const struct peer_frame *frame,
 		    const char **why) DHT_MUST_CHECK;
+
+/* A link goes: what waits is answered over another one. */
+void cluster_forget_link(struct worker *w, struct link *link);
 
 /* The connection to a member that operations were forwarded to is gone. */
 void cluster_lose(struct worker *w, uint16_t member);

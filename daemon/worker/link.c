@@ -280,7 +280,20 @@ bool link_is_idle(const struct link *link)
 {
 	return link->collecting == NULL && list_is_empty(&link->parcels) &&
 	       list_is_empty(&link->bulks) && output_len(&link->out) == 0 &&
-	       list_is_empty(&link->dirty_link);
+	       list_is_empty(&link->dirty_link) && link->awaited == 0;
+}
+
+void link_await(struct link *link)
+{
+	link->awaited++;
+	links_touch(link);
+}
+
+void link_await_end(struct link *link)
+{
+	DHT_ASSERT(link->awaited > 0);
+	link->awaited--;
+	links_touch(link);
 }
 
 int link_write(struct link *link)

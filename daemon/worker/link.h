@@ -55,6 +55,7 @@ struct link {
 	struct list bulks; /* large frames */
 	size_t waiting;    /* bytes of parcels and bulks */
 	uint32_t streams;  /* numbers of streams that were used */
+	unsigned awaited; /* messages that came over it, and have to wait before they are handled */
 	/* Of an own link: */
 	char id[RING_ID_SIZE]; /* of who is meant at the other end of the connection */
 	void *opening;         /* the state of its opening */
@@ -75,8 +76,12 @@ void link_clear(struct link *link);
 /* Queues a message; under the lock of a group. Returns 0 or why it is lost. */
 int link_queue(struct link *link, const struct message *m, uint64_t rests_on) DHT_MUST_CHECK;
 
-/* True if nothing waits to be written. */
+/* True if nothing waits to be written, nor to be answered. */
 bool link_is_idle(const struct link *link);
+
+/* A message that came over it has to wait, or waits no more: it stays with its worker meanwhile. */
+void link_await(struct link *link);
+void link_await_end(struct link *link);
 
 /* Ends a turn: what was collected in it waits for the log together. */
 void link_hold(struct link *link);

@@ -625,6 +625,8 @@ static void links_closed(struct session *s)
 	free(state->parts);
 	if (link == NULL)
 		return;
+	if (link->worker != NULL)
+		cluster_forget_link(link->worker, link);
 	list_remove(&link->dirty_link);
 	if (link->is_ours) {
 		own_closed(link);

@@ -131,6 +131,29 @@ START_TEST(what_waits_for_a_map_keeps_nobody_busy)
 }
 END_TEST
 
+/* The ballot is above the durable ceiling: the step is made again when a higher one is. The answer
+ * goes to who has asked, who waits for it, and cannot be reached otherwise. */
+START_TEST(what_had_to_wait_is_answered_over_the_same_link)
+{
+	struct live_cluster c;
+	live_start(&c, 2, 2, 0);
+	live_stop_node(&c.nodes[1]);
+	struct live_node *n = &c.nodes[0];
+	int fd = live_link(n, 1, 0);
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	uint64_t above = counter_value(&n->node.counter) + 1000 * COUNTER_AHEAD_MIN;
+	struct message question = {.kind = MESSAGE_PREPARE,
+				   .key = bytes_of_text("key"),
+				   .tag = 1,
+				   .b = ballot_make(0, above, 1)};
+	question.block = node_key(&n->node, question.key).block;
+	live_send(fd, &question);
+	ck_assert_int_eq(poll(&answer, 1, 10000), 1);
+	close(fd);
+	live_end(&c);
+}
+END_TEST
+
 /* ---- Members that go ------------------------------------------------------------- */
 
 /* An operation that is forwarded, because only the other node has the key. */
@@ -290,5 +313,6 @@ END_TEST
 
 UNIT_MAIN("worker_links", 120, an_answer_about_a_block_that_is_none_is_dropped,
 	  a_member_that_reads_nothing_is_listened_to, what_waits_for_a_map_keeps_nobody_busy,
-	  a_lost_link_is_told_of_at_once, a_link_that_does_not_open_is_told_of_at_once,
-	  a_member_that_takes_nothing_is_given_up, a_number_that_is_anothers_leads_to_that_one)
+	  what_had_to_wait_is_answered_over_the_same_link, a_lost_link_is_told_of_at_once,
+	  a_link_that_does_not_open_is_told_of_at_once, a_member_that_takes_nothing_is_given_up,
+	  a_number_that_is_anothers_leads_to_that_one)
