@@ -86,7 +86,7 @@ def test_a_member_that_stops_is_down_and_comes_back(pair):
     assert "does not answer" in first.ctl("status").stdout.decode()
     second.start()
     wait_for_members(pair, 2)
-    wait_until(lambda: members_of(first)[1][2] == "joining", "the member to be back")
+    wait_until(lambda: members_of(first)[1][2] != "down", "the member to be back")
 
 
 def test_all_restart_and_go_on_with_the_map(pair):
