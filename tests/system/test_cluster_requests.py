@@ -14,8 +14,8 @@ pytestmark = pytest.mark.threads
 
 @pytest.fixture
 def three(make_node):
-    """Three nodes with all keys on each."""
-    nodes = [make_node(BLOCKS) for _ in range(3)]
+    """Three nodes with all keys on each, which wait for each other."""
+    nodes = [make_node(BLOCKS, "peers.suspect_after=30s") for _ in range(3)]
     for node in nodes[1:]:
         node.ctl("join", f"127.0.0.1:{nodes[0].peer_port}", check=True)
     wait_until(lambda: [state for *_, state in members_of(nodes[0])] == ["up"] * 3,
