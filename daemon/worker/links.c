@@ -389,8 +389,8 @@ static void break_outdated(struct worker *w)
 	}
 }
 
-/* Nothing may come of what is under way there, and a connection that has lost packets for a while
- * takes as long again to notice that it works: a new one is opened at the next need. */
+/* Nothing may come of what was forwarded there. The connection stays, as for a process that was
+ * stopped for a moment: where packets are lost TCP gives it up (DIAL_UNACKNOWLEDGED_MS). */
 static void leave_silent(struct worker *w)
 {
 	struct links *links = &w->links;
@@ -400,9 +400,11 @@ static void leave_silent(struct worker *w)
 	links->silenced = silenced;
 	for (size_t i = 0; i < links->own_cap; i++) {
 		struct link *link = links->own[i];
-		if (link != NULL && link->state == LINK_OPEN && is_usable(link) &&
-		    node_is_down(exec_of(w)->node, link->member))
-			break_session(w, link->session);
+		if (link == NULL || !link->has_forwarded ||
+		    !node_is_down(exec_of(w)->node, link->member))
+			continue;
+		link->has_forwarded = false;
+		cluster_lose(w, link->member);
 	}
 }
 

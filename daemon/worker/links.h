@@ -67,9 +67,8 @@ bool links_are_dirty(const struct worker *w);
 void links_hold(struct worker *w);
 void links_flush(struct worker *w);
 
-/* Tells of FORWARDs that were not sent, and gives up links that do not open, or lead to who is not
- * that member any more, or to members that do not answer any more: who waits for what was
- * forwarded there is told. */
+/* Tells of FORWARDs that were not sent, or to members that do not answer any more, and gives up
+ * links that do not open, or lead to who is not that member any more. */
 void links_tick(struct worker *w);
 
 /* When links_tick and links_flush are to be called next, in nanoseconds from now; UINT64_MAX: no
