@@ -17,10 +17,12 @@ build_packages=(
 )
 
 # clang and its runtime: fuzzing. redis and memcached: clients to test with, and
-# the measure of the benchmarks, with LMDB. nodejs: more clients (npm brings them).
+# the measure of the benchmarks, with LMDB. nodejs: more clients (npm brings them). iproute2:
+# networks that break.
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
 	python3 python3-pytest python3-pytest-xdist python3-protobuf protobuf-compiler python3-redis
+	iproute2
 	redis-server redis-tools memcached liblmdb-dev nodejs npm
 )
 
