@@ -279,6 +279,7 @@ void control_event(struct control *c, struct watch *watch, uint32_t events, uint
 	case WATCH_CONTROL_TIMER: {
 		struct member_step step = control_step(c);
 		timer_take(&c->timer);
+		c->armed_ns = 0;
 		member_tick(c->member, &step);
 		break;
 	}
@@ -336,7 +337,11 @@ static void arm(struct control *c, uint64_t now_ns)
 		       c->join.stage != CONTROL_NO_JOIN || c->is_unpublished;
 	if (is_busy && wake_ns > now_ns + BUSY_NS)
 		wake_ns = now_ns + BUSY_NS;
+	/* 0 is now. */
+	if (wake_ns == c->armed_ns && wake_ns != 0)
+		return;
 	timer_set(&c->timer, wake_ns);
+	c->armed_ns = wake_ns;
 }
 
 /* ---- This node in the map ------------------------------------------------------------ */

@@ -136,6 +136,7 @@ struct control {
 	uint64_t random; /* state */
 	uint64_t mark;   /* durable position that the member knows of */
 	struct timer timer;
+	uint64_t armed_ns; /* when it goes off; 0: at once, it has, or never will */
 	struct listener listeners[CONF_LIST_MAX];
 	size_t listener_count;
 	uint64_t rests_until_ns; /* they do; 0: they do not */
