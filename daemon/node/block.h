@@ -90,6 +90,13 @@ static inline bool node_block_leaves(const struct node_block *block)
 	       (block->quorum.next >> block->self & 1) == 0;
 }
 
+/* True if the member of a seat will be a replica when the change is over, and was none before: it
+ * pulls what it lacks. */
+static inline bool node_block_joins(const struct node_block *block, unsigned seat)
+{
+	return (block->quorum.next & ~block->quorum.old) >> seat & 1;
+}
+
 /* True if an operation of this block is one step, which nobody else has to know of: node/local.h
  * may run it. */
 static inline bool node_block_is_local(const struct node_block *block)

@@ -70,11 +70,9 @@ static void advance(struct repair *repair, uint32_t hash)
 	repair->is_done = hash >= STORE_HASH_END;
 }
 
-/* In a transition the members of N pull what they lack, at their own rate: to tell them the same,
- * and to settle it key by key, would be work done twice. */
 static bool may_compare(const struct node_block *block, uint16_t with)
 {
-	return node_block_is_replica(block) && block->phase == RING_STABLE &&
+	return node_block_is_replica(block) && !node_block_is_recovering(block) &&
 	       node_block_seat(block, with) != NODE_NO_SEAT;
 }
 

@@ -25,11 +25,10 @@ struct repair_look {
 /* One pass over a block with one other replica: its owner's, who begins and ends it. */
 struct repair {
 	uint32_t block;
-	uint16_t with; /* the member */
-	uint32_t hash; /* how far it is */
-	bool is_done;  /* all of it was compared, or that member is no replica, or the block changes
-			*/
-	uint64_t tag;  /* of the question under way; 0: none */
+	uint16_t with;     /* the member */
+	uint32_t hash;     /* how far it is */
+	bool is_done;      /* all of it was compared, or that member is no replica */
+	uint64_t tag;      /* of the question under way; 0: none */
 	uint32_t until;    /* what it asks about ends there */
 	uint64_t asked_us; /* when */
 	uint8_t tries;     /* questions in a row without an answer */

@@ -18,7 +18,7 @@
 #define LOOK_NS          NS_PER_S          /* whether there is anything to do for other replicas */
 #define WALK_NS          (100 * NS_PER_MS) /* between two slices while nothing is under way */
 #define COMPARE_NS       (600 * NS_PER_S) /* between two rounds of repair in which nothing differs */
-#define CHANGE_NS        (10 * NS_PER_S)  /* the same where blocks were left out that change */
+#define CHANGE_NS        (10 * NS_PER_S)  /* the same where those were left out that pull */
 #define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does, or may; it doubles */
 
 enum {
@@ -137,10 +137,17 @@ static int step_go_on(struct worker *w, struct node_step *step, const struct eve
 struct beginning {
 	struct upkeep_repair *repair;
 	unsigned seat;
-	bool has_seat; /* the block has one of that number */
-	bool is_taken; /* another pass of the block is under way */
-	bool is_changing;
+	bool has_seat;    /* the block has one of that number */
+	bool is_taken;    /* another pass of the block is under way */
+	bool is_left_out; /* one of the two pulls what it lacks */
 };
+
+/* Who joins pulls at a rate of its own: to tell it the same, and to settle that key by key, would
+ * be work done twice. */
+static bool pulls(const struct node_block *block, unsigned seat)
+{
+	return node_block_joins(block, block->self) || node_block_joins(block, seat);
+}
 
 static void begin_repair(struct worker *w, uint32_t number, void *ctx)
 {
@@ -149,8 +156,8 @@ static void begin_repair(struct worker *w, uint32_t number, void *ctx)
 	const struct node_block *block = &node->blocks[number];
 	b->has_seat = node_block_is_replica(block) && b->seat < block->seats;
 	b->is_taken = block->repair != NULL;
-	b->is_changing = block->phase != RING_STABLE;
-	if (b->is_changing || !b->has_seat || b->seat == block->self || b->is_taken ||
+	b->is_left_out = b->has_seat && pulls(block, b->seat);
+	if (b->is_left_out || !b->has_seat || b->seat == block->self || b->is_taken ||
 	    node_is_down(node, block->members[b->seat]))
 		return;
 	repair_begin(node, &b->repair->repair, number, block->members[b->seat]);
@@ -168,8 +175,8 @@ static bool begin_next(struct upkeep *u, struct worker *w, struct upkeep_repair 
 		if (b.is_taken)
 			break;
 		u->repair_seat++;
-		u->has_left_out = u->has_left_out || b.is_changing;
-		if (!b.has_seat || b.is_changing) {
+		u->has_left_out = u->has_left_out || b.is_left_out;
+		if (!b.has_seat) {
 			u->repair_seat = 0;
 			u->repair_block++;
 		}

@@ -51,7 +51,7 @@ struct upkeep {
 	uint64_t pause_ns;                  /* before it, if something differs */
 	uint64_t asked;                     /* of node->differed: what was seen */
 	uint64_t differed, differed_before; /* records, and ranges left out: this round, the last */
-	bool has_left_out;                  /* blocks that change, in this round */
+	bool has_left_out;                  /* who pulls was, in this round */
 	uint32_t block;                     /* where the walk over tombstones and promises is */
 	uint32_t repair_block;              /* the next pass: of this block with this seat */
 	uint8_t repair_seat;
