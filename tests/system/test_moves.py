@@ -126,12 +126,15 @@ def test_a_living_node_is_replaced_and_another_cluster_is_none(make_node):
 
 def test_a_join_is_cancelled_and_nothing_has_moved(make_node):
     nodes = make_cluster(make_node, 3)
-    keys = Keys(3000, size=4000).put(nodes[0])
+    keys = Keys(6000, size=4000).put(nodes[0])
+    few = Keys(100).put(nodes[0])
+    keys.values.update(few.values)
     fresh = make_node(BLOCKS, "peers.sync_rate=1MiB")
     job = join(fresh, nodes[0]).stdout.decode().strip()
     assert f"job {job}" in refused(nodes[0], "leave", "--force", "--no-wait")
-    wait_until(lambda: show(nodes[0], "job", "ls")["jobs"][0]["joint"] > 0, "blocks to move")
-    keys.check(*nodes, fresh)
+    wait_until(lambda: any(one["joint"] for one in show(nodes[0], "job", "ls")["jobs"]),
+               "blocks to move")
+    few.check(*nodes, fresh)
     change(nodes[1], "job", "cancel", job)
     wait_stable(nodes)
     keys.check(*nodes)
