@@ -74,14 +74,17 @@ static void raise_descriptor_limit(unsigned connections)
 static void run_start(struct run *run)
 {
 	const struct load_options *o = &run->options;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *server;
-	int error = getaddrinfo(o->host, o->port, &hints, &server);
-	if (error != 0)
-		errx(1, "%s: %s", o->host, gai_strerror(error));
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *servers[LOAD_SERVERS_MAX];
+	for (unsigned i = 0; i < o->port_count; i++) {
+		int error = getaddrinfo(o->host, o->ports[i], &hints, &servers[i]);
+		if (error != 0)
+			errx(1, "%s: %s", o->host, gai_strerror(error));
+	}
 	if (pthread_barrier_init(&run->step, NULL, o->threads + 1) != 0)
 		errx(1, "pthread_barrier_init failed");
 	for (unsigned i = 0; i < o->threads; i++) {
-		run->clients[i] = load_client_create(o, i, server);
+		run->clients[i] = load_client_create(o, i, (const struct addrinfo *const *)servers);
 		struct thread_args *args = malloc(sizeof(*args));
 		if (args == NULL)
 			err(1, "thread %u", i);
@@ -89,7 +92,8 @@ static void run_start(struct run *run)
 		if (pthread_create(&run->threads[i], NULL, thread_main, args) != 0)
 			errx(1, "thread %u cannot be started", i);
 	}
-	freeaddrinfo(server);
+	for (unsigned i = 0; i < o->port_count; i++)
+		freeaddrinfo(servers[i]);
 }
 
 static void run_phase(struct run *run, const struct load_phase *phase, struct load_report *report)
@@ -99,14 +103,14 @@ static void run_phase(struct run *run, const struct load_phase *phase, struct lo
 	run->phase = phase;
 	pthread_barrier_wait(&run->step); /* there */
 	pthread_barrier_wait(&run->step); /* prepared */
-	uint64_t server_ns = o->server_pid != 0 ? load_cpu_ns(o->server_pid) : 0;
+	uint64_t server_ns = load_servers_cpu_ns(o);
 	uint64_t client_ns = load_cpu_ns(0);
 	uint64_t start_ns = load_clock_ns();
 	pthread_barrier_wait(&run->step); /* begins */
 	pthread_barrier_wait(&run->step); /* has ended */
 	report->wall_ns = load_clock_ns() - start_ns;
 	report->client_cpu_ns = load_cpu_ns(0) - client_ns;
-	report->server_cpu_ns = o->server_pid != 0 ? load_cpu_ns(o->server_pid) - server_ns : 0;
+	report->server_cpu_ns = load_servers_cpu_ns(o) - server_ns;
 	for (unsigned i = 0; i < o->threads; i++)
 		load_report_add(report, load_client_result(run->clients[i]));
 }

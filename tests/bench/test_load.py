@@ -373,3 +373,20 @@ def test_no_server():
     code, _, messages = run_load(free_port())
     assert code == 1
     assert "Connection refused" in messages
+
+
+def test_connections_take_turns_at_several_ports():
+    asked = []
+
+    def server(name):
+        def answer(connection, number):
+            asked.append(name)
+            connection.sendall(value(number))
+        return FakeServer(answer)
+
+    with server("a") as first, server("b") as second:
+        code, report, _ = run_load(first.port, "--port", str(second.port), *GET,
+                                   "--connections", "4")
+    assert code == 0 and report["requests"] == 10
+    assert sorted(asked) == ["a"] * 5 + ["b"] * 5
+    assert 0 < report["gap_us"] < 1e6

@@ -33,6 +33,7 @@ struct connection {
 	uint64_t queued;
 	uint64_t sent_bytes;
 	uint64_t answered;
+	uint64_t right_ns; /* when the latest right reply came, or the phase began */
 	uint8_t *ring;
 	uint64_t *start_ns; /* a slot each: the time from which the latency counts */
 	uint8_t *input;
@@ -98,7 +99,8 @@ static void connection_open(struct load_client *client, struct connection *c,
 	if (c->fd < 0)
 		err(1, "socket");
 	if (connect(c->fd, server->ai_addr, server->ai_addrlen) != 0)
-		err(1, "connection %u to port %s", c->index, client->options->port);
+		err(1, "connection %u to port %s", c->index,
+		    client->options->ports[c->index % client->options->port_count]);
 	int on = 1;
 	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		err(1, "TCP_NODELAY");
@@ -108,7 +110,7 @@ static void connection_open(struct load_client *client, struct connection *c,
 }
 
 struct load_client *load_client_create(const struct load_options *o, unsigned index,
-				       const struct addrinfo *server)
+				       const struct addrinfo *const *servers)
 {
 	struct load_client *client = allocate(1, sizeof(*client));
 	client->options = o;
@@ -121,7 +123,7 @@ struct load_client *load_client_create(const struct load_options *o, unsigned in
 		struct connection *c = &client->connections[i];
 		c->index = index + i * o->threads;
 		c->random = o->seed ^ ((uint64_t)c->index << 32);
-		connection_open(client, c, server);
+		connection_open(client, c, servers[c->index % o->port_count]);
 	}
 	return client;
 }
@@ -332,6 +334,14 @@ static void note_wrong(struct load_client *client, const uint8_t *data, size_t l
 		     : "a value");
 }
 
+/* Ends the time without a right reply. */
+static void note_gap(struct load_client *client, struct connection *c, uint64_t now)
+{
+	if (now - c->right_ns > client->result.gap_ns)
+		client->result.gap_ns = now - c->right_ns;
+	c->right_ns = now;
+}
+
 /* Takes one reply of the input; returns its size, 0 when it is not complete or
  * the connection was given up. */
 static size_t connection_take_reply(struct load_client *client, struct connection *c, size_t at,
@@ -353,9 +363,11 @@ static size_t connection_take_reply(struct load_client *client, struct connectio
 		connection_fail(client, c, "not the protocol");
 		return 0;
 	case LOAD_RIGHT:
+		note_gap(client, c, now);
 		break;
 	case LOAD_MISS:
 		client->result.misses++;
+		note_gap(client, c, now);
 		break;
 	case LOAD_REFUSED:
 		client->result.refused++;
@@ -464,6 +476,8 @@ void load_client_run(struct load_client *client)
 	uint64_t now = load_clock_ns();
 	client->start_ns = client->heard_ns = now;
 	client->end_ns = phase->duration_ns == UINT64_MAX ? UINT64_MAX : now + phase->duration_ns;
+	for (unsigned i = 0; i < client->count; i++)
+		client->connections[i].right_ns = now;
 	for (unsigned i = 0; i < client->count && phase->rate == 0; i++) {
 		if (client->connections[i].fd >= 0)
 			connection_refill(client, &client->connections[i], now);
@@ -475,6 +489,7 @@ void load_client_run(struct load_client *client)
 	}
 	for (unsigned i = 0; i < client->count; i++) {
 		struct connection *c = &client->connections[i];
+		note_gap(client, c, now);
 		if (c->quota != UINT64_MAX)
 			client->result.unsent += c->quota - c->queued;
 	}

@@ -47,14 +47,15 @@ struct load_result {
 	uint64_t lost;         /* requests without a reply */
 	uint64_t unsent;       /* requests that were due but never sent */
 	uint64_t disconnected; /* connections closed by the server, or given up */
+	uint64_t gap_ns;       /* the longest that a connection had no right reply */
 	struct histogram latency;
 	char first_wrong[160]; /* the first wrong reply in words, or "" */
 };
 
 /* Makes the client of thread `index`: connections index, index + threads, ... of
- * all, established to `server`. */
+ * all, established in turns to the servers, of which there are options->port_count. */
 struct load_client *load_client_create(const struct load_options *o, unsigned index,
-				       const struct addrinfo *server);
+				       const struct addrinfo *const *servers);
 
 /* Makes ready for a phase: buffers, and the requests if they are to be prepared. */
 void load_client_prepare(struct load_client *client, const struct load_phase *phase);

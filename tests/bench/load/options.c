@@ -29,7 +29,7 @@ static const char usage[] =
     "Loads a server and reports its rate, latency and CPU time per request.\n"
     "\n"
     "  --host HOST          where the server listens (127.0.0.1)\n"
-    "  --port PORT          (7401)\n"
+    "  --port PORT          (7401); may be repeated: connections take turns at several\n"
     "  --protocol NAME      resp or memcached (resp)\n"
     "  --command NAME       ping, echo, get or set; memcached: get or set (ping)\n"
     "  --connections N      (1)\n"
@@ -48,7 +48,7 @@ static const char usage[] =
     "  --rate N             open loop: requests a second, sent when due whatever the\n"
     "                       server does; latency counts from the time it was due\n"
     "  --timeout SECONDS    give up when nothing has arrived for this long (10)\n"
-    "  --server-pid PID     report the CPU time of this process per request\n"
+    "  --server-pid PID     report the CPU time of this process per request; may be repeated\n"
     "  --seed N             of the choice of keys (1)\n"
     "  --trace FILE         write two 64-bit numbers for each reply that was measured:\n"
     "                       when its latency began (CLOCK_MONOTONIC) and the latency, in ns\n"
@@ -147,7 +147,6 @@ static void check(const struct load_options *o)
 	X(value_size_bytes, "value-size", 0, LOAD_VALUE_MAX)                                       \
 	X(requests, "requests", 1, 1000000000000)                                                  \
 	X(rate, "rate", 1, 100000000)                                                              \
-	X(server_pid, "server-pid", 1, INT32_MAX)                                                  \
 	X(seed, "seed", 0, UINT64_MAX)
 #define SECONDS(X)                                                                                 \
 	X(warmup_ns, "warmup", 0)                                                                  \
@@ -157,6 +156,7 @@ static void check(const struct load_options *o)
 enum option_code {
 	OPTION_HOST = 1,
 	OPTION_PORT,
+	OPTION_SERVER_PID,
 	OPTION_PROTOCOL,
 	OPTION_COMMAND,
 	OPTION_FILL,
@@ -172,6 +172,7 @@ enum option_code {
 static const struct option long_options[] = {
     {"host", required_argument, NULL, OPTION_HOST},
     {"port", required_argument, NULL, OPTION_PORT},
+    {"server-pid", required_argument, NULL, OPTION_SERVER_PID},
     {"protocol", required_argument, NULL, OPTION_PROTOCOL},
     {"command", required_argument, NULL, OPTION_COMMAND},
     {"fill", no_argument, NULL, OPTION_FILL},
@@ -185,6 +186,14 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* The place of one more of an option that may be repeated. */
+static unsigned next_server(const char *option, unsigned *count)
+{
+	if (*count == LOAD_SERVERS_MAX)
+		wrong_usage("--%s: at most %d", option, LOAD_SERVERS_MAX);
+	return (*count)++;
+}
+
 static void take_option(struct load_options *o, int code)
 {
 	switch (code) {
@@ -193,7 +202,11 @@ static void take_option(struct load_options *o, int code)
 		break;
 	case OPTION_PORT:
 		parse_number("port", optarg, 1, 65535);
-		o->port = optarg;
+		o->ports[next_server("port", &o->port_count)] = optarg;
+		break;
+	case OPTION_SERVER_PID:
+		o->server_pids[next_server("server-pid", &o->server_pid_count)] =
+		    (pid_t)parse_number("server-pid", optarg, 1, INT32_MAX);
 		break;
 	case OPTION_PROTOCOL:
 		o->protocol =
@@ -241,7 +254,6 @@ void load_options_parse(struct load_options *o, int argc, char **argv)
 	    .protocol = LOAD_RESP,
 	    .command = LOAD_PING,
 	    .host = "127.0.0.1",
-	    .port = "7401",
 	    .connections = 1,
 	    .pipeline = 1,
 	    .threads = 1,
@@ -260,5 +272,7 @@ void load_options_parse(struct load_options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		wrong_usage("%s: no such argument", argv[optind]);
+	if (o->port_count == 0)
+		o->ports[o->port_count++] = "7401";
 	check(o);
 }

@@ -21,6 +21,7 @@ enum {
 	LOAD_PIPELINE_MAX = 4096,
 	LOAD_PREPARED_MAX = 1 << 20,
 	LOAD_THREADS_MAX = 64,
+	LOAD_SERVERS_MAX = 16,
 	LOAD_VALUE_MAX = 16 * 1024 * 1024,
 	/* Bytes of requests that one connection may hold: in flight, or prepared. */
 	LOAD_RING_MAX = 64 * 1024 * 1024,
@@ -30,7 +31,8 @@ struct load_options {
 	enum load_protocol protocol;
 	enum load_command command;
 	const char *host;
-	const char *port;
+	const char *ports[LOAD_SERVERS_MAX]; /* connections take turns at them */
+	unsigned port_count;
 	unsigned connections;
 	unsigned pipeline; /* requests in flight on one connection, at most */
 	unsigned prepared; /* requests a connection has ready and repeats; 0: made as sent */
@@ -43,7 +45,9 @@ struct load_options {
 	uint64_t rate;      /* requests a second over all connections; 0: closed loop */
 	uint64_t timeout_ns;
 	uint64_t seed;
-	pid_t server_pid;  /* 0: the server's CPU time is not measured */
+	/* Those whose CPU time is measured; none: it is not. */
+	pid_t server_pids[LOAD_SERVERS_MAX];
+	unsigned server_pid_count;
 	bool fill;         /* store every key once before anything else */
 	bool every_key;    /* measure one request for each key, in order */
 	const char *trace; /* file for the times of every measured request; NULL: none */

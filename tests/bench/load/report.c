@@ -19,6 +19,14 @@ uint64_t load_cpu_ns(pid_t pid)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+uint64_t load_servers_cpu_ns(const struct load_options *o)
+{
+	uint64_t ns = 0;
+	for (unsigned i = 0; i < o->server_pid_count; i++)
+		ns += load_cpu_ns(o->server_pids[i]);
+	return ns;
+}
+
 void load_report_add(struct load_report *r, const struct load_result *result)
 {
 	struct load_result *total = &r->total;
@@ -30,6 +38,8 @@ void load_report_add(struct load_report *r, const struct load_result *result)
 	total->unsent += result->unsent;
 	total->disconnected += result->disconnected;
 	histogram_merge(&total->latency, &result->latency);
+	if (result->gap_ns > total->gap_ns)
+		total->gap_ns = result->gap_ns;
 	if (total->first_wrong[0] == '\0')
 		memcpy(total->first_wrong, result->first_wrong, sizeof(total->first_wrong));
 }
@@ -67,9 +77,10 @@ static void print_json(const struct load_report *r, double seconds)
 	printf(",\"latency_us\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
 	       quantile_us(r, 500), quantile_us(r, 990), quantile_us(r, 999),
 	       (double)histogram_max_ns(&t->latency) / 1e3);
+	printf(",\"gap_us\":%.3f", (double)t->gap_ns / 1e3);
 	printf(",\"client_cpu_us\":%.4f,\"server_cpu_us\":",
 	       per_request_us(r->client_cpu_ns, t->answered));
-	if (o->server_pid != 0)
+	if (o->server_pid_count > 0)
 		printf("%.4f}\n", per_request_us(r->server_cpu_ns, t->answered));
 	else
 		printf("null}\n");
@@ -89,7 +100,7 @@ static void print_text(const struct load_report *r, double seconds)
 	       quantile_us(r, 990), quantile_us(r, 999),
 	       (double)histogram_max_ns(&t->latency) / 1e3);
 	printf("; CPU us/request client %.3f", per_request_us(r->client_cpu_ns, t->answered));
-	if (o->server_pid != 0)
+	if (o->server_pid_count > 0)
 		printf(" server %.3f", per_request_us(r->server_cpu_ns, t->answered));
 	putchar('\n');
 }

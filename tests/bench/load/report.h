@@ -19,7 +19,7 @@ struct load_report {
 	struct load_result total;
 	uint64_t wall_ns;
 	uint64_t client_cpu_ns; /* of this process */
-	uint64_t server_cpu_ns; /* of options->server_pid, if there is one */
+	uint64_t server_cpu_ns; /* of options->server_pids, all together */
 };
 
 /* Returns the CPU time of a process in nanoseconds; 0 means this one. Ends the
@@ -29,6 +29,9 @@ struct load_report {
  * /proc/PID/task/TID/schedstat shows first, and the time of the threads that have
  * ended besides: reading the files would lose those. */
 uint64_t load_cpu_ns(pid_t pid);
+
+/* The same of all the servers. */
+uint64_t load_servers_cpu_ns(const struct load_options *o);
 
 /* Adds one thread's result to the total. */
 void load_report_add(struct load_report *r, const struct load_result *result);
