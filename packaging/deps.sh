@@ -4,9 +4,10 @@
 # Installs the Debian packages that dhtd needs. Quick when they are all there:
 # apt is asked only when something is missing.
 #
-# usage: packaging/deps.sh [build] [test]
+# usage: packaging/deps.sh [build] [test] [bench]
 #   build   what compiles dhtd and dhtctl (the default)
 #   test    what tests/run.sh and the benchmarks need besides
+#   bench   what tests/bench/cluster needs besides those
 set -euo pipefail
 
 # libssl: libcrypto's HMAC-SHA256, by which nodes prove to each other that they share a secret.
@@ -26,8 +27,14 @@ test_packages=(
 	redis-server redis-tools memcached liblmdb-dev nodejs npm
 )
 
-# Those of the packages above that would start a server, now and at every boot.
-services=(redis-server memcached)
+# etcd, and what its load generator is built of (tests/bench/etcd).
+bench_packages=(
+	etcd-server g++ libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
+)
+
+# Those of the packages above that would start a server, now and at every boot, and their units.
+services=(redis-server memcached etcd-server)
+declare -A units=([etcd-server]=etcd)
 
 fail() {
 	echo "deps.sh: $*" >&2
@@ -54,7 +61,8 @@ for set_name in "$@"; do
 	case $set_name in
 	build) wanted+=("${build_packages[@]}") ;;
 	test) wanted+=("${test_packages[@]}") ;;
-	*) fail "there is no set $set_name; usage: packaging/deps.sh [build] [test]" ;;
+	bench) wanted+=("${bench_packages[@]}") ;;
+	*) fail "there is no set $set_name; usage: packaging/deps.sh [build] [test] [bench]" ;;
 	esac
 done
 
@@ -73,7 +81,7 @@ fi
 new_services=()
 for service in "${services[@]}"; do
 	for package in "${missing[@]}"; do
-		[ "$package" != "$service" ] || new_services+=("$service")
+		[ "$package" != "$service" ] || new_services+=("${units[$service]:-$service}")
 	done
 done
 
