@@ -311,6 +311,32 @@ static void play_erase_copies(struct cluster *c)
 	script_deliver_all(c);
 }
 
+/* FLOOR_TOMBSTONE: {0,1,2}; 0 erases t after it has promised b and then c > b, and is asked to
+ * accept b before c. */
+static void play_promised_erasure(struct cluster *c)
+{
+	script_ask(c, 0, OP_APPEND, 0);
+	script_deliver_all(c);
+	script_ask(c, 1, OP_DEL, 0); /* t */
+	for (unsigned i = 1; i <= 2; i++)
+		script_ask_one(c, MESSAGE_ACCEPT, 0, i);
+	script_cool(c);
+	script_ask(c, 2, OP_APPEND, 2); /* b */
+	script_deliver(c, MESSAGE_PREPARE, 2, 0);
+	script_raise_counter(c, 1, 50);
+	script_ask(c, 3, OP_APPEND, 1); /* c */
+	script_deliver(c, MESSAGE_PREPARE, 1, 0);
+	for (unsigned i = 1; i <= 2; i++) {
+		script_deliver(c, MESSAGE_HOLDS, 0, i);
+		script_deliver(c, MESSAGE_HELD, i, 0);
+	}
+	script_deliver(c, MESSAGE_PROMISE, 0, 2);
+	script_ask_one(c, MESSAGE_ACCEPT, 2, 0);
+	script_deliver(c, MESSAGE_PROMISE, 0, 1);
+	script_ask_one(c, MESSAGE_ACCEPT, 1, 0);
+	script_deliver_all(c);
+}
+
 /* DUPLICATE_PROMISES: {0,1,2}; a member that learnt b promises b', which is between b and the
  * ballot that b reserves, before the ACCEPT of b reaches it. */
 static void play_duplicate(struct cluster *c)
@@ -468,6 +494,7 @@ const struct schedule schedules[] = {
     {"all_joint", 0x07, play_all_joint},
     {"all_copies", 0x07, play_all_copies},
     {"erase_copies", 0x07, play_erase_copies},
+    {"promised_erasure", 0x07, play_promised_erasure},
     {"duplicate", 0x07, play_duplicate},
     {"dirty", 0x07, play_dirty},
     {"unfinished_adoption", 0x01, play_unfinished_adoption},
