@@ -39,11 +39,11 @@ def test_kill_each_in_turn(cluster, traffic):
                 with traffic.watched(f"round {number}, kill of {node.name}", survivors):
                     node.kill()
                     traffic.wait_for(PROGRESS, survivors)
-                unknown = traffic.unknown(node)
+                late = traffic.late(node)
                 node.start()
                 traffic.wait_for(PROGRESS)
                 # All its links are new: whatever it asks of the others it is answered.
-                assert traffic.unknown(node) == unknown
+                assert traffic.late(node) == late
     settle(cluster, traffic)
 
 

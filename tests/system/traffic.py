@@ -19,6 +19,7 @@ from harness import RespError, wait_until
 
 ANSWER_S = 25     # an operation ends within 10 s; a node may be stopped for a while beside that
 GAP_MAX_S = 4     # an operation takes 5 s if nobody notices that a node is silent
+LATE_S = 4.5     # an answer that was lost is waited for until the 5 s are over
 CONNECT_PAUSE_S = 0.01  # between two attempts
 SIZES = (12,) * 20 + (200,) * 20 + (3000,) * 4 + (400_000,)
 
@@ -65,6 +66,7 @@ class Client:
         self.operations = []       # read by others when the thread has ended
         self.succeeded = []        # times; read by others meanwhile
         self.answers = collections.Counter()
+        self.late = 0              # of these, that nobody else had answered for
         self.stop = threading.Event()
 
     def next_words(self):
@@ -103,6 +105,7 @@ class Client:
                 self.operations.pop()
             else:
                 assert reply.startswith(NOT_KNOWN), reply
+                self.late += time.monotonic() - operation.invoked > LATE_S
             return
         operation.result = token_of(reply) if isinstance(reply, bytes) else reply
         operation.returned = time.monotonic()
@@ -204,9 +207,10 @@ class Traffic:
                                for client, count in counts.items()),
                    f"{node.name} to have no quorum", ANSWER_S)
 
-    def unknown(self, node):
-        """How many operations the node has answered with that they may have been done."""
-        return sum(client.answers["UNCERTAIN"] for client in self.clients_of([node]))
+    def late(self, node):
+        """How many operations the node has waited for in vain; those that lose against others,
+        again and again, are not known either, but soon."""
+        return sum(client.late for client in self.clients_of([node]))
 
     @contextlib.contextmanager
     def watched(self, what, nodes=None):
