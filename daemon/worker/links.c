@@ -318,24 +318,13 @@ static int send_over(struct worker *w, struct link *link, const struct message *
 	return rc;
 }
 
-/* An answer goes back the way that the question came, to the worker that asked. Where one worker
- * does all, it takes the link that what is asked goes over, too: so a turn is one write to a
- * member. */
-static struct link *link_for(struct worker *w, struct link *answering, uint16_t member,
-			     const struct message *m)
-{
-	if (answering == NULL || answering->member != member || m->kind == MESSAGE_FORWARD)
-		return own_link(w, member);
-	struct link *own = find_own(&w->links, member);
-	bool is_only = w->shared->background->worker_count == 1;
-	return is_only && own != NULL && own->state == LINK_OPEN ? own : answering;
-}
-
 void links_send(struct worker *w, struct link *answering, uint16_t member, const struct message *m,
 		uint64_t rests_on, uint64_t now_us)
 {
 	struct links *links = &w->links;
-	int rc = send_over(w, link_for(w, answering, member, m), m, rests_on);
+	bool answers =
+	    answering != NULL && answering->member == member && m->kind != MESSAGE_FORWARD;
+	int rc = send_over(w, answers ? answering : own_link(w, member), m, rests_on);
 	if (rc != 0) {
 		count(&links->lost);
 		if (m->kind == MESSAGE_FORWARD)
