@@ -280,9 +280,13 @@ static bool is_question(enum message_kind kind)
 	return kind == MESSAGE_PREPARE || kind == MESSAGE_ACCEPT || kind == MESSAGE_READ;
 }
 
-static bool may_open(const struct worker *w, const struct link *link)
+/* A member that is back waits for the result of what it has forwarded, and nobody sends that a
+ * second time. */
+static bool may_open(const struct worker *w, const struct link *link, enum message_kind kind)
 {
-	uint64_t retry_ns = is_back(link) ? link->began_ns + RETRY_MIN_NS : link->retry_ns;
+	uint64_t retry_ns = link->retry_ns;
+	if (is_back(link))
+		retry_ns = kind == MESSAGE_RESULT ? 0 : link->began_ns + RETRY_MIN_NS;
 	return w->shared->peers->opening != NULL && !w->draining && w->now_ns >= retry_ns;
 }
 
@@ -306,7 +310,7 @@ static int send_over(struct worker *w, struct link *link, const struct message *
 {
 	if (link == NULL)
 		return DHT_ENOMEM;
-	if (link->state == LINK_CLOSED && !may_open(w, link))
+	if (link->state == LINK_CLOSED && !may_open(w, link, m->kind))
 		return DHT_EUNAVAIL;
 	/* Noted first: what is queued goes out, and must not be told to be lost. */
 	int rc = note_forward(link, m);
