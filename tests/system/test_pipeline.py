@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness import RespConnection, RespError, wait_until
+from members import make_cluster
 
 pytestmark = pytest.mark.threads
 
@@ -18,11 +19,7 @@ DEADLINE_S = 5  # after which an operation without a quorum is given up
 
 @pytest.fixture
 def cluster(make_node):
-    nodes = [make_node("cluster.blocks=64") for _ in range(NODES)]
-    for node in nodes[1:]:
-        node.ctl("join", f"127.0.0.1:{nodes[0].peer_port}", check=True)
-    wait_until(lambda: all(node.ctl("health").returncode == 0 for node in nodes), "health")
-    return nodes
+    return make_cluster(make_node, NODES)
 
 
 def send_all(connection, requests):
