@@ -194,6 +194,11 @@ const struct ring_map *member_map(const struct member *m)
 	return m->map;
 }
 
+uint64_t member_lineage_before(const struct member *m)
+{
+	return m->lineage_before;
+}
+
 uint16_t member_number(const struct member *m)
 {
 	return m->number;

@@ -132,6 +132,10 @@ int member_request(struct member *m, const struct member_step *step,
 int member_join(struct member *m, const struct member_step *step, uint32_t peer,
 		const struct member_request *request, uint64_t token) DHT_MUST_CHECK;
 
+/* Nobody waits for the outcome any more: the cluster is not asked again. The change may have begun
+ * all the same. */
+void member_join_cancel(struct member *m);
+
 /* What a request would do. */
 struct member_plan {
 	int status; /* 0, or why it would be refused */
@@ -177,6 +181,10 @@ int member_recover(struct member *m, const struct member_step *step, const uint1
 /* ---- What it knows ------------------------------------------------------------------- */
 
 const struct ring_map *member_map(const struct member *m);
+
+/* The first bytes, as a number, of the lineage that a recovery ended, while this node knows of it;
+ * else 0: survivors that have not heard of it are told (wire/handshake.h). */
+uint64_t member_lineage_before(const struct member *m);
 
 /* Own number in the map; MEMBER_NOBODY: it does not name this node. */
 uint16_t member_number(const struct member *m);

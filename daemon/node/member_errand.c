@@ -274,3 +274,11 @@ int member_join(struct member *m, const struct member_step *step, uint32_t peer,
 	go_on(m, step, errand);
 	return 0;
 }
+
+void member_join_cancel(struct member *m)
+{
+	for (size_t i = 0; i < MEMBER_ERRANDS; i++) {
+		if (m->errands[i].is_used && m->errands[i].is_join)
+			end(&m->errands[i]);
+	}
+}

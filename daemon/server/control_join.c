@@ -72,6 +72,8 @@ static void give_up(struct control *c, int status, const char *text)
 	snprintf(answer.text, sizeof(answer.text), "%s", text);
 	tell_why(join, text);
 	forget_link(c);
+	/* Its place may be another link's next. */
+	member_join_cancel(c->member);
 	if (join->is_seeded) {
 		join->stage = CONTROL_JOIN_CONNECTS;
 		join->is_answered = false;

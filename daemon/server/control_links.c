@@ -71,6 +71,7 @@ struct handshake_self control_self(struct control *c)
 	    .cluster = c->given.conf->cluster_name,
 	    .number = member_number(c->member),
 	    .lineage = map->lineage,
+	    .lineage_before = member_lineage_before(c->member),
 	    .epoch = map->epoch,
 	    .run = c->run,
 	    .protocol_min = HANDSHAKE_PROTOCOL,

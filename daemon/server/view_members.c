@@ -367,6 +367,12 @@ static int find_survivors(const struct server *server, const struct admin_recove
 		const struct ring_member *member = find(server, wanted->survivors[i], why);
 		if (member == NULL)
 			return DHT_EINVAL;
+		for (size_t k = 0; k < i; k++) {
+			if (numbers[k] == member->number) {
+				snprintf(why, WIRE_WHY_MAX, "%s is named twice", member->name);
+				return DHT_EINVAL;
+			}
+		}
 		numbers[i] = member->number;
 	}
 	return 0;

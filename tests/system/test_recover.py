@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A majority is lost for good: what survives is made a cluster of, by the operator's word."""
+import os
+import signal
+import threading
+
 import pytest
 
 from harness import RespError, wait_until
@@ -61,6 +65,7 @@ def test_survivors_merge_what_they_have(make_node):
     assert done.returncode == 9 and "n3 does not answer" in said(done)
     assert "has to be one of the survivors" in said(recover(survivors[0], ["n2"], b"dht\n"))
     assert exit_code(survivors[0], "recover", "--from", "n1,n9") == 2
+    assert "named twice" in said(recover(survivors[0], ["n1", "n2", "n1"], b""))
     done = recover(survivors[0], ["n1", "n2"], b"dht\n")
     assert done.returncode == 0, said(done)
     wait_stable(survivors)
@@ -77,3 +82,23 @@ def test_survivors_merge_what_they_have(make_node):
     assert all(value in (None, old.values[key]) for key, value in zip(old.values, found[0]))
     told = next(line for line in said(done).splitlines() if "keep none" in line)
     assert 0 < len(lost_blocks) == int(told.split()[2]), told
+
+
+def test_a_survivor_that_was_not_told_is_told_when_it_is_back(make_node):
+    nodes = make_cluster(make_node, 5, "peers.suspect_after=20s")
+    (first, second), lost = nodes[:2], nodes[2:]
+    kill(lost, first)
+    # It is named as one that answers, and gets nothing of what it is told.
+    os.kill(second.process.pid, signal.SIGSTOP)
+    done = []
+    thread = threading.Thread(
+        target=lambda: done.append(recover(first, ["n1", "n2"], b"dht\n")))
+    thread.start()
+    wait_until(lambda: b"recovering the cluster" in first.log(), "the new map to be told")
+    second.kill()
+    second.start(wait=False)
+    thread.join()
+    assert done[0].returncode == 0, said(done[0])
+    wait_stable([first, second])
+    assert [name for _, name, _ in members_of(second)] == ["n1", "n2"]
+    assert second.client().call("SET", "a", "1") == "OK"
