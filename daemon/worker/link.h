@@ -56,13 +56,14 @@ struct link {
 	size_t waiting;    /* bytes of parcels and bulks */
 	uint32_t streams;  /* numbers of streams that were used */
 	unsigned awaited; /* messages that came over it, and have to wait before they are handled */
-	/* Of an own link: */
 	char id[RING_ID_SIZE]; /* of who is meant at the other end of the connection */
-	void *opening;         /* the state of its opening */
-	uint64_t began_ns;     /* the latest attempt to open it */
-	uint64_t until_ns;     /* when it has to be open */
-	uint64_t retry_ns;     /* it is not opened before */
-	unsigned failures;     /* in a row */
+	uint64_t epoch;        /* of the map by which an accepted one was looked at; 0: none yet */
+	/* Of an own link: */
+	void *opening;     /* the state of its opening */
+	uint64_t began_ns; /* the latest attempt to open it */
+	uint64_t until_ns; /* when it has to be open */
+	uint64_t retry_ns; /* it is not opened before */
+	unsigned failures; /* in a row */
 	struct link_forward *forwards;
 	size_t forward_count, forward_cap;
 	struct histogram *answers; /* how long they took since the last look; NULL: none came */

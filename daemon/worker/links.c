@@ -222,10 +222,12 @@ static bool is_back(const struct link *link)
 	       link->began_ns;
 }
 
-/* Something has come from a member. It is news if this worker does not reach it, or over a link
- * that the member has just opened. */
+/* Something has come from a member, which has proved to be one. It is news if this worker does not
+ * reach it, or over a link that the member has just opened. */
 static void note_heard(struct worker *w, const struct link *link)
 {
+	if (link->state != LINK_OPEN)
+		return;
 	const struct link *own = find_own(&w->links, link->member);
 	if (link->worker == NULL || (own != NULL && own->failures > 0))
 		peers_note_back(w->shared->peers, link->member);
@@ -240,11 +242,14 @@ static void own_closed(struct link *link)
 	link->state = LINK_CLOSED;
 	if (!was_open) {
 		end_opening(link);
-		/* What waits goes over the next connection. */
-		if (is_back(link) && !w->draining)
-			links_touch(link);
-		else
+		if (!is_back(link) || w->draining) {
 			note_failure(link);
+			return;
+		}
+		/* What waits goes over the next connection, to another of its addresses if it
+		 * has several. */
+		link->failures++;
+		links_touch(link);
 		return;
 	}
 	link_clear(link);
@@ -580,6 +585,23 @@ static int take_frame(struct worker *w, struct session *s, const struct peer_fra
 	DHT_UNREACHABLE();
 }
 
+/* True unless the number of the member at the other end is another one's by now: an accepted link
+ * of who has left need not be closed there. Looked at once for each map. */
+static bool is_still_member(const struct worker *w, struct link *link)
+{
+	const struct ring_map *map = atomic_load_explicit(&w->shared->map, memory_order_acquire);
+	if (link->is_ours || map == NULL || map->epoch == link->epoch)
+		return true;
+	bool is_first = link->epoch == 0;
+	link->epoch = map->epoch;
+	const struct ring_member *member = ring_map_member(map, link->member);
+	if (member == NULL)
+		return true;
+	if (is_first)
+		memcpy(link->id, member->id, sizeof(link->id));
+	return memcmp(link->id, member->id, sizeof(link->id)) == 0;
+}
+
 static void end_bad(struct session *s, int rc, const char *why)
 {
 	s->conn.broken = true;
@@ -591,8 +613,13 @@ static size_t links_input(struct worker *w, struct session *s, const uint8_t *da
 {
 	uint64_t began_ns = clock_monotonic_ns();
 	size_t used = 0;
-	note_heard(w, state_of(s)->link);
-	state_of(s)->link->worker = w;
+	struct link *link = state_of(s)->link;
+	if (!is_still_member(w, link)) {
+		end_bad(s, DHT_EDENIED, "the member has left");
+		return len;
+	}
+	note_heard(w, link);
+	link->worker = w;
 	while (used < len && !s->conn.broken) {
 		struct peer_frame frame;
 		const char *why = NULL;

@@ -7,8 +7,8 @@
  *         ask is answered. All of a turn goes out in one write per link.
  * Owns    The links it opens. An accepted one belongs to its session.
  * Thread  the worker; links_accept: whoever accepts, before the session is handed over.
- * Errors  A member that cannot be reached is tried again with growing pauses, at random; what was
- *         meant for it meanwhile is lost.
+ * Errors  A member that cannot be reached is tried again with growing pauses, at random, or soon
+ *         once it was heard; what was meant for it meanwhile is lost, and FORWARDs are told of.
  */
 #ifndef DHT_WORKER_LINKS_H
 #define DHT_WORKER_LINKS_H
@@ -52,11 +52,12 @@ void links_fini(struct worker *w);
  * socket stays the caller's. */
 struct session *links_accept(struct sessions *all, int fd, uint32_t watch_kind, uint16_t member);
 
-/* Sends m to a member, over `answering` if that leads there; under the lock of a group. */
+/* Sends m to a member, over `answering` if that leads there; under the lock of a group if m
+ * has values that lie in the store. */
 void links_send(struct worker *w, struct link *answering, uint16_t member, const struct message *m,
 		uint64_t rests_on, uint64_t now_us);
 
-/* An answer to a question has come. */
+/* A message has come, perhaps the answer to a question. */
 void links_note_answer(struct worker *w, const struct message *m, uint64_t now_us);
 
 /* Has a link looked at at the end of the turn. */
