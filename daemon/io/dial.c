@@ -72,17 +72,20 @@ int dial_tcp(const char *host, uint16_t port)
 int dial_host(struct resolver *resolver, const char *host, uint16_t port, unsigned turn)
 {
 	char first[ENDPOINT_HOST_MAX] = "", numeric[ENDPOINT_HOST_MAX];
+	int rc = DHT_EUNAVAIL;
 	if (resolver == NULL)
 		return dial_tcp(host, port);
-	for (;;) {
-		int rc = resolver_look(resolver, host, turn++, numeric);
+	/* The name may be looked up anew in between: then the first one need not come again. */
+	for (unsigned tries = 0; tries < RESOLVER_ADDRESSES_MAX; tries++) {
+		rc = resolver_look(resolver, host, turn + tries, numeric);
+		if (rc == 0 && strcmp(first, numeric) == 0)
+			return DHT_EUNAVAIL; /* all of them were tried */
 		if (rc == 0)
 			rc = dial_tcp(numeric, port);
 		if (rc != DHT_EUNAVAIL && rc != DHT_EIO)
 			return rc;
-		if (strcmp(first, numeric) == 0)
-			return rc; /* all of them were tried */
 		if (first[0] == '\0')
 			memcpy(first, numeric, sizeof(first));
 	}
+	return rc;
 }

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "io/clock.h"
 
-enum { NAME_MAX_BYTES = 256, ADDRESSES_MAX = 8 };
+enum { NAME_MAX_BYTES = 256 };
 
 #define KEEP_NS   (30 * NS_PER_S) /* before a name is looked up again */
 #define FAILED_NS NS_PER_S        /* the same if it had no address */
@@ -23,7 +23,7 @@ struct name {
 	bool is_wanted;            /* is to be looked up, or is being */
 	bool was_looked_up;
 	unsigned count; /* of the addresses */
-	char addresses[ADDRESSES_MAX][ENDPOINT_HOST_MAX];
+	char addresses[RESOLVER_ADDRESSES_MAX][ENDPOINT_HOST_MAX];
 	uint64_t until_ns, used_ns;
 };
 
@@ -51,14 +51,14 @@ static struct name *find_wanted(struct resolver *r)
 	return NULL;
 }
 
-static unsigned look_up(const char *host, char addresses[ADDRESSES_MAX][ENDPOINT_HOST_MAX])
+static unsigned look_up(const char *host, char addresses[RESOLVER_ADDRESSES_MAX][ENDPOINT_HOST_MAX])
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *found;
 	unsigned count = 0;
 	if (getaddrinfo(host, NULL, &hints, &found) != 0)
 		return 0;
-	for (const struct addrinfo *at = found; at != NULL && count < ADDRESSES_MAX;
+	for (const struct addrinfo *at = found; at != NULL && count < RESOLVER_ADDRESSES_MAX;
 	     at = at->ai_next) {
 		if (getnameinfo(at->ai_addr, at->ai_addrlen, addresses[count], ENDPOINT_HOST_MAX,
 				NULL, 0, NI_NUMERICHOST) == 0)
@@ -70,7 +70,7 @@ static unsigned look_up(const char *host, char addresses[ADDRESSES_MAX][ENDPOINT
 
 /* The name may have made room for another one meanwhile. */
 static void take(struct resolver *r, const char *host,
-		 char addresses[ADDRESSES_MAX][ENDPOINT_HOST_MAX], unsigned count)
+		 char addresses[RESOLVER_ADDRESSES_MAX][ENDPOINT_HOST_MAX], unsigned count)
 {
 	for (size_t i = 0; i < RESOLVER_NAMES; i++) {
 		struct name *name = &r->names[i];
@@ -93,7 +93,8 @@ static void *thread_main(void *arg)
 	struct name *name;
 	pthread_mutex_lock(&r->lock);
 	while (!r->is_over && (name = find_wanted(r)) != NULL) {
-		char host[NAME_MAX_BYTES], addresses[ADDRESSES_MAX][ENDPOINT_HOST_MAX] = {{0}};
+		char host[NAME_MAX_BYTES],
+		    addresses[RESOLVER_ADDRESSES_MAX][ENDPOINT_HOST_MAX] = {{0}};
 		memcpy(host, name->host, sizeof(host));
 		pthread_mutex_unlock(&r->lock);
 		unsigned count = look_up(host, addresses);

@@ -16,7 +16,10 @@
 #include "base/assert.h"
 #include "io/endpoint.h"
 
-enum { RESOLVER_NAMES = 256 };
+enum {
+	RESOLVER_NAMES = 256,
+	RESOLVER_ADDRESSES_MAX = 8, /* of a name that are used */
+};
 
 struct resolver;
 
