@@ -7,6 +7,7 @@
 #include "io/clock.h"
 #include "node/list.h"
 #include "worker/committer.h"
+#include "worker/outbox.h"
 
 enum { PATIENCE_US = 1000000 }; /* for replicas that are not known to be down */
 
@@ -106,8 +107,10 @@ static int look_here(const struct node *node, struct node_step *step, struct whe
 		return 0;
 	struct range *range = malloc(sizeof(*range));
 	int rc = range != NULL ? list_answer(node, step, &m, range, &answer) : DHT_ENOMEM;
-	if (rc == 0)
+	if (rc == 0) {
 		note(at, own, &answer);
+		at->rests_on = range->rests_on;
+	}
 	free(range);
 	return rc;
 }
@@ -192,6 +195,7 @@ int whereabouts_run(struct worker *w, struct session *s, struct whereabouts **at
 	}
 	if (is_complete(*at) || clock_monotonic_ns() / NS_PER_US >= (*at)->deadline_us) {
 		inquiry_end(&(*at)->inquiry);
+		outbox_rest_on(w, (*at)->rests_on);
 		return 0;
 	}
 	inquiry_await(&(*at)->inquiry, s);

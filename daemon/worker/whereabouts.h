@@ -32,6 +32,7 @@ struct whereabouts {
 	uint32_t version;       /* of the block, as the question is put */
 	unsigned tries;
 	uint64_t deadline_us;
+	uint64_t rests_on; /* position that what this node has rests on */
 	size_t count;
 	struct whereabout replicas[WHEREABOUTS_MAX]; /* old ones first, in the map's order */
 };
