@@ -43,15 +43,21 @@ static int follow(const struct cli_options *options, Dhtd__Admin__AdminResponse 
 	struct cli_progress progress;
 	struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
 	int code = ask(options, true, response);
+	uint64_t run = code == CLI_EXIT_OK ? (*response)->verify->run : 0;
 	cli_progress_begin(&progress, 0);
-	while (code == CLI_EXIT_OK && !(*response)->verify->over) {
+	while (code == CLI_EXIT_OK && (*response)->verify->run == run &&
+	       !(*response)->verify->over) {
 		show(&progress, (*response)->verify);
 		cli_client_free(*response);
 		nanosleep(&pause, NULL);
 		code = ask(options, false, response);
 	}
 	cli_progress_end(&progress);
-	return code;
+	if (code != CLI_EXIT_OK || (*response)->verify->run == run)
+		return code;
+	cli_client_free(*response);
+	cli_message("verify: the daemon was started anew meanwhile");
+	return CLI_EXIT_FAILED;
 }
 
 static void print_json(const Dhtd__Admin__VerifyResponse *found)

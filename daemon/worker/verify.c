@@ -207,6 +207,11 @@ static void end(struct verify *v, bool is_abandoned)
 static void run_slice(struct worker *w, struct job *job)
 {
 	struct verify *v = DHT_CONTAINER_OF(job, struct verify, job);
+	/* It was due when the housekeeper looked, and has ended since. */
+	if (!verify_is_due(v)) {
+		atomic_store(&v->queued, false);
+		return;
+	}
 	uint64_t now_ns = clock_monotonic_ns();
 	bool is_left = allowance_is_left(&w->shared->background->upkeep.allowance);
 	bool is_wanted = now_ns < atomic_load(&v->asked_ns) + ABANDON_NS && !worker_is_stopping(w);

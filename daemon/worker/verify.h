@@ -3,11 +3,13 @@
  * worker/verify - compares what this node holds with all other replicas of it, for the operator.
  *
  * Why     That replicas agree is a promise that can be looked at: by the digests of repair
- *         (node/repair.h), by passes that change nothing. What is being written differs for a
- * moment: a difference counts if it is the same one in the last two looks of several. Owns    One
- * job, and how far it is. One verification at a time; it ends if nobody asks after it. Thread
- * verify_begin, verify_look: any. The job: any worker, one at a time. verify_is_due: the
- *         housekeeper.
+ *         (node/repair.h), by passes that change nothing. What is being written differs for
+ *         a moment: a difference counts if it is the same one in the last two looks of
+ *         several.
+ * Owns    One job, and how far it is. One verification at a time; it ends if nobody asks
+ *         after it.
+ * Thread  verify_begin, verify_look: any. The job: any worker, one at a time.
+ *         verify_is_due: the housekeeper, and the job.
  * Errors  Who does not answer is counted, and so are blocks that change just then.
  *
  * It is under the rate of upkeep (peers.sync_rate).
@@ -82,7 +84,6 @@ struct verify {
 	pthread_mutex_t lock;      /* of the result */
 	struct verify_result result;
 	/* The job's: */
-	uint64_t run; /* that it is at */
 	uint32_t block;
 	uint8_t seat;
 	struct verify_pass *passes; /* while it runs */
