@@ -89,6 +89,9 @@ void resp_run_dbsize(struct resp_call *call)
 		return;
 	}
 	if (is_alone) {
+		/* Others may have been asked before they left. */
+		tally_destroy(call->state->tally);
+		call->state->tally = NULL;
 		resp_write_integer(call->out, (int64_t)count_own(call));
 		return;
 	}

@@ -254,7 +254,8 @@ static int look(struct worker *w, struct tally *tally, uint64_t *keys)
 		return DHT_EAGAIN;
 	int rc = add_up(w, tally, keys);
 	bool is_late = clock_monotonic_ns() / NS_PER_US >= tally->deadline_us;
-	return rc == DHT_ENOQUORUM && !is_late ? DHT_EAGAIN : rc;
+	/* If nobody was asked, no answer can come: the map is another one by now. */
+	return rc == DHT_ENOQUORUM && !is_late && tally->count > 0 ? DHT_EAGAIN : rc;
 }
 
 int tally_run(struct worker *w, struct session *s, struct tally **tally, tally_covers_fn covers_fn,
