@@ -77,6 +77,12 @@ static void forget_record(struct adoption *a)
 
 static void run(struct worker *w, struct job *job);
 
+static void say(struct adoption *a, enum adoption_state state)
+{
+	atomic_store(&a->state, state);
+	wake_signal(a->wake);
+}
+
 static void arrived(struct worker *w, struct job *job)
 {
 	struct adoption *a = DHT_CONTAINER_OF(job, struct adoption, read.job);
@@ -85,7 +91,7 @@ static void arrived(struct worker *w, struct job *job)
 		store_unpin(a->exec->store, a->read.location);
 		if (rc != DHT_ENOMEM)
 			committer_fail(a->committer, rc);
-		atomic_store(&a->state, ADOPTION_RESTS);
+		say(a, ADOPTION_RESTS);
 		return;
 	}
 	a->fetched = (struct store_fetched){.location = a->read.location, .data = a->read.data};
@@ -101,12 +107,6 @@ static void read_record(struct adoption *a, struct worker *w, uint64_t location)
 }
 
 /* ---- The job ----------------------------------------------------------------------- */
-
-static void say(struct adoption *a, enum adoption_state state)
-{
-	atomic_store(&a->state, state);
-	wake_signal(a->wake);
-}
 
 /* Takes one step. Returns true if another one follows at once. */
 static bool go_on(struct adoption *a, struct worker *w)
