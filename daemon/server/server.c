@@ -413,7 +413,6 @@ static int serve(struct server *server)
 	return open_clients(server);
 }
 
-/* The dispatcher was woken: perhaps because the store is open. */
 static void on_control(void *ctx, struct watch *watch, uint32_t events, uint64_t now_ns)
 {
 	struct server *server = ctx;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * worker/exec - runs operations of clients from a worker's thread.
+ * worker/exec - runs operations from a worker's thread, for clients and for the upkeep.
  *
- * Why     The one place where a group is locked around a step of the pure core and
+ * Why     The one place where operations meet the pure core under the lock of their group, and
  *         where what a result points to is kept alive behind the lock.
  * Thread  a worker, holding no group.
  */
@@ -116,7 +116,7 @@ void exec_held_free(struct exec_held *held);
 struct exec_entry {
 	struct bytes key, value;
 	uint64_t expires_ms;
-	uint64_t location;   /* pinned; 0: it was fetched, or is held */
+	uint64_t location;   /* of the record, pinned; 0: it is held */
 	bool is_bare;        /* the value is not there: it has to be read (worker/scan.h) */
 	struct fetch *fetch; /* what it lies in if it was fetched; NULL otherwise */
 };

@@ -66,7 +66,7 @@ bool pending_is_empty(const struct session *s);
 /* True if it is of these operations. */
 bool pending_is_of(const struct pending *p, const struct op *ops, size_t count);
 
-/* True if the session has none on the key, and room for one more of so many bytes ahead. */
+/* Whether the session has none on the key, and room for one more operation ahead. */
 enum pending_room { PENDING_ROOM, PENDING_ROOM_KEY_TAKEN, PENDING_ROOM_NONE };
 enum pending_room pending_room(const struct session *s, const struct op *op);
 
