@@ -47,6 +47,24 @@ static void check_largest_value_fits(const struct conf *conf, struct conf_proble
 				 value_bytes + RECORD_OVERHEAD_BYTES);
 }
 
+/* A member that is silent for less than two of its heartbeats is not silent. */
+static void check_heartbeats_are_heard(const struct conf *conf, struct conf_problems *problems)
+{
+	const struct conf_item *beat = &conf_items[CONF_peers_heartbeat];
+	const struct conf_item *suspect = &conf_items[CONF_peers_suspect_after];
+	if (conf->origins[beat->id].from == CONF_FROM_REJECTED ||
+	    conf->origins[suspect->id].from == CONF_FROM_REJECTED ||
+	    conf->peers_suspect_after_ms >= 2 * conf->peers_heartbeat_ms)
+		return;
+	const struct conf_item *item =
+	    conf->origins[beat->id].from != CONF_FROM_DEFAULT ? beat : suspect;
+	conf_problem_add(problems, place_of(conf, item->id), conf_item_key(item),
+			 "peers.suspect_after has to be at least twice peers.heartbeat: they are "
+			 "%" PRIu64 "ms and %" PRIu64 "ms",
+			 (uint64_t)conf->peers_suspect_after_ms,
+			 (uint64_t)conf->peers_heartbeat_ms);
+}
+
 /* The host name is the one default that comes from outside. */
 static int check_host_name(struct conf *conf, struct conf_problems *problems)
 {
@@ -60,5 +78,6 @@ static int check_host_name(struct conf *conf, struct conf_problems *problems)
 int conf_check(struct conf *conf, struct conf_problems *problems)
 {
 	check_largest_value_fits(conf, problems);
+	check_heartbeats_are_heard(conf, problems);
 	return check_host_name(conf, problems);
 }

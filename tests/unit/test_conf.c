@@ -278,6 +278,24 @@ START_TEST(segment_is_blamed_when_the_value_size_is_the_default)
 }
 END_TEST
 
+START_TEST(silence_is_longer_than_two_heartbeats)
+{
+	ck_assert_int_eq(LOAD_SETS("peers.heartbeat=250ms"), 0);
+	ck_assert_int_eq(LOAD_SETS("peers.heartbeat=251ms"), DHT_ECONF);
+	assert_only_problem("--set: peers.heartbeat: peers.suspect_after has to be at least twice "
+			    "peers.heartbeat: they are 500ms and 251ms");
+}
+END_TEST
+
+START_TEST(silence_is_blamed_when_the_heartbeat_is_the_default)
+{
+	ck_assert_int_eq(LOAD_SETS("peers.suspect_after=200ms"), 0);
+	ck_assert_int_eq(LOAD_SETS("peers.suspect_after=199ms"), DHT_ECONF);
+	assert_only_problem("--set: peers.suspect_after: peers.suspect_after has to be at least "
+			    "twice peers.heartbeat: they are 199ms and 100ms");
+}
+END_TEST
+
 START_TEST(rejected_size_is_not_checked_against_others)
 {
 	ck_assert_int_eq(LOAD_SETS("store.segment_size=2MiB", "store.max_value_size=1MB"),
@@ -408,6 +426,8 @@ int main(void)
 	tcase_add_test(tcase, set_comes_after_the_file);
 	tcase_add_test(tcase, file_that_cannot_be_read_hides_no_other_error);
 	tcase_add_test(tcase, largest_value_must_fit_in_a_segment);
+	tcase_add_test(tcase, silence_is_longer_than_two_heartbeats);
+	tcase_add_test(tcase, silence_is_blamed_when_the_heartbeat_is_the_default);
 	tcase_add_test(tcase, segment_is_blamed_when_the_value_size_is_the_default);
 	tcase_add_test(tcase, rejected_size_is_not_checked_against_others);
 	tcase_add_test(tcase, checks_name_the_place_in_the_file);
