@@ -175,6 +175,9 @@ choose_ports() {
 	if [ -s "$ports_file" ] && read -r first_port <"$ports_file" && are_ports_free; then
 		return
 	fi
+	# Members find each other at the addresses that the others know.
+	[ ! -d "$run/n2/data" ] || [ ! -s "$ports_file" ] ||
+		fail "a port of the last start is taken: free $first_port to $((first_port + 10 * nodes - 9)), or remove $run"
 	for ((first = 7401; first < 7901; first += 10 * nodes)); do
 		first_port=$first
 		are_ports_free || continue

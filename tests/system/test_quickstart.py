@@ -5,6 +5,7 @@ It runs in a tree of its own, with the programs of this build and no cmake to bu
 """
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -47,7 +48,7 @@ def check_shown(shown):
         at = shown.index(words, at) + 1
 
 
-def test_three_nodes_are_started_shown_used_and_stopped(quickstart):
+def test_three_nodes_are_started_shown_used_and_stopped(quickstart, tmp_path):
     code, shown = quickstart()
     assert code == 0, shown
     assert "Started n1 n2 n3" in shown and shown.count(" join 127.0.0.1:") == 2
@@ -62,6 +63,12 @@ def test_three_nodes_are_started_shown_used_and_stopped(quickstart):
     assert code == 0, shown
     assert "Started n1 n2 n3" in shown and " join " not in shown
     check_shown(shown)
+    assert quickstart("stop")[0] == 0
+    # The nodes know each other by their ports.
+    port = int((tmp_path / "run/quickstart/ports").read_text())
+    with socket.create_server(("127.0.0.1", port)):
+        code, shown = quickstart()
+    assert code == 1 and f"free {port} to {port + 21}" in shown
 
 
 def test_wrong_words(quickstart):
