@@ -18,7 +18,7 @@ import linear
 from harness import RespError, wait_until
 
 ANSWER_S = 25     # an operation ends within 10 s; a node may be stopped for a while beside that
-GAP_MAX_S = 4     # an operation takes 5 s if nobody notices that a node is silent
+GAP_MAX_S = 2     # four times suspect_after; an operation takes 5 s if nobody notices
 LATE_S = 4.5     # an answer that was lost is waited for until the 5 s are over
 CONNECT_PAUSE_S = 0.01  # between two attempts
 SIZES = (12,) * 20 + (200,) * 20 + (3000,) * 4 + (400_000,)
