@@ -106,12 +106,16 @@ junit_of() {
 	settle $status "$passed" "$failed" "$skipped" "$log"
 }
 
-# build DIRECTORY PRESET: an existing directory keeps its generator and options.
+# build DIRECTORY PRESET [TARGET]...: everything, if no target is named; an existing
+# directory keeps its generator and options.
 build() {
-	local directory=$1 preset=$2 configure=(cmake --preset "$2")
+	local directory=$1 preset=$2 configure=(cmake --preset "$2") targets=()
+	shift 2
+	[ $# -eq 0 ] || targets=(--target "$@")
 	[ ! -e "$directory/CMakeCache.txt" ] || configure=(cmake -S . -B "$directory")
 	logged "$directory/logs/configure.log" "${configure[@]}" &&
-		logged "$directory/logs/build.log" cmake --build "$directory" --parallel "$jobs" &&
+		logged "$directory/logs/build.log" cmake --build "$directory" --parallel "$jobs" \
+			"${targets[@]}" &&
 		return
 	echo "--- preset $preset could not be built"
 	count 0 1
@@ -151,7 +155,7 @@ part_deps() {
 
 part_structure() {
 	cases_of build/logs/includes.log $python tests/structure/includes.py
-	build build release || return 0
+	build build release dhtd dhtctl || return 0
 	cases_of build/logs/purity.log $python tests/structure/purity.py build
 }
 
@@ -161,7 +165,7 @@ part_unit() {
 }
 
 part_tsan() {
-	build build-tsan tsan || return 0
+	build build-tsan tsan threads || return 0
 	without_aslr_if_needed
 	run_ctest build-tsan --label-regex '^threads$'
 	run_pytest build-tsan system tests/system -m 'threads and not valgrind'
@@ -190,7 +194,7 @@ fuzz() {
 }
 
 part_fuzz() {
-	build build-fuzz fuzz || return 0
+	build build-fuzz fuzz fuzzers || return 0
 	local source name names=()
 	for source in tests/fuzz/fuzz_*.c; do
 		name=${source##*/fuzz_}
@@ -224,7 +228,7 @@ part_system() {
 }
 
 part_valgrind() {
-	build build release || return 0
+	build build release dhtd dhtctl || return 0
 	run_pytest build valgrind tests/system -m valgrind
 }
 
