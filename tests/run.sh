@@ -168,7 +168,8 @@ part_tsan() {
 	build build-tsan tsan threads || return 0
 	without_aslr_if_needed
 	run_ctest build-tsan --label-regex '^threads$'
-	run_pytest build-tsan system tests/system -m 'threads and not valgrind'
+	run_pytest build-tsan shared tests/system -m 'threads and not valgrind' "${shared[@]}"
+	run_pytest build-tsan alone "${alone[@]}" -m 'threads and not valgrind'
 	aslr=()
 }
 
@@ -216,14 +217,16 @@ part_fuzz() {
 	done
 }
 
-# Tests of what is answered, not of when: they can share the machine, file by file.
-concurrent=(tests/system/test_{redis_,clients_,transactions,differential,raw_bytes}*.py)
+# Tests that ask when something happens, or fill the machine: one after the other. All
+# others share the machine, file by file.
+alone=(tests/system/test_{cluster_{change,clock,crash,disk,network},fairness,hang,idle}.py
+	tests/system/test_{patience,queues,quickstart}.py)
+shared=("${alone[@]/#/--ignore=}" -n "$jobs" --dist loadfile)
 
 part_system() {
 	build build-dev dev || return 0
-	run_pytest build-dev system tests/system -m 'not valgrind' "${concurrent[@]/#/--ignore=}"
-	run_pytest build-dev replies "${concurrent[@]}" -m 'not valgrind' -n "$jobs" \
-		--dist loadfile
+	run_pytest build-dev shared tests/system -m 'not valgrind' "${shared[@]}"
+	run_pytest build-dev alone "${alone[@]}" -m 'not valgrind'
 	run_pytest build-dev bench tests/bench
 }
 
