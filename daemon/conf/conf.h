@@ -4,7 +4,7 @@
  * struct, the parser, the checks, the defaults and the documentation.
  *
  * Why     A setting is one row. Whatever a person reads or types about it (YAML,
- *         --set, --print-defaults, dhtctl config, README, etc/dhtd.yaml) is made
+ *         --set, --print-defaults, dhtctl config, docs/settings.md, etc/dhtd.yaml) is made
  *         from that row.
  * Owns    struct conf owns its strings and lists; conf_fini frees them.
  * Thread  A struct conf belongs to one thread; conf_items is constant.
@@ -212,7 +212,7 @@ int conf_reload(struct conf *running, const struct conf *fresh, conf_changed_fn 
 /* Writes a commented YAML file with every setting at its default: etc/dhtd.yaml. */
 void conf_print_defaults(FILE *out);
 
-/* Writes the table of settings of README.md. */
+/* Writes the table of settings of docs/settings.md. */
 void conf_print_markdown_table(FILE *out);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The documentation that is made from the schema: etc/dhtd.yaml and the README's table.
+ * The documentation that is made from the schema: etc/dhtd.yaml and the table of docs/settings.md.
  */
 #include <stdio.h>
 #include <string.h>

@@ -89,9 +89,9 @@ START_TEST(markdown_table_has_a_row_for_each_setting)
 }
 END_TEST
 
-START_TEST(readme_holds_the_markdown_table)
+START_TEST(the_page_holds_the_markdown_table)
 {
-	helper_document_check("README.md", "settings", conf_print_markdown_table);
+	helper_document_check("docs/settings.md", "settings", conf_print_markdown_table);
 }
 END_TEST
 
@@ -103,7 +103,7 @@ int main(void)
 	tcase_add_test(tcase, printed_defaults_fit_a_terminal);
 	tcase_add_test(tcase, packaged_file_is_the_printed_defaults);
 	tcase_add_test(tcase, markdown_table_has_a_row_for_each_setting);
-	tcase_add_test(tcase, readme_holds_the_markdown_table);
+	tcase_add_test(tcase, the_page_holds_the_markdown_table);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
