@@ -83,7 +83,7 @@ class Dhtd(Cluster):
 
     @property
     def pids(self):
-        return [node.pid for node in self.nodes]
+        return [node.process and node.pid for node in self.nodes]
 
     @property
     def ports(self):
@@ -93,7 +93,7 @@ class Dhtd(Cluster):
         self.set.__enter__()
         try:
             for _ in range(NODES):
-                self.set.make(*self.settings)
+                self.make_node()
             for node in self.nodes[1:]:
                 node.ctl("join", f"127.0.0.1:{self.nodes[0].peer_port}", check=True,
                          timeout=READY_S)
@@ -105,6 +105,10 @@ class Dhtd(Cluster):
 
     def __exit__(self, *what):
         self.set.__exit__(*what)
+
+    def make_node(self):
+        """One more, which is a member of nothing yet."""
+        return self.set.make(*self.settings)
 
     def is_whole(self):
         return all(node.ctl("health").returncode == 0 for node in self.nodes)

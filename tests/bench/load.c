@@ -169,11 +169,20 @@ static void close_trace(const struct load_options *o, FILE *trace)
 		errx(1, "%s was not written", o->trace);
 }
 
+static void on_interrupt(int number)
+{
+	(void)number;
+	load_clients_end();
+}
+
 int main(int argc, char **argv)
 {
 	static struct run run;
 	const struct load_options *o = &run.options;
+	const struct sigaction interrupt = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
 	load_options_parse(&run.options, argc, argv);
+	if (sigaction(SIGINT, &interrupt, NULL) != 0)
+		err(1, "SIGINT");
 	raise_descriptor_limit(o->connections);
 	/* Waits of an open loop end when they should, not up to 50 us later. */
 	if (prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0) != 0)

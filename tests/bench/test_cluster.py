@@ -16,7 +16,8 @@ def run(*options):
                           capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("part, rows", [("speed", 12), ("kills", 3), ("idle", 4)])
+@pytest.mark.parametrize("part, rows", [("speed", 12), ("kills", 3), ("idle", 4),
+                                        ("join", 14), ("catchup", 6)])
 def test_part(tmp_path, part, rows):
     done = run("--part", part, "--directory", tmp_path)
     assert done.returncode == 0, done.stderr

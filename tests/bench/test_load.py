@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -175,6 +176,23 @@ def test_open_loop_counts_from_when_a_request_was_due():
         _, report, _ = run_load(server.port, *loop)
     # The closed loop saw one slow request and waited with the others.
     assert report["latency_us"]["max"] > 200_000 > report["latency_us"]["p99"]
+
+
+@pytest.mark.parametrize("loop", [("--rate", "500"), ()])
+def test_interrupt_ends_the_measurement_with_what_was_due(loop):
+    with FakeServer(lambda connection, number: connection.sendall(value(number))) as server:
+        process = subprocess.Popen(
+            [LOAD, "--port", str(server.port), "--json", "--warmup", "0", "--command", "get",
+             "--value-size", "20", "--duration", "3600", *loop],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=10)
+    report = json.loads(out)
+    assert process.returncode == 0
+    assert report["requests"] > 0 and report["unsent"] == report["lost"] == 0
+    assert report["seconds"] < 10
 
 
 def test_cpu_of_threads_that_ended_is_counted():

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,8 @@ struct load_client {
 	unsigned turn;
 	struct load_result result;
 };
+
+static _Atomic bool is_told_to_end;
 
 uint64_t load_clock_ns(void)
 {
@@ -470,9 +473,24 @@ static uint64_t wait_and_serve(struct load_client *client, uint64_t now)
 	return now;
 }
 
+void load_clients_end(void)
+{
+	atomic_store(&is_told_to_end, true);
+}
+
+/* What was due by now is all there was to send. */
+static void cut_quotas(struct load_client *client)
+{
+	for (unsigned i = 0; i < client->count; i++) {
+		struct connection *c = &client->connections[i];
+		c->quota = client->phase->rate != 0 ? c->due : c->queued;
+	}
+}
+
 void load_client_run(struct load_client *client)
 {
 	const struct load_phase *phase = client->phase;
+	bool is_cut = false;
 	uint64_t now = load_clock_ns();
 	client->start_ns = client->heard_ns = now;
 	client->end_ns = phase->duration_ns == UINT64_MAX ? UINT64_MAX : now + phase->duration_ns;
@@ -486,6 +504,10 @@ void load_client_run(struct load_client *client)
 		if (phase->rate != 0)
 			release_due(client, now);
 		now = wait_and_serve(client, now);
+		if (!is_cut && atomic_load_explicit(&is_told_to_end, memory_order_relaxed)) {
+			cut_quotas(client);
+			is_cut = true;
+		}
 	}
 	for (unsigned i = 0; i < client->count; i++) {
 		struct connection *c = &client->connections[i];

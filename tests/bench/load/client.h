@@ -63,6 +63,10 @@ void load_client_prepare(struct load_client *client, const struct load_phase *ph
 /* Runs the phase that was prepared to its end. */
 void load_client_run(struct load_client *client);
 
+/* Lets what runs, and what is run later, end with what was due so far. Any thread; also from a
+ * signal handler. */
+void load_clients_end(void);
+
 /* Returns what happened in the last phase. */
 const struct load_result *load_client_result(const struct load_client *client);
 

@@ -57,6 +57,7 @@ static const char usage[] =
     "\n"
     "Closed loop (without --rate): a connection sends its whole pipeline, waits for\n"
     "all replies, and sends the next. Every reply is compared byte by byte.\n"
+    "SIGINT ends the measurement early, with what was due by then.\n"
     "Exits with 1 when a reply was wrong or missing, 2 on a wrong command line.\n";
 
 static _Noreturn void DHT_PRINTF(1, 2) wrong_usage(const char *fmt, ...)
