@@ -2,7 +2,7 @@
  *
  * bench/planner - how good plans are, and how long they take.
  *
- *     bench_planner
+ *     bench_planner [MEMBERS_MAX]
  *
  * A line per cluster and change. `deviation` is the largest distance of a member from its
  * share in blocks, `first` that of its first places; `moves` are placements that change, and
@@ -203,13 +203,14 @@ static void measure(size_t members, size_t zones, uint32_t blocks)
 	free(cluster.plan);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const size_t members[] = {1, 2, 3, 5, 10, 100, 1000};
 	static const size_t zones[] = {1, 2, 3, 5};
 	printf("%7s %5s %6s  %-10s %9s %6s %7s %7s %6s %7s %7s\n", "members", "zones", "blocks",
 	       "change", "deviation", "first", "moves", "least", "ratio", "ranges", "ms");
-	for (size_t m = 0; m < DHT_ARRAY_LEN(members); m++) {
+	size_t most = argc > 1 ? strtoul(argv[1], NULL, 10) : SIZE_MAX;
+	for (size_t m = 0; m < DHT_ARRAY_LEN(members) && members[m] <= most; m++) {
 		for (size_t z = 0; z < DHT_ARRAY_LEN(zones) && zones[z] <= members[m]; z++)
 			measure(members[m], zones[z], members[m] < 1000 ? 1024 : RING_BLOCKS_MAX);
 	}

@@ -23,7 +23,6 @@ ELSEWHERE = {
         "apt install ./dist/dhtd_*.deb ./dist/dhtctl_*.deb",
         "dhtctl put greeting hello",
         "apt install ./dhtd_*.deb ./dhtctl_*.deb",
-        "apt remove dhtd",
     )),
     "quickstart": ("tests/system/test_quickstart.py", (
         "packaging/quickstart.sh",
@@ -38,21 +37,21 @@ ELSEWHERE = {
         "tests/sim/run --seeds 100000 --first 40000000",
         "tests/sim/run --schedules",
         "tests/sim/variants",
-        "tests/sim/build build-sim sim_scale && build-sim/tests/sim_scale 3 32 100 300 1000",
+    )),
+    "unit": ("part unit of tests/run.sh, with fewer members: this takes seconds to a minute", (
+        "tests/sim/build build-sim sim_scale",
+        "build-sim/tests/sim_scale 3 32 100 300 1000",
+        "build/tests/bench_planner",
     )),
     "soak": ("part system of tests/run.sh, without DHT_SOAK: this takes a quarter of an hour", (
         "DHT_SOAK=5 /usr/bin/python3 -m pytest tests/system/test_cluster_crash.py",
         "DHT_FUZZ_SECONDS=600 tests/run.sh fuzz",
     )),
-    "differential": ("tests/system/test_differential.py", (
-        "tests/system/differential.py --help",
-    )),
     "bench": ("tests/bench/test_*.py, with --quick: on a quiet machine this takes minutes", (
-        "tests/bench/resp --rounds 3 --calm 8",
+        "tests/bench/resp --rounds 5 --calm 8",
         "tests/bench/store",
         "tests/bench/cluster --rounds 3 --seconds 1.5",
         "tests/bench/cluster --part kills --only dhtd --kills 8 --window 3",
-        "tests/bench/dispatch --rounds 5 --seconds 0.7",
     )),
 }
 
