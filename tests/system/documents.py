@@ -24,6 +24,14 @@ ELSEWHERE = {
         "dhtctl put greeting hello",
         "apt install ./dhtd_*.deb ./dhtctl_*.deb",
     )),
+    "ops": ("tests/system/test_ops_*.py", (
+        "/usr/share/dhtd/ops/rolling-restart --run 'ssh root@{}' n1 n2 n3",
+        "/usr/share/dhtd/ops/backup create backup-monday",
+        "/usr/share/dhtd/ops/backup verify backup-monday",
+        "/usr/share/dhtd/ops/backup restore backup-monday",
+        "/usr/share/dhtd/ops/check-dhtd",
+        "/usr/share/dhtd/ops/support-bundle",
+    )),
     "quickstart": ("tests/system/test_quickstart.py", (
         "packaging/quickstart.sh",
         "packaging/quickstart.sh stop",
