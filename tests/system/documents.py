@@ -46,7 +46,7 @@ ELSEWHERE = {
         "tests/sim/run --schedules",
         "tests/sim/variants",
     )),
-    "unit": ("part unit of tests/run.sh, with fewer members: this takes seconds to a minute", (
+    "unit": ("part unit of tests/run.sh, with fewer members: this takes up to a minute", (
         "tests/sim/build build-sim sim_scale",
         "build-sim/tests/sim_scale 3 32 100 300 1000",
         "build/tests/bench_planner",
