@@ -24,6 +24,7 @@ struct options {
 	size_t set_count;
 	bool check_config;
 	bool check_store;
+	bool accepts_loss;
 };
 
 /* Text that was asked for counts only when it was written. */
@@ -56,6 +57,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case USAGE_CHECK_STORE:
 			options->check_store = true;
+			break;
+		case USAGE_ACCEPT_LOSS:
+			options->accepts_loss = true;
 			break;
 		case USAGE_PRINT_DEFAULTS:
 			conf_print_defaults(stdout);
@@ -119,6 +123,7 @@ int main(int argc, char **argv)
 	    .sets = options.sets,
 	    .set_count = options.set_count,
 	    .host_name = host_name,
+	    .accepts_loss = options.accepts_loss,
 	};
 	logsink_install(conf.node_name);
 	return server_run(&conf, &source);

@@ -121,20 +121,51 @@ static int check(const struct ring_map *map, struct store *store, const struct i
 	return DHT_EINVAL;
 }
 
+/* The map that the store holds, NULL if there is none. */
+static int read_map(const struct store *store, struct ring_map **out, char why[FOUNDING_WHY_MAX])
+{
+	struct bytes note;
+	*out = NULL;
+	if (!store_note(store, RECORD_MAP, 0, &note))
+		return 0;
+	int rc = ring_map_decode(note, NULL, out);
+	if (rc == 0)
+		return 0;
+	snprintf(why, FOUNDING_WHY_MAX, "the cluster's map in the store: %s", dht_error_text(rc));
+	return rc == DHT_EPROTO ? DHT_ECORRUPT : rc;
+}
+
+int founding_check_memory(const struct store *store, const struct identity *identity,
+			  char why[FOUNDING_WHY_MAX])
+{
+	struct ring_map *map;
+	if (!identity->may_have_forgotten)
+		return 0;
+	int rc = read_map(store, &map, why);
+	if (rc != 0 || map == NULL)
+		return rc;
+	uint16_t self = founding_number(map, identity->id);
+	if (map->member_count > 1 && self != RING_MEMBERS_MAX) {
+		snprintf(
+		    why, FOUNDING_WHY_MAX,
+		    "the machine stopped while store.fsync was %s, so that this member may have "
+		    "forgotten what it promised to the others: empty node.data_dir, start, and run "
+		    "dhtctl replace %s; or accept that writes are lost with --accept-loss",
+		    conf_fsync_name(identity->last_fsync), ring_map_member(map, self)->name);
+		rc = DHT_EUNSAFE;
+	}
+	ring_map_destroy(map);
+	return rc;
+}
+
 int founding_load(struct store *store, const struct conf *conf, const struct identity *identity,
 		  struct ring_map **out, bool *founded, char why[FOUNDING_WHY_MAX])
 {
-	struct bytes note;
-	struct ring_map *map = NULL;
+	struct ring_map *map;
 	*founded = false;
-	if (store_note(store, RECORD_MAP, 0, &note)) {
-		int rc = ring_map_decode(note, NULL, &map);
-		if (rc != 0) {
-			snprintf(why, FOUNDING_WHY_MAX, "the cluster's map in the store: %s",
-				 dht_error_text(rc));
-			return rc == DHT_EPROTO ? DHT_ECORRUPT : rc;
-		}
-	}
+	int rc = read_map(store, &map, why);
+	if (rc != 0)
+		return rc;
 	bool is_left_behind = map != NULL && map->member_count == 1 &&
 			      map->hash_seed != identity->hash_seed &&
 			      founding_number(map, identity->id) != RING_MEMBERS_MAX;
@@ -143,7 +174,7 @@ int founding_load(struct store *store, const struct conf *conf, const struct ide
 		*founded = true;
 		return found(store, conf, identity, out);
 	}
-	int rc = check(map, store, identity, why);
+	rc = check(map, store, identity, why);
 	if (rc != 0)
 		ring_map_destroy(map);
 	else

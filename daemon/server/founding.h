@@ -17,7 +17,7 @@
 struct store;
 
 enum {
-	FOUNDING_WHY_MAX = 256,
+	FOUNDING_WHY_MAX = 512,
 	FOUNDING_EPOCH = 1, /* of a cluster that was founded */
 };
 
@@ -36,6 +36,12 @@ void founding_describe(const struct conf *conf, const char id[IDENTITY_ID_SIZE],
  * DHT_ECORRUPT, DHT_EINVAL: the map does not fit this node; why says how. */
 int founding_load(struct store *store, const struct conf *conf, const struct identity *identity,
 		  struct ring_map **out, bool *founded, char why[FOUNDING_WHY_MAX]) DHT_MUST_CHECK;
+
+/* Refuses a member of several that may have forgotten what it promised to the others: it would
+ * promise it again otherwise (DESIGN.md section 5). To be asked before identity_begin, so that the
+ * next start is refused as well. Returns 0 or DHT_EUNSAFE, with a sentence in why. */
+int founding_check_memory(const struct store *store, const struct identity *identity,
+			  char why[FOUNDING_WHY_MAX]) DHT_MUST_CHECK;
 
 /* The number of the member of this id, RING_MEMBERS_MAX if there is none. */
 uint16_t founding_number(const struct ring_map *map, const char id[RING_ID_SIZE]);

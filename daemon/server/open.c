@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "io/clock.h"
+#include "server/founding.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/sigbus.h"
@@ -110,6 +111,8 @@ static int open_all(struct server *server)
 	rc = load_identity(server, os);
 	if (rc == 0)
 		rc = recover(server, os);
+	if (rc == 0 && !server->source.accepts_loss)
+		rc = founding_check_memory(server->store, &server->identity, server->open_why);
 	if (rc == 0)
 		rc = identity_begin(os, &server->identity, server->open_why);
 	return rc;

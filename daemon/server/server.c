@@ -271,7 +271,8 @@ static int make_control(struct server *server, char why[CONTROL_WHY_MAX])
 /* The parts that need the store. Returns 0 or logs the cause. */
 static int build(struct server *server)
 {
-	char why[CONTROL_WHY_MAX] = "";
+	char why[FOUNDING_WHY_MAX] = "";
+	_Static_assert((int)CONTROL_WHY_MAX <= (int)FOUNDING_WHY_MAX, "room for either");
 	const struct conf *conf = &server->conf;
 	server->exec.node = &server->node;
 	server->exec.store = server->store;

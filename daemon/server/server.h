@@ -28,12 +28,13 @@
 #include "worker/readers.h"
 #include "worker/worker.h"
 
-/* Where the configuration came from, to read it again. */
+/* Where the configuration came from, to read it again, and what else the command line said. */
 struct server_source {
 	const char *path; /* NULL: no file */
 	const char *const *sets;
 	size_t set_count;
 	const char *host_name;
+	bool accepts_loss; /* --accept-loss */
 };
 
 /* What status says while the node is to join a cluster. */

@@ -19,7 +19,7 @@
 
 /* X("what may stand behind the name"): the ways to call it. */
 #define USAGE_FORMS(X)                                                                             \
-	X("[-c FILE] [--set KEY=VALUE]... [--check-config | --check-store]")                       \
+	X("[-c FILE] [--set KEY=VALUE]... [--check-config | --check-store | --accept-loss]")       \
 	X("--print-defaults | --version | --help")
 
 /* X(ID, 'letter' or 0, "name", "what the help calls its value" or NULL, "text") */
@@ -34,6 +34,9 @@
 	X(CHECK_STORE, 0, "check-store", NULL,                                                     \
 	  "verify every file of the data directory, which no dhtd uses, and exit: 0 no damage, "   \
 	  "1 damage or failure")                                                                   \
+	X(ACCEPT_LOSS, 0, "accept-loss", NULL,                                                     \
+	  "start although the machine stopped while store.fsync was not always, and this node is " \
+	  "one of several: the cluster may lose acknowledged writes")                              \
 	X(PRINT_DEFAULTS, 0, "print-defaults", NULL,                                               \
 	  "print every setting with its default, as a commented file, and exit")                   \
 	X(VERSION, 0, "version", NULL, "print the version and exit")                               \

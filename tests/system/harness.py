@@ -317,6 +317,7 @@ class Node:
         self.valgrind = valgrind
         self.factor = VALGRIND_FACTOR if valgrind else 1
         self.environment = dict(ENVIRONMENT)
+        self.options = []  # of the command line, besides --set
         self.before_exec = None  # called in the new process, for limits and the like
         self.process = None
         assert len(os.fsencode(self.socket)) <= SUN_PATH_MAX, f"{self.socket} is too long"
@@ -332,7 +333,7 @@ class Node:
         """Starts the daemon; with wait, returns when it serves."""
         assert not self.is_running(), f"{self.name} already runs"
         command = [*(VALGRIND if self.valgrind else []), self.build / "dhtd",
-                   "-c", self.config_file]
+                   "-c", self.config_file, *self.options]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log_file, "ab") as log:

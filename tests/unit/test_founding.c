@@ -134,6 +134,55 @@ START_TEST(a_map_that_is_not_this_nodes_is_refused)
 }
 END_TEST
 
+/* n1 and, where asked for, another member. */
+static void put_members(size_t count)
+{
+	struct founding_self other;
+	struct conf other_conf;
+	struct ring_map *map = load(true);
+	ck_assert_int_eq(conf_init_defaults(&other_conf, "n2"), 0);
+	founding_describe(&other_conf, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", &other);
+	other.member.number = 1;
+	if (count == 2)
+		ck_assert_int_eq(ring_map_add_member(map, &other.member), 0);
+	map->epoch++;
+	put(map);
+	ring_map_destroy(map);
+	conf_fini(&other_conf);
+}
+
+START_TEST(a_member_of_several_that_may_have_forgotten_is_refused)
+{
+	begin();
+	char why[FOUNDING_WHY_MAX] = "";
+	identity.may_have_forgotten = true;
+	identity.last_fsync = CONF_FSYNC_INTERVAL;
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	put_members(2);
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), DHT_EUNSAFE);
+	ck_assert_ptr_nonnull(strstr(why, "dhtctl replace n1;"));
+	ck_assert_ptr_nonnull(strstr(why, "store.fsync was interval"));
+	identity.may_have_forgotten = false;
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	/* Who was removed votes no more. */
+	identity.may_have_forgotten = true;
+	identity.id[0] = 'c';
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	end();
+}
+END_TEST
+
+START_TEST(who_is_alone_may_forget)
+{
+	begin();
+	char why[FOUNDING_WHY_MAX] = "";
+	identity.may_have_forgotten = true;
+	put_members(1);
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	end();
+}
+END_TEST
+
 START_TEST(an_address_that_means_any_is_not_given_out)
 {
 	struct founding_self self;
@@ -150,4 +199,6 @@ END_TEST
 
 UNIT_MAIN("founding", 60, a_fresh_node_founds_a_cluster_and_goes_on_with_it,
 	  a_join_that_got_no_further_than_the_seed_founds_anew,
-	  a_map_that_is_not_this_nodes_is_refused, an_address_that_means_any_is_not_given_out)
+	  a_map_that_is_not_this_nodes_is_refused,
+	  a_member_of_several_that_may_have_forgotten_is_refused, who_is_alone_may_forget,
+	  an_address_that_means_any_is_not_given_out)
