@@ -13,6 +13,8 @@
 #   fuzz       every fuzz target for DHT_FUZZ_SECONDS (20)
 #   system     real daemons with ASan and UBSan; the load generator
 #   valgrind   system tests marked `valgrind`, with the release build
+#   packaging  the Debian packages: reproducible, to lintian's liking; installed, used,
+#              upgraded, removed and purged in a system of their own (needs root)
 #   lint       shellcheck and clang-format
 #
 # The last line is `N passed, N failed`, over all parts; a part that could not run
@@ -22,7 +24,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
-parts=(deps structure unit tsan sim fuzz system valgrind lint)
+parts=(deps structure unit tsan sim fuzz system valgrind packaging lint)
 python=/usr/bin/python3
 jobs=$(nproc)
 step_timeout_s=3600
@@ -233,6 +235,10 @@ part_system() {
 part_valgrind() {
 	build build release dhtd dhtctl || return 0
 	run_pytest build valgrind tests/system -m valgrind
+}
+
+part_packaging() {
+	run_pytest build packaging tests/packaging
 }
 
 # files_of TEST...: what find selects outside of what was built or installed,

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packages as files: the same bytes each time, small, and to lintian's liking."""
+import os
+import re
+import subprocess
+
+import machine as machines
+from conftest import build_deb
+
+SIZE_MAX = 1024 * 1024  # both packages, without debug symbols
+EXPOSURE_MAX = 1.5
+
+
+def test_two_builds_give_the_same_bytes(packages, tmp_path):
+    elsewhere = {**os.environ, "TMPDIR": str(tmp_path), "TZ": "Asia/Tokyo", "LC_ALL": "C",
+                 "HOME": str(tmp_path)}
+    again = build_deb("again", env=elsewhere, umask=0o077)
+    names = sorted(path.name for path in packages.directory.glob("*.deb"))
+    assert names == sorted(path.name for path in again.directory.glob("*.deb"))
+    assert len(names) == 4, names
+    for name in names:
+        first, second = packages.directory / name, again.directory / name
+        assert first.read_bytes() == second.read_bytes(), f"{name} differs"
+
+
+def test_lintian_has_nothing_to_say(packages):
+    # It takes words for misspelt that the compiler put next to each other: the ends of
+    # strings that are copied in pieces.
+    accepted = ["spelling-error-in-binary"]
+    if not (machines.SOURCE / "packaging" / "man").exists():
+        accepted.append("no-manual-page")
+    command = ["lintian", "--pedantic", "--display-info", "--allow-root",
+               "--suppress-tags", ",".join(accepted), packages.changes]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout == "", done.stdout + done.stderr
+
+
+def test_overrides_of_lintian_are_explained():
+    for file in (machines.SOURCE / "packaging" / "debian").glob("*.lintian-overrides"):
+        previous = ""
+        for line in file.read_text().splitlines():
+            assert line.startswith("#") or previous.startswith("#"), f"{file.name}: {line}"
+            previous = line
+
+
+def test_packages_are_small(packages):
+    sizes = [package.stat().st_size for package in (packages.dhtd, packages.dhtctl)]
+    assert sum(sizes) <= SIZE_MAX, sizes
+
+
+def test_version_stands_in_one_place(newer_packages):
+    version = re.search(r"project\(dhtd VERSION (\S+)",
+                        (machines.SOURCE / "CMakeLists.txt").read_text())[1] + "+upgrade"
+    assert newer_packages.dhtd.name.startswith(f"dhtd_{version}_")
+
+
+def test_service_is_hardened():
+    unit = machines.SOURCE / "packaging" / "systemd" / "dhtd.service"
+    report = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
+        stdout=subprocess.PIPE, text=True, check=True).stdout
+    exposure = float(re.search(r"exposure level for dhtd\.service: ([0-9.]+)", report)[1])
+    assert exposure <= EXPOSURE_MAX, report
+
+
+def test_start_is_never_skipped_silently():
+    unit = machines.SOURCE / "packaging" / "systemd" / "dhtd.service"
+    assert not re.search(r"^(Condition|Assert)", unit.read_text(), re.MULTILINE)
