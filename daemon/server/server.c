@@ -122,6 +122,8 @@ static void on_tick(void *ctx, uint64_t now_ns)
 	struct server *server = ctx;
 	if (atomic_load(&server->phase) == SERVER_RECOVERING)
 		server_open_tell(server);
+	if (atomic_load(&server->phase) == SERVER_JOINING)
+		notify_starting(SERVER_JOINING_TEXT);
 	if (server->is_built)
 		watch_store(server, now_ns - server->sampled_ns);
 	if (atomic_load(&server->phase) == SERVER_SERVING)
@@ -407,11 +409,7 @@ static int serve(struct server *server)
 	}
 	atomic_store(&server->admin.serves, true);
 	atomic_store(&server->phase, SERVER_JOINING);
-	if (control_is_joining(&server->control)) {
-		notify_starting(SERVER_JOINING_TEXT);
-		return 0;
-	}
-	return open_clients(server);
+	return control_is_joining(&server->control) ? 0 : open_clients(server);
 }
 
 static void on_control(void *ctx, struct watch *watch, uint32_t events, uint64_t now_ns)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from harness import (BUILD, DEADLINE_S, ENVIRONMENT, STOP_S, give_up_privileges, run_dhtd,
-                     run_together, wait_until)
+from harness import (BUILD, DEADLINE_S, ENVIRONMENT, STOP_S, free_port, give_up_privileges,
+                     run_dhtd, run_together, wait_until)
 from systemd import NotifySocket
 from threads import continue_process, stop_process
 
@@ -372,6 +372,16 @@ def test_what_the_service_manager_is_told(make_node, tmp_path):
         node.signal(signal.SIGTERM)
         assert "STOPPING=1" in notify.receive()
         assert node.wait_exit() == 0
+
+
+def test_a_node_that_waits_for_its_seeds_asks_for_more_time(make_node, tmp_path):
+    node = make_node(f"cluster.seeds=127.0.0.1:{free_port()}", start=False)
+    with NotifySocket(tmp_path) as notify:
+        node.environment |= notify.environment()
+        node.start(wait=False)
+        for _ in range(2):
+            lines = notify.receive_until("STATUS=joining the cluster")
+            assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in lines)
 
 
 def test_a_start_that_fails_is_never_ready(make_node, tmp_path):
