@@ -68,6 +68,8 @@ def base_archive(packages):
     if archive.exists():
         return archive
     WORK.mkdir(parents=True, exist_ok=True)
+    for outdated in WORK.glob("base-*.tar"):
+        outdated.unlink()
     partial = archive.with_suffix(".partial.tar")
     names = [package.name for package in packages]
     download = " ".join(f"/{name}" for name in names)

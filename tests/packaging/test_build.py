@@ -23,6 +23,19 @@ def test_two_builds_give_the_same_bytes(packages, tmp_path):
         assert first.read_bytes() == second.read_bytes(), f"{name} differs"
 
 
+def test_missing_packages_are_named(tmp_path):
+    stub = tmp_path / "dpkg-checkbuilddeps"
+    stub.write_text("#!/bin/sh\necho 'dpkg-checkbuilddeps: error: Unmet build dependencies: "
+                    "cmake (>= 3.25) libyaml-dev' >&2\nexit 1\n")
+    stub.chmod(0o755)
+    done = subprocess.run(
+        [machines.SOURCE / "packaging" / "build-deb", "--output", tmp_path],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "build-deb: packages are missing: apt install cmake libyaml-dev\n"
+
+
 def test_lintian_has_nothing_to_say(packages):
     # It takes words for misspelt that the compiler put next to each other: the ends of
     # strings that are copied in pieces.

@@ -175,6 +175,16 @@ def test_an_upgrade_leaves_a_member_running_that_is_needed(story, newer_packages
     said = install(story, newer_packages, "--reinstall")
     assert main_pid(story) == pid
     assert "not restarted" in said and f"dhtctl ok-to-stop {machines.HOST_NAME}" in said, said
+
+
+def test_an_upgrade_restarts_no_node_that_would_not_start(story):
+    """The executable that runs has been replaced already; this is what the upgrade calls."""
+    pid = main_pid(story)
+    story.run(f"echo 'no: setting' >> {CONFIGURATION}")
+    said = story.run("/usr/libexec/dhtd/restart-upgraded")
+    story.run(f"sed -i '$d' {CONFIGURATION}")
+    assert main_pid(story) == pid
+    assert "refuses the configuration" in said and "unknown section" in said, said
     story.run("systemctl stop n1")
 
 
