@@ -31,12 +31,20 @@ static int call_config(const struct cli_options *options, Dhtd__Admin__ConfigReq
 	return cli_call(options, &request, CLI_CALL_READ, subject, response);
 }
 
-static void print_settings_json(const Dhtd__Admin__ConfigResponse *config)
+/* key: the only setting to be shown; NULL: all are. */
+static bool is_shown(const Dhtd__Admin__ConfigItem *item, const char *key)
+{
+	return key == NULL || strcmp(item->key, key) == 0;
+}
+
+static void print_settings_json(const Dhtd__Admin__ConfigResponse *config, const char *key)
 {
 	json_t *result = cli_json_result();
 	json_t *settings = json_array();
 	for (size_t i = 0; i < config->n_items; i++) {
 		const Dhtd__Admin__ConfigItem *item = config->items[i];
+		if (!is_shown(item, key))
+			continue;
 		json_t *object = cli_json_object();
 		cli_json_set(object, "key", cli_json_text(item->key));
 		cli_json_set(object, "value", cli_json_text(item->value));
@@ -48,7 +56,7 @@ static void print_settings_json(const Dhtd__Admin__ConfigResponse *config)
 	cli_json_print(result);
 }
 
-static void print_settings(const Dhtd__Admin__ConfigResponse *config)
+static void print_settings(const Dhtd__Admin__ConfigResponse *config, const char *key)
 {
 	struct cli_table *table = cli_table_create();
 	cli_table_column(table, CLI_LEFT, "SETTING");
@@ -57,6 +65,8 @@ static void print_settings(const Dhtd__Admin__ConfigResponse *config)
 	cli_table_column(table, CLI_LEFT, "RELOAD");
 	for (size_t i = 0; i < config->n_items; i++) {
 		const Dhtd__Admin__ConfigItem *item = config->items[i];
+		if (!is_shown(item, key))
+			continue;
 		bool is_changed = strcmp(item->value, item->default_value) != 0;
 		cli_table_cell(table, CLI_NO_COLOUR, "%s", item->key);
 		cli_table_cell(table, is_changed ? CLI_BOLD : CLI_NO_COLOUR, "%s", item->value);
@@ -67,7 +77,26 @@ static void print_settings(const Dhtd__Admin__ConfigResponse *config)
 	cli_table_destroy(table);
 }
 
-static int show(const struct cli_options *options)
+/* Whether there is a setting of that name. Returns CLI_EXIT_OK or CLI_EXIT_USAGE. */
+static int check_key(const struct cli_options *options, const Dhtd__Admin__ConfigResponse *config,
+		     const char *key)
+{
+	const char **keys = calloc(config->n_items + 1, sizeof(*keys));
+	bool is_known = false;
+	if (keys == NULL)
+		cli_message_no_memory();
+	for (size_t i = 0; i < config->n_items; i++) {
+		keys[i] = config->items[i]->key;
+		is_known = is_known || strcmp(keys[i], key) == 0;
+	}
+	int code = is_known ? CLI_EXIT_OK
+			    : cli_command_misspelt(options->command, "setting", key, keys,
+						   config->n_items);
+	free(keys);
+	return code;
+}
+
+static int show(const struct cli_options *options, const char *key)
 {
 	Dhtd__Admin__ConfigRequest body;
 	Dhtd__Admin__AdminResponse *response;
@@ -75,12 +104,14 @@ static int show(const struct cli_options *options)
 	int code = call_config(options, &body, NULL, &response);
 	if (code != CLI_EXIT_OK)
 		return code;
-	if (options->format == CLI_JSON)
-		print_settings_json(response->config);
-	else
-		print_settings(response->config);
+	if (key != NULL)
+		code = check_key(options, response->config, key);
+	if (code == CLI_EXIT_OK && options->format == CLI_JSON)
+		print_settings_json(response->config, key);
+	else if (code == CLI_EXIT_OK)
+		print_settings(response->config, key);
 	cli_client_free(response);
-	return CLI_EXIT_OK;
+	return code;
 }
 
 /* Reads the file into input->buffer. */
@@ -151,20 +182,14 @@ int cli_command_config(const struct cli_options *options)
 		return cli_command_misused(options->command, "show or check what?");
 	const char *action = options->operands[0];
 	bool is_check = strcmp(action, "check") == 0;
-	if (!is_check && strcmp(action, "show") != 0) {
-		char quoted[CLI_QUOTED_MAX];
-		const char *nearest = cli_text_nearest(action, actions, DHT_ARRAY_LEN(actions));
-		cli_text_quote(bytes_of(action, strlen(action)), quoted);
-		return cli_command_misused(options->command, "unknown action %s%s%s%s", quoted,
-					   nearest != NULL ? "; did you mean " : "",
-					   nearest != NULL ? nearest : "",
-					   nearest != NULL ? "?" : "");
-	}
-	size_t operands = is_check ? 2 : 1;
-	int code = cli_options_expect(options, operands, operands);
+	if (!is_check && strcmp(action, "show") != 0)
+		return cli_command_misspelt(options->command, "action", action, actions,
+					    DHT_ARRAY_LEN(actions));
+	int code = cli_options_expect(options, is_check ? 2 : 1, 2);
 	if (code != CLI_EXIT_OK)
 		return code;
-	return is_check ? check(options, options->operands[1]) : show(options);
+	const char *operand = options->operands[1]; /* NULL: not given */
+	return is_check ? check(options, operand) : show(options, operand);
 }
 
 /* Refuses a level that does not exist, with the one that was probably meant. */
@@ -178,12 +203,7 @@ static int check_level(const struct cli_options *options, const char *typed)
 	enum log_level level;
 	if (log_level_parse(typed, &level))
 		return CLI_EXIT_OK;
-	char quoted[CLI_QUOTED_MAX];
-	cli_text_quote(bytes_of(typed, strlen(typed)), quoted);
-	const char *nearest = cli_text_nearest(typed, names, DHT_ARRAY_LEN(names));
-	return cli_command_misused(options->command, "unknown level %s%s%s%s", quoted,
-				   nearest != NULL ? "; did you mean " : "",
-				   nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	return cli_command_misspelt(options->command, "level", typed, names, DHT_ARRAY_LEN(names));
 }
 
 static void print_level(const struct cli_options *options,

@@ -14,9 +14,6 @@
 #include "cli/print.h"
 #include "cli/text.h"
 
-static const char general_usage[] =
-    "dhtctl [-s SOCKET] [-o table|json] [--timeout TIME] COMMAND ...";
-
 void cli_help_print(const struct cli_command *command)
 {
 	cli_print("usage: dhtctl %s%s%s\n\n%s\n", command->name,
@@ -41,7 +38,7 @@ static void print_commands(void)
 
 void cli_help_print_general(void)
 {
-	cli_print("usage: %s\n\nOperates a dhtd node.\n\ncommands:\n", general_usage);
+	cli_print("usage: dhtctl " CLI_USAGE "\n\nOperates a dhtd node.\n\ncommands:\n");
 	print_commands();
 	cli_print("\noptions, before or after the command (-- ends them):\n");
 	cli_options_print_help();
@@ -49,12 +46,12 @@ void cli_help_print_general(void)
 #define X(name, code, text) cli_print("  %3d  %s\n", code, text);
 	CLI_EXITS(X)
 #undef X
-	cli_print("\n'dhtctl help COMMAND' explains a command.\n");
+	cli_print("\n'dhtctl help COMMAND' explains a command; dhtctl(1) is the manual.\n");
 }
 
 int cli_help_no_command(void)
 {
-	cli_message("no command; usage: %s; 'dhtctl help' lists the commands", general_usage);
+	cli_message("no command; usage: dhtctl " CLI_USAGE "; 'dhtctl help' lists the commands");
 	return CLI_EXIT_USAGE;
 }
 

@@ -146,7 +146,6 @@ static int take_action(const struct cli_options *options, const struct action *a
 		       size_t count)
 {
 	const char *names[8];
-	char quoted[CLI_QUOTED_MAX];
 	DHT_ASSERT(count <= DHT_ARRAY_LEN(names));
 	if (options->operand_count == 0)
 		return -cli_command_misused(options->command, "an action is missing");
@@ -158,11 +157,7 @@ static int take_action(const struct cli_options *options, const struct action *a
 		int code = cli_options_expect(options, actions[i].min, actions[i].max);
 		return code == CLI_EXIT_OK ? (int)i : -code;
 	}
-	cli_text_quote(bytes_of(typed, strlen(typed)), quoted);
-	const char *nearest = cli_text_nearest(typed, names, count);
-	return -cli_command_misused(options->command, "unknown action %s%s%s%s", quoted,
-				    nearest != NULL ? "; did you mean " : "",
-				    nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	return -cli_command_misspelt(options->command, "action", typed, names, count);
 }
 
 /* ---- node -------------------------------------------------------------------------------- */

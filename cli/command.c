@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 #include "cli/text.h"
+#include "cli/usage.h"
 
 static const struct cli_command commands[] = {
 #define ADMIN_COMMAND(id, ID, name, place, arguments, summary, details)                            \
@@ -56,22 +56,9 @@ const char *cli_command_nearest(const char *typed)
 	return cli_text_nearest(typed, names, DHT_ARRAY_LEN(names));
 }
 
-static bool is_word_character(char c)
-{
-	return isalnum((unsigned char)c) || c == '-';
-}
-
 bool cli_command_takes(const struct cli_command *command, const char *option)
 {
-	size_t len = strlen(option);
-	const char *at = command->arguments;
-	while ((at = strstr(at, option)) != NULL) {
-		bool begins = at == command->arguments || !is_word_character(at[-1]);
-		if (begins && !is_word_character(at[len]))
-			return true;
-		at += len;
-	}
-	return false;
+	return cli_usage_mentions(bytes_of_text(command->arguments), option);
 }
 
 int cli_command_misused(const struct cli_command *command, const char *fmt, ...)
@@ -87,6 +74,18 @@ int cli_command_misused(const struct cli_command *command, const char *fmt, ...)
 		cli_message("%s: %s; usage: dhtctl %s%s%s", command->name, text, command->name,
 			    command->arguments[0] != '\0' ? " " : "", command->arguments);
 	return CLI_EXIT_USAGE;
+}
+
+int cli_command_misspelt(const struct cli_command *command, const char *what, const char *typed,
+			 const char *const *names, size_t count)
+{
+	char word[CLI_QUOTED_MAX];
+	const char *nearest = cli_text_nearest(typed, names, count);
+	cli_text_quote(bytes_of_text(typed), word);
+	if (nearest != NULL)
+		return cli_command_misused(command, "unknown %s %s; did you mean %s?", what, word,
+					   nearest);
+	return cli_command_misused(command, "unknown %s %s", what, word);
 }
 
 int cli_command_unknown(const char *typed)

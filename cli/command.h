@@ -51,6 +51,11 @@ bool cli_command_takes(const struct cli_command *command, const char *option);
  * command may be NULL. */
 int cli_command_misused(const struct cli_command *command, const char *fmt, ...) DHT_PRINTF(2, 3);
 
+/* Reports a word that is none of the names of what it should be ("action"), and the nearest of
+ * them; returns CLI_EXIT_USAGE. */
+int cli_command_misspelt(const struct cli_command *command, const char *what, const char *typed,
+			 const char *const *names, size_t count);
+
 /* Reports a word that is no command, and the nearest one; returns CLI_EXIT_USAGE. */
 int cli_command_unknown(const char *typed);
 

@@ -12,18 +12,10 @@
 #include "cli/print.h"
 #include "cli/text.h"
 
-struct option {
-	const char *name;  /* with its two dashes */
-	char letter;       /* 0: none */
-	const char *value; /* what the help calls its value; NULL: a flag */
-	size_t field;      /* in struct cli_options: a string, or a bool for a flag */
-	const char *help;  /* for an option of dhtctl itself; NULL: of commands that take it */
-};
-
 #define FIELD(name) offsetof(struct cli_options, name)
 
 /* An option of a command comes before one of dhtctl that has the same name. */
-static const struct option table[] = {
+static const struct cli_option table[] = {
     {"--hex", 0, NULL, FIELD(is_hex), NULL},
     {"--base64", 0, NULL, FIELD(is_base64), NULL},
     {"--verbose", 'v', NULL, FIELD(is_verbose), NULL},
@@ -43,7 +35,8 @@ static const struct option table[] = {
     {"--from", 0, "NODE,...", FIELD(survivors), NULL},
     {"--socket", 's', "SOCKET", FIELD(socket_path),
      "the daemon's admin socket (default: $DHTCTL_SOCKET, else " CLI_DEFAULT_SOCKET ")"},
-    {"--output", 'o', "FORMAT", FIELD(format_text), "table (default) or json"},
+    {"--output", 'o', "FORMAT", FIELD(format_text),
+     "how the answer is printed: table (default) or json"},
     {"--timeout", 0, "TIME", FIELD(timeout_text),
      "how long the daemon may be silent, as 500ms, 5s or 2m (default: " CLI_DEFAULT_TIMEOUT ")"},
     {"--help", 'h', NULL, FIELD(wants_help), "explain dhtctl, or the command, and exit"},
@@ -56,26 +49,39 @@ struct words {
 	size_t left;
 };
 
-static bool is_allowed(const struct cli_options *options, const struct option *option)
+const struct cli_option *cli_options_table(size_t *count)
+{
+	*count = DHT_ARRAY_LEN(table);
+	return table;
+}
+
+const char *cli_options_format_name(enum cli_format format)
+{
+	static const char *const names[CLI_FORMAT_COUNT] = {
+	    [CLI_TABLE] = "table",
+	    [CLI_JSON] = "json",
+	};
+	return names[format];
+}
+
+bool cli_options_is_allowed(const struct cli_command *command, const struct cli_option *option)
 {
 	if (option->help != NULL)
 		return true;
-	if (options->command == NULL)
+	if (command == NULL)
 		return false;
 	char letter[] = {'-', option->letter, '\0'};
-	return cli_command_takes(options->command, option->name) ||
-	       (option->letter != 0 && cli_command_takes(options->command, letter));
+	return cli_command_takes(command, option->name) ||
+	       (option->letter != 0 && cli_command_takes(command, letter));
 }
 
-/* The option of the name (len bytes, with dashes) or, for a name of NULL, the letter. */
-static const struct option *find_option(const struct cli_options *options, const char *name,
-					size_t len, char letter)
+const struct cli_option *cli_options_find(const struct cli_command *command, struct bytes typed)
 {
+	bool is_letter = typed.len == 2 && typed.data[1] != '-';
 	for (size_t i = 0; i < DHT_ARRAY_LEN(table); i++) {
-		bool is_it = name == NULL ? table[i].letter == letter
-					  : strlen(table[i].name) == len &&
-						strncmp(table[i].name, name, len) == 0;
-		if (is_it && is_allowed(options, &table[i]))
+		bool is_it = is_letter ? table[i].letter == (char)typed.data[1]
+				       : bytes_equal(bytes_of_text(table[i].name), typed);
+		if (is_it && cli_options_is_allowed(command, &table[i]))
 			return &table[i];
 	}
 	return NULL;
@@ -86,7 +92,7 @@ static int unknown_option(const struct cli_options *options, const char *typed, 
 	const char *names[DHT_ARRAY_LEN(table)];
 	size_t count = 0;
 	for (size_t i = 0; i < DHT_ARRAY_LEN(table); i++) {
-		if (is_allowed(options, &table[i]))
+		if (cli_options_is_allowed(options->command, &table[i]))
 			names[count++] = table[i].name + 2; /* dashes are not compared */
 	}
 	char word[CLI_QUOTED_MAX];
@@ -102,13 +108,13 @@ static int unknown_option(const struct cli_options *options, const char *typed, 
 	    options->command, "unknown option %s (put -- before operands that begin with -)", word);
 }
 
-static void set_flag(struct cli_options *options, const struct option *option)
+static void set_flag(struct cli_options *options, const struct cli_option *option)
 {
 	*(bool *)(void *)((char *)options + option->field) = true;
 }
 
 /* value: what follows in the same word, NULL if the next word is to be taken. */
-static int set_text(struct cli_options *options, const struct option *option, const char *value,
+static int set_text(struct cli_options *options, const struct cli_option *option, const char *value,
 		    struct words *words)
 {
 	if (value == NULL) {
@@ -126,7 +132,7 @@ static int parse_long(struct cli_options *options, const char *word, struct word
 {
 	const char *equals = strchr(word, '=');
 	size_t len = equals != NULL ? (size_t)(equals - word) : strlen(word);
-	const struct option *option = find_option(options, word, len, 0);
+	const struct cli_option *option = cli_options_find(options->command, bytes_of(word, len));
 	if (option == NULL)
 		return unknown_option(options, word, len);
 	if (option->value != NULL)
@@ -142,11 +148,11 @@ static int parse_long(struct cli_options *options, const char *word, struct word
 static int parse_short(struct cli_options *options, const char *word, struct words *words)
 {
 	for (const char *at = word + 1; *at != '\0'; at++) {
-		const struct option *option = find_option(options, NULL, 0, *at);
-		if (option == NULL) {
-			char typed[] = {'-', *at, '\0'};
-			return unknown_option(options, typed, 2);
-		}
+		const char typed[] = {'-', *at};
+		const struct cli_option *option =
+		    cli_options_find(options->command, bytes_of(typed, sizeof(typed)));
+		if (option == NULL)
+			return unknown_option(options, typed, sizeof(typed));
 		if (option->value != NULL)
 			return set_text(options, option, at[1] != '\0' ? at + 1 : NULL, words);
 		set_flag(options, option);
@@ -166,6 +172,11 @@ static int take_operand(struct cli_options *options, const char *word)
 	return CLI_EXIT_OK;
 }
 
+bool cli_options_is_operand(const char *word)
+{
+	return word[0] != '-' || word[1] == '\0' || (word[1] >= '0' && word[1] <= '9');
+}
+
 static int parse_words(struct cli_options *options, struct words *words)
 {
 	bool options_ended = false;
@@ -173,8 +184,7 @@ static int parse_words(struct cli_options *options, struct words *words)
 		const char *word = *words->at++;
 		words->left--;
 		int code;
-		if (options_ended || word[0] != '-' || word[1] == '\0' ||
-		    (word[1] >= '0' && word[1] <= '9')) {
+		if (options_ended || cli_options_is_operand(word)) {
 			code = take_operand(options, word);
 		} else if (strcmp(word, "--") == 0) {
 			options_ended = true;
@@ -222,9 +232,10 @@ static int check_values(struct cli_options *options)
 	const struct cli_command *command = options->command;
 	if (options->socket_path[0] == '\0')
 		return cli_command_misused(command, "option --socket needs a path");
-	if (strcmp(options->format_text, "json") == 0)
-		options->format = CLI_JSON;
-	else if (strcmp(options->format_text, "table") != 0)
+	while (options->format < CLI_FORMAT_COUNT &&
+	       strcmp(options->format_text, cli_options_format_name(options->format)) != 0)
+		options->format++;
+	if (options->format == CLI_FORMAT_COUNT)
 		return cli_command_misused(command, "unknown output format '%s': table or json",
 					   options->format_text);
 	if (!cli_options_parse_duration(options->timeout_text, CLI_TIMEOUT_MAX_MS,
@@ -241,13 +252,16 @@ static int check_values(struct cli_options *options)
 	return CLI_EXIT_OK;
 }
 
+const char *cli_options_default_socket(void)
+{
+	const char *path = getenv("DHTCTL_SOCKET");
+	return path != NULL && path[0] != '\0' ? path : CLI_DEFAULT_SOCKET;
+}
+
 int cli_options_parse(struct cli_options *options, int argc, char **argv)
 {
-	const char *socket_path = getenv("DHTCTL_SOCKET");
-	if (socket_path == NULL || socket_path[0] == '\0')
-		socket_path = CLI_DEFAULT_SOCKET;
 	*options = (struct cli_options){
-	    .socket_path = socket_path,
+	    .socket_path = cli_options_default_socket(),
 	    .format_text = "table",
 	    .timeout_text = CLI_DEFAULT_TIMEOUT,
 	};
@@ -274,7 +288,7 @@ int cli_options_expect(const struct cli_options *options, size_t min, size_t max
 void cli_options_print_help(void)
 {
 	for (size_t i = 0; i < DHT_ARRAY_LEN(table); i++) {
-		const struct option *option = &table[i];
+		const struct cli_option *option = &table[i];
 		if (option->help == NULL)
 			continue;
 		char names[CLI_QUOTED_MAX];

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "cli/encoding.h"
 
 struct cli_command;
@@ -24,7 +25,10 @@ struct cli_command;
 #define CLI_DEFAULT_SOCKET  "/run/dhtd/dhtd.sock"
 #define CLI_DEFAULT_TIMEOUT "5s"
 
-enum cli_format { CLI_TABLE, CLI_JSON };
+/* What stands behind dhtctl, written as the usage lines of commands (cli/usage.h). */
+#define CLI_USAGE "[-s SOCKET] [-o table|json] [--timeout TIME] COMMAND ..."
+
+enum cli_format { CLI_TABLE, CLI_JSON, CLI_FORMAT_COUNT };
 
 enum { CLI_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
 
@@ -63,6 +67,34 @@ struct cli_options {
 	const char *operands[CLI_OPERANDS_MAX];
 	size_t operand_count;
 };
+
+/* A row of the table of options. */
+struct cli_option {
+	const char *name;  /* with its two dashes */
+	char letter;       /* 0: none */
+	const char *value; /* what the help calls its value; NULL: a flag */
+	size_t field;      /* in struct cli_options: a string, or a bool for a flag */
+	const char *help;  /* for an option of dhtctl itself; NULL: of commands that take it */
+};
+
+/* Returns the table; *count is the number of rows. */
+const struct cli_option *cli_options_table(size_t *count);
+
+/* Whether a command takes an option; NULL: whether it may stand before the command. */
+bool cli_options_is_allowed(const struct cli_command *command, const struct cli_option *option);
+
+/* Returns the option of a name ("--ttl") or a letter ("-v") that a command takes; command may
+ * be NULL. NULL: there is none. */
+const struct cli_option *cli_options_find(const struct cli_command *command, struct bytes typed);
+
+/* Whether a word is no option, as long as no -- has ended them. */
+bool cli_options_is_operand(const char *word);
+
+/* Returns the socket that is used if none is given. */
+const char *cli_options_default_socket(void);
+
+/* Returns the name of an output format. */
+const char *cli_options_format_name(enum cli_format format);
 
 /* Takes argv apart. Returns CLI_EXIT_OK or CLI_EXIT_USAGE. */
 int cli_options_parse(struct cli_options *options, int argc, char **argv) DHT_MUST_CHECK;

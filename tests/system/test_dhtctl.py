@@ -279,6 +279,14 @@ def test_json_of_config(shared_node):
                                               "default": "1s", "reloadable": True}
 
 
+def test_one_setting_is_shown(shared_node):
+    shown = shared_node.ctl("-o", "json", "config", "show", "log.level", check=True).stdout
+    assert shown.count(b'"key"') == 1 and b'"log.level"' in shown
+    assert shared_node.ctl("config", "show", "log.level", check=True).stdout.count(b"\n") == 2
+    done = shared_node.ctl("config", "show", "log.levle")
+    assert (done.returncode, done.stdout) == (2, b"") and b"did you mean log.level?" in done.stderr
+
+
 def test_tables_name_what_matters(shared_node):
     status = shared_node.ctl("status", check=True).stdout.decode()
     assert "ok" in status and "n1" in status and str(shared_node.client_port) in status

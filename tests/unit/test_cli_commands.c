@@ -984,7 +984,7 @@ START_TEST(config_mistakes)
 	    {"config: unknown action \"shwo\"; did you mean show?; usage: ", "shwo"},
 	    {"config: unknown action \"set\"; usage: ", "set", "x"},
 	    {"config: an argument is missing; usage: ", "check"},
-	    {"config: unexpected argument \"x\"; usage: ", "show", "x"},
+	    {"config: unexpected argument \"y\"; usage: ", "show", "x", "y"},
 	    {"config: unexpected argument \"y\"; usage: ", "check", "x", "y"},
 	};
 	for (size_t i = 0; i < DHT_ARRAY_LEN(cases); i++) {
