@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run.h"
 
+#include <string.h>
+
 #include "cli/cmd_help.h"
 #include "cli/command.h"
+#include "cli/complete.h"
 #include "cli/exit.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
@@ -26,14 +29,19 @@ static int dispatch(const struct cli_options *options)
 	return options->command->run(options);
 }
 
+static int run_command(int argc, char **argv)
+{
+	struct cli_options options;
+	int code = cli_options_parse(&options, argc, argv);
+	return code == CLI_EXIT_OK ? dispatch(&options) : code;
+}
+
 int cli_run(int argc, char **argv)
 {
 	cli_input_guard_descriptors();
 	cli_interrupt_install();
-	struct cli_options options;
-	int code = cli_options_parse(&options, argc, argv);
-	if (code == CLI_EXIT_OK)
-		code = dispatch(&options);
+	bool completes = argc > 1 && strcmp(argv[1], CLI_COMPLETE_OPTION) == 0;
+	int code = completes ? cli_complete(argc - 2, argv + 2) : run_command(argc, argv);
 	int printed = cli_print_close();
 	return code != CLI_EXIT_OK ? code : printed;
 }

@@ -19,11 +19,12 @@ build_packages=(
 
 # clang and its runtime: fuzzing. redis and memcached: clients to test with, and
 # the measure of the benchmarks, with LMDB. nodejs: more clients (npm brings them). iproute2:
-# networks that break. debhelper and so on: the packages, and the system they are tested in.
+# networks that break. man-db, groff-base and mandoc: the manual; zsh and fish: completion.
+# debhelper and so on: the packages, and the system they are tested in.
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
 	python3 python3-pytest python3-pytest-xdist python3-protobuf protobuf-compiler python3-redis
-	iproute2
+	iproute2 zsh fish
 	redis-server redis-tools memcached liblmdb-dev nodejs npm
 	git build-essential debhelper lintian mmdebstrap systemd
 )
