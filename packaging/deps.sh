@@ -24,7 +24,7 @@ build_packages=(
 test_packages=(
 	clang libclang-rt-14-dev clang-format shellcheck valgrind
 	python3 python3-pytest python3-pytest-xdist python3-protobuf protobuf-compiler python3-redis
-	iproute2 zsh fish
+	iproute2 man-db groff-base mandoc zsh fish
 	redis-server redis-tools memcached liblmdb-dev nodejs npm
 	git build-essential debhelper lintian mmdebstrap systemd
 )
