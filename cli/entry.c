@@ -15,7 +15,7 @@ void cli_entry_print(struct bytes key, struct bytes value, uint64_t expires_ms)
 	cli_json_set_bytes(object, "key", key);
 	cli_json_set_bytes(object, "value", value);
 	cli_json_set(object, "expires_ms", cli_json_u64(expires_ms));
-	cli_json_print(object);
+	cli_json_print_object(object);
 }
 
 static int refuse(char problem[CLI_ENTRY_PROBLEM_MAX], const char *fmt, ...) DHT_PRINTF(2, 3);

@@ -11,7 +11,19 @@
 #include "cli/print.h"
 #include "cli/text.h"
 
-enum { FIELD_NAME_MAX = 64 };
+enum {
+	FIELD_NAME_MAX = 64,
+	PATH_MAX_BYTES = 256, /* of names that are joined; none is nested as deep as that */
+	/* Six digits are enough for a share; 17 would show 0.1 as 0.10000000000000001. */
+	FLAGS = JSON_COMPACT | JSON_REAL_PRECISION(6),
+};
+
+static enum cli_json_form form;
+
+void cli_json_set_form(enum cli_json_form chosen)
+{
+	form = chosen;
+}
 
 json_t *cli_json_object(void)
 {
@@ -89,12 +101,61 @@ static int print_part(const char *data, size_t len, void *ctx)
 	return 0;
 }
 
-void cli_json_print(json_t *object)
+void cli_json_print_object(json_t *object)
 {
-	/* Six digits are enough for a share; 17 would show 0.1 as 0.10000000000000001. */
-	if (json_dump_callback(object, print_part, NULL, JSON_COMPACT | JSON_REAL_PRECISION(6)) !=
-	    0)
+	if (json_dump_callback(object, print_part, NULL, FLAGS) != 0)
 		cli_message_no_memory();
 	cli_print("\n");
+	json_decref(object);
+}
+
+static void print_leaf(const char *path, const json_t *leaf)
+{
+	char *text = json_dumps(leaf, FLAGS | JSON_ENCODE_ANY);
+	if (text == NULL)
+		cli_message_no_memory();
+	struct bytes value = bytes_of(text, strlen(text));
+	if (json_is_string(leaf)) /* less its quotes */
+		value = bytes_of(text + 1, value.len - 2);
+	cli_print("%s=", path);
+	cli_print_bytes(value);
+	cli_print("\n");
+	free(text);
+}
+
+/* Prints what is under a path, "" for all; path has room for PATH_MAX_BYTES and is as it was
+ * afterwards. Objects and arrays are as deep as our own code nests them. */
+static void print_lines(char *path, json_t *value)
+{
+	size_t len = strlen(path), index;
+	char *end = path + len;
+	const char *name, *dot = len > 0 ? "." : "";
+	json_t *inner;
+	if (json_is_object(value)) {
+		json_object_foreach(value, name, inner)
+		{
+			snprintf(end, PATH_MAX_BYTES - len, "%s%s", dot, name);
+			print_lines(path, inner);
+		}
+	} else if (json_is_array(value)) {
+		json_array_foreach(value, index, inner)
+		{
+			snprintf(end, PATH_MAX_BYTES - len, "%s%zu", dot, index);
+			print_lines(path, inner);
+		}
+	} else {
+		print_leaf(path, value);
+	}
+	*end = '\0';
+}
+
+void cli_json_print(json_t *object)
+{
+	char path[PATH_MAX_BYTES] = "";
+	if (form == CLI_JSON_OBJECT) {
+		cli_json_print_object(object);
+		return;
+	}
+	print_lines(path, object);
 	json_decref(object);
 }

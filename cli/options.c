@@ -36,7 +36,7 @@ static const struct cli_option table[] = {
     {"--socket", 's', "SOCKET", FIELD(socket_path),
      "the daemon's admin socket (default: $DHTCTL_SOCKET, else " CLI_DEFAULT_SOCKET ")"},
     {"--output", 'o', "FORMAT", FIELD(format_text),
-     "how the answer is printed: table (default) or json"},
+     "how the answer is printed: table (default), json, or lines of NAME=VALUE"},
     {"--timeout", 0, "TIME", FIELD(timeout_text),
      "how long the daemon may be silent, as 500ms, 5s or 2m (default: " CLI_DEFAULT_TIMEOUT ")"},
     {"--help", 'h', NULL, FIELD(wants_help), "explain dhtctl, or the command, and exit"},
@@ -60,6 +60,7 @@ const char *cli_options_format_name(enum cli_format format)
 	static const char *const names[CLI_FORMAT_COUNT] = {
 	    [CLI_TABLE] = "table",
 	    [CLI_JSON] = "json",
+	    [CLI_LINES] = "lines",
 	};
 	return names[format];
 }
@@ -236,8 +237,13 @@ static int check_values(struct cli_options *options)
 	       strcmp(options->format_text, cli_options_format_name(options->format)) != 0)
 		options->format++;
 	if (options->format == CLI_FORMAT_COUNT)
-		return cli_command_misused(command, "unknown output format '%s': table or json",
+		return cli_command_misused(command,
+					   "unknown output format '%s': table, json or lines",
 					   options->format_text);
+	if (options->format == CLI_LINES) {
+		options->format = CLI_JSON;
+		options->json_form = CLI_JSON_LINES;
+	}
 	if (!cli_options_parse_duration(options->timeout_text, CLI_TIMEOUT_MAX_MS,
 					&options->timeout_ms))
 		return cli_command_misused(

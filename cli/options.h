@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "cli/encoding.h"
+#include "cli/json.h"
 
 struct cli_command;
 
@@ -26,9 +27,10 @@ struct cli_command;
 #define CLI_DEFAULT_TIMEOUT "5s"
 
 /* What stands behind dhtctl, written as the usage lines of commands (cli/usage.h). */
-#define CLI_USAGE "[-s SOCKET] [-o table|json] [--timeout TIME] COMMAND ..."
+#define CLI_USAGE "[-s SOCKET] [-o table|json|lines] [--timeout TIME] COMMAND ..."
 
-enum cli_format { CLI_TABLE, CLI_JSON, CLI_FORMAT_COUNT };
+/* Lines are JSON's fields in another form: what was parsed says CLI_JSON, and json_form. */
+enum cli_format { CLI_TABLE, CLI_JSON, CLI_LINES, CLI_FORMAT_COUNT };
 
 enum { CLI_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
 
@@ -40,6 +42,7 @@ struct cli_options {
 	const char *format_text;
 	const char *timeout_text;
 	enum cli_format format;
+	enum cli_json_form json_form; /* of CLI_JSON */
 	int64_t timeout_ms;
 	bool wants_help;
 	bool wants_version;

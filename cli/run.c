@@ -9,6 +9,7 @@
 #include "cli/exit.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "cli/print.h"
 
@@ -33,7 +34,10 @@ static int run_command(int argc, char **argv)
 {
 	struct cli_options options;
 	int code = cli_options_parse(&options, argc, argv);
-	return code == CLI_EXIT_OK ? dispatch(&options) : code;
+	if (code != CLI_EXIT_OK)
+		return code;
+	cli_json_set_form(options.json_form);
+	return dispatch(&options);
 }
 
 int cli_run(int argc, char **argv)

@@ -99,6 +99,9 @@ START_TEST(options_stand_before_and_after_the_command)
 	ck_assert_pstr_eq(o.operands[0], "61");
 	ck_assert_int_eq(parse(&o, "get", "-vojson", "k", NULL), CLI_EXIT_OK);
 	ck_assert(o.is_verbose && o.format == CLI_JSON);
+	ck_assert(o.json_form == CLI_JSON_OBJECT);
+	ck_assert_int_eq(parse(&o, "status", "-o", "lines", NULL), CLI_EXIT_OK);
+	ck_assert(o.format == CLI_JSON && o.json_form == CLI_JSON_LINES);
 	ck_assert_int_eq(parse(&o, "get", "-vh", NULL), CLI_EXIT_OK);
 	ck_assert(o.wants_help && o.command == cli_command_find("get"));
 }
@@ -159,7 +162,7 @@ START_TEST(mistakes_are_explained)
 	    {"option --timeout needs a TIME", "--timeout"},
 	    {"cas: option --old needs a VALUE; usage: dhtctl cas ", "cas", "k", "--old"},
 	    {"get: option --hex takes no value", "get", "--hex=61"},
-	    {"unknown output format 'yaml': table or json", "-o", "yaml", "status"},
+	    {"unknown output format 'yaml': table, json or lines", "-o", "yaml", "status"},
 	    {"timeout '5x' is not a time", "--timeout", "5x", "status"},
 	    {"--hex and --base64 exclude each other", "get", "--hex", "--base64", "a"},
 	};
