@@ -22,6 +22,7 @@
 #include "cli/exit.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
+#include "cli/json.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -55,7 +56,9 @@ struct load {
 	size_t first_batch;
 	size_t batch_count;
 	size_t window_bytes;
-	uint64_t stored;
+	bool keeps_existing;
+	uint64_t stored; /* or kept */
+	uint64_t kept;
 	/* The first failure; nothing new is sent after it. */
 	int exit_code;
 	char failure[FAILURE_MAX];
@@ -95,6 +98,12 @@ static void note_for_interrupt(const struct load *load, uint64_t leaving)
 			   entries_in_window(load) + leaving);
 }
 
+static void count_stored(struct load *load, const Dhtd__Admin__LoadResponse *response)
+{
+	load->stored += response->loaded;
+	load->kept += response->kept;
+}
+
 /* Waits for the answer to the oldest batch. A connection that broke takes all open
  * batches with it; they stay in the window, to be counted as unknown. */
 static void receive_answer(struct load *load)
@@ -110,7 +119,7 @@ static void receive_answer(struct load *load)
 		fail(load, CLI_EXIT_FAILED, batch->first_line, batch->last_line,
 		     "dhtd says that it stored another number of entries than were sent");
 	else if (rc == 0)
-		load->stored += batch->entries;
+		count_stored(load, response->load);
 	else
 		fail(load, dht_error_exit_code(rc), batch->first_line, batch->last_line,
 		     cli_client_problem(load->client));
@@ -149,6 +158,7 @@ static int send_request(struct load *load)
 	Dhtd__Admin__AdminRequest request = DHTD__ADMIN__ADMIN_REQUEST__INIT;
 	body.n_entries = load->filling.entries;
 	body.entries = load->message_pointers;
+	body.keep_existing = load->keeps_existing;
 	request.command_case = DHTD__ADMIN__ADMIN_REQUEST__COMMAND_LOAD;
 	request.load = &body;
 	return cli_client_send(load->client, &request, CLI_CALL_CHANGE);
@@ -248,10 +258,21 @@ static void read_lines(struct load *load, struct refusal *refusal)
 	}
 }
 
-static int report(const struct load *load)
+static void print_result(const struct load *load)
 {
-	if (load->exit_code == CLI_EXIT_OK)
+	json_t *result = cli_json_result();
+	cli_json_set(result, "loaded", cli_json_u64(load->stored));
+	cli_json_set(result, "kept", cli_json_u64(load->kept));
+	cli_json_print(result);
+}
+
+static int report(const struct load *load, const struct cli_options *options)
+{
+	if (load->exit_code == CLI_EXIT_OK) {
+		if (options->format == CLI_JSON)
+			print_result(load);
 		return CLI_EXIT_OK;
+	}
 	uint64_t open = entries_in_window(load);
 	if (load->exit_code == CLI_EXIT_UNCERTAIN && open > 0)
 		cli_message("%s (entries stored: %" PRIu64 ", unknown: %" PRIu64 ")", load->failure,
@@ -262,7 +283,7 @@ static int report(const struct load *load)
 }
 
 /* Runs a load whose input is open and whose client is connected. */
-static int run(struct load *load)
+static int run(struct load *load, const struct cli_options *options)
 {
 	struct refusal refusal = {.exit_code = CLI_EXIT_OK};
 	cli_progress_begin(&load->progress, load->input.size_bytes);
@@ -278,7 +299,7 @@ static int run(struct load *load)
 		     refusal.text);
 	cli_progress_end(&load->progress);
 	cli_interrupt_clear();
-	return report(load);
+	return report(load, options);
 }
 
 static int open_and_run(struct load *load, const struct cli_options *options)
@@ -294,7 +315,8 @@ static int open_and_run(struct load *load, const struct cli_options *options)
 	int rc = cli_client_connect(load->client);
 	int code;
 	if (rc == 0) {
-		code = run(load);
+		load->keeps_existing = options->is_if_absent;
+		code = run(load, options);
 	} else {
 		cli_message("load: %s", cli_client_problem(load->client));
 		code = dht_error_exit_code(rc);

@@ -67,6 +67,7 @@ static enum cli_colour health_colour(const char *health)
 static void print_summary(const Dhtd__Admin__StatusResponse *status)
 {
 	char number[CLI_NUMBER_MAX], size[CLI_NUMBER_MAX], connections[CLI_NUMBER_MAX];
+	char resident[CLI_NUMBER_MAX];
 	cli_print_clean(health_colour(status->health), status->health);
 	cli_print("  node ");
 	cli_print_clean(CLI_BOLD, status->node);
@@ -88,9 +89,10 @@ static void print_summary(const Dhtd__Admin__StatusResponse *status)
 	cli_print_clean(CLI_NO_COLOUR, status->version);
 	cli_print(", pid %" PRIu32 ", up %s\n", status->pid,
 		  cli_text_duration(status->uptime_s, number));
-	cli_print("  keys %s, size %s, workers %" PRIu32 ", connections %s\n",
+	cli_print("  keys %s, size %s, memory %s, workers %" PRIu32 ", connections %s\n",
 		  cli_text_count(status->keys, number), cli_text_size(status->bytes, size),
-		  status->workers, cli_text_count(status->connections, connections));
+		  cli_text_size(status->resident_bytes, resident), status->workers,
+		  cli_text_count(status->connections, connections));
 }
 
 /* A share of the whole in whole percent. */
@@ -264,6 +266,8 @@ static json_t *peers_json(const Dhtd__Admin__PeersStatus *peers)
 	cli_json_set(object, "compared", cli_json_u64(peers->compared));
 	cli_json_set(object, "told", cli_json_u64(peers->told));
 	cli_json_set(object, "settled", cli_json_u64(peers->settled));
+	cli_json_set(object, "worst_skew_ms", json_integer(peers->worst_skew_ms));
+	cli_json_set(object, "worst_skew_of", cli_json_u64(peers->worst_skew_of));
 	return object;
 }
 
@@ -301,6 +305,8 @@ static void print_status_json(const Dhtd__Admin__StatusResponse *status)
 	cli_json_set(result, "bytes", cli_json_u64(status->bytes));
 	cli_json_set(result, "workers", cli_json_u64(status->workers));
 	cli_json_set(result, "connections", cli_json_u64(status->connections));
+	cli_json_set(result, "lineage", cli_json_text(status->lineage));
+	cli_json_set(result, "resident_bytes", cli_json_u64(status->resident_bytes));
 	json_t *nodes = json_array();
 	for (size_t i = 0; i < status->n_nodes; i++)
 		cli_json_append(nodes, cli_nodes_json(status->nodes[i]));

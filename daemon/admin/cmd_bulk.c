@@ -143,8 +143,9 @@ static int scan_slice(struct worker *w, struct session *s, struct admin_stream *
 	return rc;
 }
 
-/* Stores an entry, unless its time has come already. */
-static int load_entry(struct worker *w, struct session *s, struct op *op)
+/* Stores an entry, unless its time has come already, or it is to keep what is there. */
+static int load_entry(struct worker *w, struct session *s, struct admin_stream *stream,
+		      struct op *op)
 {
 	struct op_result result;
 	if (op->expiry == OP_EXPIRY_AT && op->expires_ms <= clock_expiry_ms()) {
@@ -156,7 +157,10 @@ static int load_entry(struct worker *w, struct session *s, struct op *op)
 	if (rc != 0)
 		return rc;
 	exec_done(w, s, &result);
-	return result.status;
+	if (result.status != DHT_EPRECOND)
+		return result.status;
+	stream->kept++;
+	return 0;
 }
 
 static int load_slice(struct worker *w, struct session *s, struct admin_stream *stream,
@@ -169,14 +173,15 @@ static int load_slice(struct worker *w, struct session *s, struct admin_stream *
 			int rc = wire_admin_load_entry(&stream->request, stream->loaded, limits,
 						       &op, why);
 			if (rc == 0)
-				rc = load_entry(w, s, &op);
+				rc = load_entry(w, s, stream, &op);
 			if (rc != 0)
 				return rc;
 			stream->loaded++;
 		}
 	} while (stream->loaded < stream->request.load_count && clock_monotonic_ns() < until_ns);
 	*done = stream->loaded == stream->request.load_count;
-	return *done ? wire_admin_loaded(worker_out(w), stream->request.call_id, stream->loaded)
+	return *done ? wire_admin_loaded(worker_out(w), stream->request.call_id, stream->loaded,
+					 stream->kept)
 		     : 0;
 }
 

@@ -16,7 +16,7 @@ struct admin_stream {
 	struct admin_request request;
 	struct scan scan;            /* scan, dump */
 	struct exec_entries entries; /* scan, dump */
-	size_t loaded;               /* load */
+	size_t loaded, kept;         /* load */
 };
 
 struct admin_session {

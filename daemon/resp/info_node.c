@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/process.h"
 #include "resp/info.h"
 #include "worker/background.h"
 #include "worker/committer.h"
@@ -90,26 +91,12 @@ static const char *human(uint64_t bytes, char text[HUMAN_MAX])
 	return text;
 }
 
-/* What the process takes of the machine's memory, the pages of the log that are in it
- * included. */
-static uint64_t resident_bytes(void)
-{
-	unsigned long long size, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%llu %llu", &size, &resident) != 2)
-		resident = 0;
-	fclose(file);
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 void resp_info_memory(struct resp_info *info)
 {
 	const struct store_counts *store = &info->store;
 	struct rusage usage = {0};
 	char text[HUMAN_MAX];
-	uint64_t used = resident_bytes();
+	uint64_t used = process_resident_bytes();
 	uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	getrusage(RUSAGE_SELF, &usage);
 	uint64_t peak = (uint64_t)usage.ru_maxrss * 1024;

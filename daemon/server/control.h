@@ -267,8 +267,9 @@ int control_recover(struct control *c, struct control_recovery *recovery,
 
 /* A member as it is shown. */
 struct control_view {
-	uint64_t epoch, wanted_epoch; /* the node's; the one that it is to adopt */
-	uint16_t self;                /* RING_MEMBERS_MAX: none */
+	uint64_t epoch, wanted_epoch;       /* the node's; the one that it is to adopt */
+	uint8_t lineage[RING_LINEAGE_SIZE]; /* of the node's map */
+	uint16_t self;                      /* RING_MEMBERS_MAX: none */
 	bool is_joining, has_left;
 	char why[CONTROL_WHY_MAX]; /* why it has not joined yet */
 	int64_t worst_skew_ms;     /* among those that answer */

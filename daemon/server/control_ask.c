@@ -161,6 +161,7 @@ void control_look(struct control *c, struct control_view *view)
 	pthread_mutex_lock(&c->lock);
 	if (c->is_on) {
 		view->epoch = c->node_map->epoch;
+		memcpy(view->lineage, c->node_map->lineage, sizeof(view->lineage));
 		view->wanted_epoch = member_map(c->member)->epoch;
 		view->self = member_number(c->member);
 		view->is_joining = c->join.stage != CONTROL_NO_JOIN;

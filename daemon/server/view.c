@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "io/clock.h"
+#include "io/process.h"
 #include "resp/table.h"
 #include "server/view_members.h"
 
@@ -80,6 +81,8 @@ static void fill_peers(const struct server *server, const struct control_view *m
 	    .compared = value_of(&upkeep->compared),
 	    .told = value_of(&upkeep->told),
 	    .settled = value_of(&upkeep->settled),
+	    .worst_skew_ms = members->worst_skew_ms,
+	    .worst_skew_of = members->worst_skew_of,
 	};
 	for (unsigned i = 0; i < server->worker_count; i++) {
 		const struct worker *w = &server->workers[i];
@@ -151,6 +154,18 @@ static void find_reasons(const struct server *server, const struct store_counts 
 		find_reasons_of_map(server, map, reasons);
 }
 
+/* Writes the lineage in hexadecimal digits, nothing for that of a node without a map. */
+static void write_lineage(const uint8_t lineage[RING_LINEAGE_SIZE],
+			  char text[2 * RING_LINEAGE_SIZE + 1])
+{
+	static const uint8_t none[RING_LINEAGE_SIZE];
+	text[0] = '\0';
+	if (memcmp(lineage, none, sizeof(none)) == 0)
+		return;
+	for (size_t i = 0; i < RING_LINEAGE_SIZE; i++)
+		snprintf(text + 2 * i, 3, "%02x", lineage[i]);
+}
+
 static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 {
 	struct server *server = ctx;
@@ -182,11 +197,14 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	struct admin_peers_status peers = {0};
 	if (phase >= SERVER_JOINING)
 		fill_peers(server, &members, &peers);
+	char lineage[2 * RING_LINEAGE_SIZE + 1];
+	write_lineage(members.lineage, lineage);
 	struct admin_status status = {
 	    .cluster = conf->cluster_name,
 	    .node = conf->node_name,
 	    .id = id,
 	    .version = DHT_VERSION,
+	    .lineage = lineage,
 	    .health = serving ? "ok" : "unavailable",
 	    .startup = startup,
 	    .pid = (uint32_t)getpid(),
@@ -195,6 +213,7 @@ static int view_status(void *ctx, struct buffer *out, uint64_t call_id)
 	    .bytes = counts.bytes,
 	    .workers = server->worker_count,
 	    .connections = atomic_load_explicit(&server->sessions.clients, memory_order_relaxed),
+	    .resident_bytes = process_resident_bytes(),
 	    .serving = serving,
 	    .reasons = reasons.list,
 	    .nodes = nodes.items,

@@ -123,12 +123,14 @@ struct admin_store_status {
 struct admin_peers_status {
 	uint64_t control_links, refused_links, sent, received, lost, dropped;
 	uint64_t synced_bytes, compared, told, settled;
+	int64_t worst_skew_ms;
+	uint32_t worst_skew_of;
 };
 
 struct admin_status {
-	const char *cluster, *node, *id, *version, *health, *startup;
+	const char *cluster, *node, *id, *version, *health, *startup, *lineage;
 	uint32_t pid;
-	uint64_t uptime_s, epoch, keys, bytes, workers, connections;
+	uint64_t uptime_s, epoch, keys, bytes, workers, connections, resident_bytes;
 	bool serving;
 	const char *const *reasons;
 	size_t reason_count;
@@ -277,6 +279,7 @@ int wire_admin_ttl(struct buffer *out, uint64_t call_id, const struct op_result 
 /* A part of a scan (keys only) or dump; with last, its end. */
 int wire_admin_entries(struct buffer *out, uint64_t call_id, enum admin_command command,
 		       const struct admin_entry *entries, size_t count, bool last) DHT_MUST_CHECK;
-int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded) DHT_MUST_CHECK;
+int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded,
+		      uint64_t kept) DHT_MUST_CHECK;
 
 #endif

@@ -427,6 +427,7 @@ int wire_admin_load_entry(const struct admin_request *request, size_t i,
 	DHT_ASSERT(request->command == ADMIN_load && i < m->load->n_entries);
 	const Dhtd__Admin__Entry *entry = m->load->entries[i];
 	*op = (struct op){.kind = OP_PUT, .value = bytes_from(entry->value)};
+	op->conditions = m->load->keep_existing ? OP_IF_ABSENT : OP_ALWAYS;
 	op->key.key = bytes_from(entry->key);
 	if (entry->expires_ms != 0) {
 		op->expiry = OP_EXPIRY_AT;

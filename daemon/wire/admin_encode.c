@@ -133,6 +133,8 @@ static void fill_peers(Dhtd__Admin__PeersStatus *m, const struct admin_peers_sta
 	m->compared = peers->compared;
 	m->told = peers->told;
 	m->settled = peers->settled;
+	m->worst_skew_ms = peers->worst_skew_ms;
+	m->worst_skew_of = peers->worst_skew_of;
 }
 
 int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_status *status)
@@ -161,6 +163,8 @@ int wire_admin_status(struct buffer *out, uint64_t call_id, const struct admin_s
 	m.bytes = status->bytes;
 	m.workers = (uint32_t)status->workers;
 	m.connections = status->connections;
+	m.lineage = UNCONST(status->lineage);
+	m.resident_bytes = status->resident_bytes;
 	m.serving = status->serving;
 	m.startup = UNCONST(status->startup);
 	m.nodes = list;
@@ -409,10 +413,11 @@ out:
 	return rc;
 }
 
-int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded)
+int wire_admin_loaded(struct buffer *out, uint64_t call_id, uint64_t loaded, uint64_t kept)
 {
 	Dhtd__Admin__LoadResponse m = DHTD__ADMIN__LOAD_RESPONSE__INIT;
 	m.loaded = loaded;
+	m.kept = kept;
 	return APPEND(out, call_id, LOAD, &m);
 }
 

@@ -128,6 +128,20 @@ def test_load_overwrites(shared_node):
     assert sorted(dump(shared_node, "over")) == [(b"over1", b"newer"), (b"over2", b"new")]
 
 
+def test_load_can_keep_what_exists(shared_node):
+    shared_node.ctl("put", "kept", "old", check=True)
+    shared_node.ctl("put", "late", "old", "--ttl", "1ms", check=True)
+    wait_until(lambda: shared_node.ctl("get", "late").returncode == 3, "the key to expire")
+    lines = b"".join(line_of(key, b"new") for key in (b"kept", b"added", b"late", b"added"))
+    done = shared_node.ctl("-o", "lines", "load", "--if-absent", input=lines, check=True)
+    assert done.stdout == b"schema=1\nloaded=4\nkept=2\n"
+    values = [shared_node.ctl("get", key).stdout for key in ("kept", "added", "late")]
+    assert values == [b"old", b"new", b"new"]
+    done = shared_node.ctl("-o", "json", "load", input=lines, check=True)
+    assert json.loads(done.stdout) == {"schema": 1, "loaded": 4, "kept": 0}
+    assert shared_node.ctl("get", "kept").stdout == b"new"
+
+
 @pytest.mark.parametrize("line, complaint", [
     (b"no json", "JSON"),
     (b"[1]", "object"),

@@ -206,7 +206,8 @@ QUANTILES = {"p50": COUNT, "p99": COUNT, "max": COUNT}
 
 STATUS = {"schema": COUNT, "cluster": str, "node": str, "id": str, "version": str, "pid": COUNT,
           "uptime_s": COUNT, "epoch": COUNT, "health": str, "keys": COUNT, "bytes": COUNT,
-          "workers": COUNT, "connections": COUNT,
+          "workers": COUNT, "connections": COUNT, "lineage": str, "resident_bytes": COUNT,
+          "peers": {"worst_skew_ms": COUNT, "worst_skew_of": COUNT},
           "nodes": [{"id": str, "name": str, "state": str, "peer": str, "client": str, "zone": str,
                      "weight": COUNT, "keys": COUNT, "bytes": COUNT}]}
 
@@ -240,6 +241,8 @@ def test_json_of_status(make_node):
         1, "c", "n1", node.pid)
     assert (status["workers"], status["connections"], status["health"]) == (2, 0, "ok")
     assert re.fullmatch(r"[0-9a-f]{32}", status["id"])
+    assert re.fullmatch(r"[0-9a-f]{32}", status["lineage"])
+    assert 1 << 20 < status["resident_bytes"] < 1 << 40
     assert status["version"] in node.ctl("version").stdout.decode()
     me, = status["nodes"]
     assert (me["zone"], me["weight"], me["client"], me["peer"]) == (
@@ -249,8 +252,32 @@ def test_json_of_status(make_node):
         assert node.status()["connections"] == 2
     # One object on one line.
     assert node.ctl("-o", "json", "status").stdout.count(b"\n") == 1
-    # Another node is another id.
-    assert make_node().status()["id"] != status["id"]
+    # Another node is another id, and a cluster of its own.
+    other = make_node().status()
+    assert other["id"] != status["id"] and other["lineage"] != status["lineage"]
+
+
+def lines_of(value, name=""):
+    """What -o lines makes of JSON."""
+    if isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return [line for key, inner in items
+                for line in lines_of(inner, f"{name}.{key}" if name else str(key))]
+    text = json.dumps(value)
+    return [f"{name}={text[1:-1] if isinstance(value, str) else text}"]
+
+
+def test_lines_have_all_that_json_has(shared_node):
+    """Of settings, which do not change from one call to the next."""
+    shown = json.loads(shared_node.ctl("-o", "json", "config", "show", check=True).stdout)
+    lines = shared_node.ctl("-o", "lines", "config", "show", check=True).stdout.decode()
+    assert lines.splitlines() == lines_of(shown)
+    assert "=listen.admin\n" in lines and f".value={shared_node.socket}\n" in lines
+    # Streams have a line for each field, and what is not one line is escaped.
+    with shared_node.admin() as admin:
+        admin.call("put", key=b"two\nlines=", value=b"v")
+    done = shared_node.ctl("-o", "lines", "scan", "two", check=True)
+    assert done.stdout == b"key=two\\nlines=\n"
 
 
 def test_status_shows_all_addresses(make_node):

@@ -567,6 +567,8 @@ static void answer_status(bool serving)
 	status.bytes = 129499136;
 	status.workers = 3;
 	status.connections = 64;
+	status.lineage = text("00ff");
+	status.resident_bytes = 1572864;
 	status.serving = serving;
 	status.startup = text(serving ? "" : "replaying segment 3 of 10");
 	status.n_nodes = 3;
@@ -584,7 +586,7 @@ START_TEST(status_is_one_screen)
 	    "degraded  node n1 of cluster prod, nodes 3, epoch 12\n"
 	    "  ! node n2?is down\n"
 	    "  dhtd 0.1.0, pid 4711, up 3d 4h\n"
-	    "  keys 1,234,567, size 124 MiB, workers 3, connections 64\n"
+	    "  keys 1,234,567, size 124 MiB, memory 1.5 MiB, workers 3, connections 64\n"
 	    "\n"
 	    "    NO  NAME  CLIENT         PEER           ZONE  WEIGHT       KEYS     SIZE  ID\n"
 	    "UN   0  n1    10.0.0.1:7401  10.0.0.1:7402  a        100  1,234,567  124 MiB  "
@@ -631,10 +633,28 @@ START_TEST(status_as_json)
 	    "\"id\":\"0123456789abcdef0123456789abcdef\",\"version\":\"0.1.0\",\"pid\":4711,"
 	    "\"uptime_s\":273600,\"epoch\":12,\"health\":\"degraded\","
 	    "\"reasons\":[\"node n2\\nis down\"],\"serving\":true,\"keys\":1234567,"
-	    "\"bytes\":129499136,\"workers\":3,\"connections\":64,\"nodes\":[" NODE_JSON(
+	    "\"bytes\":129499136,\"workers\":3,\"connections\":64,"
+	    "\"lineage\":\"00ff\",\"resident_bytes\":1572864,\"nodes\":[" NODE_JSON(
 		"n1", "up") "," NODE_JSON("n2", "down") "," NODE_JSON("caf\xc3\xa9",
 								      "dreaming") "]}\n",
 	    "");
+}
+END_TEST
+
+START_TEST(status_as_lines)
+{
+	helper_cli_start(&t, "status", "-o", "lines", NULL);
+	answer_status(true);
+	helper_cli_assert(&t, CLI_EXIT_OK, NULL, "");
+	static const char *const lines[] = {
+	    "schema=1\ncluster=prod\n",
+	    "\nhealth=degraded\nreasons.0=node n2\\nis down\nserving=true\nkeys=1234567\n",
+	    "\nnodes.0.name=n1\nnodes.0.state=up\n",
+	    "\nnodes.2.name=caf\xc3\xa9\n",
+	};
+	for (size_t i = 0; i < DHT_ARRAY_LEN(lines); i++)
+		ck_assert_msg(strstr(t.out, lines[i]) != NULL, "%s", t.out);
+	ck_assert_ptr_eq(strstr(t.out, "nodes.3"), NULL);
 }
 END_TEST
 
@@ -650,7 +670,7 @@ START_TEST(status_of_an_empty_answer)
 			  "  node  of cluster , nodes 0, epoch 0\n"
 			  "  not serving: starting\n"
 			  "  dhtd , pid 0, up 0s\n"
-			  "  keys 0, size 0 B, workers 0, connections 0\n",
+			  "  keys 0, size 0 B, memory 0 B, workers 0, connections 0\n",
 			  "");
 }
 END_TEST
@@ -669,7 +689,7 @@ static void answer_store(Dhtd__Admin__StoreStatus *store)
 #define SUMMARY_OF_NOTHING                                                                         \
 	"  node  of cluster , nodes 0, epoch 0\n"                                                  \
 	"  dhtd , pid 0, up 0s\n"                                                                  \
-	"  keys 0, size 0 B, workers 0, connections 0\n"
+	"  keys 0, size 0 B, memory 0 B, workers 0, connections 0\n"
 
 START_TEST(status_of_a_store)
 {
@@ -1119,6 +1139,7 @@ int main(void)
 	tcase_add_test(tcase, status_is_one_screen);
 	tcase_add_test(tcase, status_fails_while_the_node_starts);
 	tcase_add_test(tcase, status_as_json);
+	tcase_add_test(tcase, status_as_lines);
 	tcase_add_test(tcase, status_of_an_empty_answer);
 	tcase_add_test(tcase, status_of_a_store);
 	tcase_add_test(tcase, status_of_an_idle_store);

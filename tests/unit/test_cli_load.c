@@ -263,16 +263,23 @@ static Dhtd__Admin__AdminRequest *expect_load(size_t entries)
 	return request;
 }
 
-static void answer_load(const Dhtd__Admin__AdminRequest *request, uint64_t loaded)
+static void answer_load_kept(const Dhtd__Admin__AdminRequest *request, uint64_t loaded,
+			     uint64_t kept)
 {
 	Dhtd__Admin__AdminResponse response = DHTD__ADMIN__ADMIN_RESPONSE__INIT;
 	Dhtd__Admin__LoadResponse load = DHTD__ADMIN__LOAD_RESPONSE__INIT;
 	load.loaded = loaded;
+	load.kept = kept;
 	response.call_id = request->call_id;
 	response.last = true;
 	response.result_case = RESPONSE(LOAD);
 	response.load = &load;
 	helper_cli_answer(&t, &response);
+}
+
+static void answer_load(const Dhtd__Admin__AdminRequest *request, uint64_t loaded)
+{
+	answer_load_kept(request, loaded, 0);
 }
 
 static void expect_and_answer_load(size_t entries)
@@ -293,6 +300,37 @@ static void set_lines(size_t count, const char *rest)
 	helper_cli_set_input(&t, text.data, text.len);
 	buffer_reset(&text);
 }
+
+START_TEST(load_keeps_what_is_there_if_told_so)
+{
+	for (int keeps = 0; keeps < 2; keeps++) {
+		set_lines(1100, "");
+		helper_cli_start(&t, "load", "-", "-o", "json", keeps ? "--if-absent" : NULL, NULL);
+		for (size_t left = 1100; left > 0; left = left > 1000 ? left - 1000 : 0) {
+			size_t count = left > 1000 ? 1000 : left;
+			Dhtd__Admin__AdminRequest *request = expect_load(count);
+			ck_assert_int_eq(request->load->keep_existing, keeps);
+			answer_load_kept(request, count, keeps ? 50 : 0);
+			helper_cli_free(request);
+		}
+		helper_cli_assert(&t, CLI_EXIT_OK,
+				  keeps ? "{\"schema\":1,\"loaded\":1100,\"kept\":100}\n"
+					: "{\"schema\":1,\"loaded\":1100,\"kept\":0}\n",
+				  "");
+	}
+}
+END_TEST
+
+START_TEST(dump_is_json_whatever_form_is_asked_for)
+{
+	Dhtd__Admin__Entry entry;
+	make_entry(&entry, "k", 1, "v", 1, 0);
+	helper_cli_start(&t, "dump", "-o", "lines", NULL);
+	answer_dump("", &entry, 1);
+	helper_cli_assert(&t, CLI_EXIT_OK, "{\"key\":\"k\",\"value\":\"v\",\"expires_ms\":0}\n",
+			  "");
+}
+END_TEST
 
 START_TEST(load_is_the_inverse_of_dump)
 {
@@ -551,6 +589,8 @@ int main(void)
 	tcase_add_test(tcase, input_is_cut_into_lines);
 	tcase_add_test(tcase, long_input_is_cut_into_lines);
 	tcase_add_test(tcase, dump_writes_json_lines);
+	tcase_add_test(tcase, dump_is_json_whatever_form_is_asked_for);
+	tcase_add_test(tcase, load_keeps_what_is_there_if_told_so);
 	tcase_add_test(tcase, load_is_the_inverse_of_dump);
 	tcase_add_test(tcase, load_sends_batches_ahead_of_answers);
 	tcase_add_test(tcase, load_keeps_batches_small);

@@ -229,6 +229,12 @@ START_TEST(loaded_entries_bring_their_expiry)
 	ck_assert_int_eq(decode(&m, &request, why), 0);
 	ck_assert_int_eq(wire_admin_load_entry(&request, 0, &limits, &op, why), 0);
 	ck_assert_int_eq(op.expiry, OP_EXPIRY_CLEAR);
+	ck_assert_uint_eq(op.conditions, OP_ALWAYS);
+	wire_admin_release(&request);
+	load.keep_existing = true;
+	ck_assert_int_eq(decode(&m, &request, why), 0);
+	ck_assert_int_eq(wire_admin_load_entry(&request, 0, &limits, &op, why), 0);
+	ck_assert_uint_eq(op.conditions, OP_IF_ABSENT);
 	wire_admin_release(&request);
 }
 END_TEST
