@@ -45,15 +45,16 @@ struct member_effects {
 	void (*adopt)(void *ctx, const struct ring_map *map);
 	/* Only an order of preference. */
 	void (*set_down)(void *ctx, uint16_t member, bool is_down);
-	/* A heartbeat: raise the counter to this one; compare the clock with one's own. */
-	void (*heard)(void *ctx, uint16_t member, uint64_t counter, uint64_t clock_ms);
+	/* A heartbeat: raise the counter to this one. The member's clock is ahead of this node's
+	 * by skew_ms at least, or behind it if that is negative. */
+	void (*heard)(void *ctx, uint16_t member, uint64_t counter, int64_t skew_ms);
 	/* The outcome of member_request or member_join. */
 	void (*answered)(void *ctx, uint64_t token, const struct member_answer *answer);
 };
 
 struct member_step {
 	uint64_t now_us;     /* monotonic */
-	uint64_t now_ms;     /* wall clock, only shown */
+	uint64_t now_ms;     /* wall clock, only shown and compared */
 	uint64_t random;     /* another for every step */
 	uint64_t counter;    /* of ballots of keys, to be told */
 	uint64_t progress;   /* bytes taken over by sync so far */

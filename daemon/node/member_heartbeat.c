@@ -105,6 +105,13 @@ static size_t take_fins(struct member *m, struct member_fin fins[MEMBER_FINS_MAX
 	return count;
 }
 
+static void send_beat(const struct member *m, const struct member_step *step, uint16_t to,
+		      struct member_message *beat)
+{
+	beat->ahead_ms = m->peers[to].ahead_ms;
+	step->effects->send(step->effects->ctx, to, beat, NODE_RESTS_ON_MAP);
+}
+
 static void send_beats(struct member *m, const struct member_step *step)
 {
 	struct member_news news[MEMBER_NEWS_MAX];
@@ -121,8 +128,7 @@ static void send_beats(struct member *m, const struct member_step *step)
 	for (unsigned i = 0; i < m->watched_count; i++) {
 		if (member_voter_place(m->map, m->watched[i]) == m->map->voters.count ||
 		    !m->is_changing)
-			step->effects->send(step->effects->ctx, m->watched[i], &beat,
-					    NODE_RESTS_ON_MAP);
+			send_beat(m, step, m->watched[i], &beat);
 	}
 	if (!m->is_changing)
 		return;
@@ -130,8 +136,7 @@ static void send_beats(struct member *m, const struct member_step *step)
 	beat.fin_count = take_fins(m, fins);
 	for (uint16_t i = 0; i < m->map->voters.count; i++) {
 		if (m->map->voters.members[i] != m->number)
-			step->effects->send(step->effects->ctx, m->map->voters.members[i], &beat,
-					    NODE_RESTS_ON_MAP);
+			send_beat(m, step, m->map->voters.members[i], &beat);
 	}
 }
 
@@ -175,6 +180,19 @@ void member_heartbeat_tick(struct member *m, const struct member_step *step)
 
 /* ---- Receiving ----------------------------------------------------------------------- */
 
+/* A heartbeat may have been under way for as long as this node, or a link, stood still. That makes
+ * the sender's clock look further behind than it is, and never ahead: so each side can be sure of
+ * what the other clock is ahead alone, and tells the other side, for which it is behind. */
+static int64_t find_skew(struct member_peer *peer, const struct member_step *step,
+			 const struct member_message *message)
+{
+	uint64_t behind_ms = message->ahead_ms < INT64_MAX ? message->ahead_ms : INT64_MAX;
+	peer->ahead_ms = message->clock_ms > step->now_ms ? message->clock_ms - step->now_ms : 0;
+	if (peer->ahead_ms > INT64_MAX)
+		peer->ahead_ms = INT64_MAX;
+	return peer->ahead_ms > 0 ? (int64_t)peer->ahead_ms : -(int64_t)behind_ms;
+}
+
 static void take_beat(struct member *m, const struct member_step *step,
 		      const struct member_message *message)
 {
@@ -189,7 +207,7 @@ static void take_beat(struct member *m, const struct member_step *step,
 	peer->is_full = message->is_full;
 	set_down(m, step, message->from, false);
 	step->effects->heard(step->effects->ctx, message->from, message->counter,
-			     message->clock_ms);
+			     find_skew(peer, step, message));
 	for (size_t i = 0; i < message->news_count; i++)
 		take_news(m, step, &message->news[i]);
 	for (size_t i = 0; i < message->fin_count; i++)

@@ -113,6 +113,7 @@ struct member_message {
 	uint64_t beat;       /* grows with each, restarts included */
 	uint64_t counter;    /* Lamport clock of ballots */
 	uint64_t clock_ms;   /* wall clock */
+	uint64_t ahead_ms;   /* that the receiver's clock is ahead of the sender's, at least */
 	uint64_t progress;   /* bytes that the sender has taken over since its start */
 	uint64_t held_bytes; /* of keys and values in its store */
 	bool is_full;        /* its store has no room for more; PROBED too */

@@ -63,6 +63,7 @@ struct member_peer {
 	uint64_t asked_us;              /* latest probe */
 	uint64_t progress, progress_us; /* taken over since its start; when that grew */
 	uint64_t held_bytes;            /* of keys and values */
+	uint64_t ahead_ms;              /* that its clock is, at least: by its latest beat */
 	bool is_down, is_watched, is_full;
 };
 

@@ -180,7 +180,8 @@ struct control {
 	uint64_t adjust_ns; /* when that is asked for again; UINT64_MAX: it is so */
 
 	_Atomic uint64_t max_skew_ms; /* peers.max_skew */
-	/* Clocks: what each member's was ahead of ours at its latest heartbeat, at least. */
+	/* Clocks: what each member's was ahead of ours at its latest heartbeat, at least; behind
+	 * it, if negative. */
 	int64_t *skews_ms;
 };
 

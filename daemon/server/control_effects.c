@@ -141,10 +141,9 @@ static void on_set_down(void *ctx, uint16_t member, bool is_down)
 	}
 }
 
-static void on_heard(void *ctx, uint16_t member, uint64_t counter, uint64_t clock_ms)
+static void on_heard(void *ctx, uint16_t member, uint64_t counter, int64_t skew_ms)
 {
 	struct control *c = ctx;
-	int64_t skew_ms = (int64_t)(clock_ms - clock_wall_ms());
 	int64_t max_ms = (int64_t)atomic_load(&c->max_skew_ms);
 	bool was_off = llabs(c->skews_ms[member]) > max_ms;
 	if (counter <= BALLOT_COUNTER_MAX) {

@@ -380,8 +380,10 @@ static int take_field(struct reading *r, const struct protobuf_field *field)
 		return take_answer(r, field->bytes);
 	case NUMBER(CONTROL_HELD_BYTES):
 		return take_u64(field, &m->held_bytes);
+	case NUMBER(CONTROL_AHEAD_MS):
+		return take_u64(field, &m->ahead_ms);
 	default:
-		return pass_over(r, field, CONTROL_HELD_BYTES);
+		return pass_over(r, field, CONTROL_AHEAD_MS);
 	}
 }
 

@@ -190,6 +190,7 @@ static uint8_t *put_message(uint8_t *p, const struct member_message *m)
 	p = protobuf_put_nonzero(p, CONTROL_CLOCK_MS, m->clock_ms);
 	p = protobuf_put_nonzero(p, CONTROL_PROGRESS, m->progress);
 	p = protobuf_put_nonzero(p, CONTROL_HELD_BYTES, m->held_bytes);
+	p = protobuf_put_nonzero(p, CONTROL_AHEAD_MS, m->ahead_ms);
 	p = put_fins(p, m);
 	p = put_news(p, m);
 	p = protobuf_put_nonzero(p, CONTROL_TAG, m->tag);

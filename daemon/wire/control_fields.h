@@ -31,7 +31,8 @@
 	X(LINEAGE_BEFORE, lineage_before, 16)                                                      \
 	X(REQUEST, request, 17)                                                                    \
 	X(ANSWER, answer, 18)                                                                      \
-	X(HELD_BYTES, held_bytes, 19)
+	X(HELD_BYTES, held_bytes, 19)                                                              \
+	X(AHEAD_MS, ahead_ms, 20)
 
 #define CONTROL_REQUEST_FIELDS(X)                                                                  \
 	X(KIND, kind, 1)                                                                           \

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clocks of a cluster that are set apart: what time it is decides nothing but when a key
 expires, and one that is dead by one clock, and was said to be, is dead for all."""
+import signal
+import time
+
 import pytest
 
 from cluster import Cluster, rounds
@@ -9,6 +12,7 @@ from preload import preload
 from traffic import Traffic
 
 PROGRESS = 30  # operations of each client between two events
+STOP_S = 2  # more than peers.max_skew
 APART_S = {"n2": 40, "n3": 3600}  # ahead of the first; keys live for a minute
 
 
@@ -55,3 +59,20 @@ def test_clocks_apart(cluster, chance):
         traffic.wait_for(PROGRESS)
     cluster.wait_settled()
     traffic.check(nodes)
+
+
+def test_who_stood_still_tells_of_no_skew(make_node):
+    """Heartbeats that waited for it are old when it reads them."""
+    nodes = Cluster(make_node, 3).nodes
+    stopped = nodes[1]
+    end = time.monotonic() + STOP_S
+    stopped.signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: time.monotonic() > end and nodes[0].status()["reasons"],
+                   "the others to miss it")
+    finally:
+        stopped.signal(signal.SIGCONT)
+    for node in nodes:
+        wait_until(lambda node=node: node.status()["health"] == "ok", f"{node.name} to be well")
+    for node in nodes:
+        assert b"clock of a member" not in node.log(), node.name

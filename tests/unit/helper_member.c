@@ -51,9 +51,11 @@ static void on_set_down(void *ctx, uint16_t member, bool is_down)
 	(void)ctx, (void)member, (void)is_down;
 }
 
-static void on_heard(void *ctx, uint16_t member, uint64_t counter, uint64_t clock_ms)
+static void on_heard(void *ctx, uint16_t member, uint64_t counter, int64_t skew_ms)
 {
-	(void)ctx, (void)member, (void)counter, (void)clock_ms;
+	struct helper_member *h = ctx;
+	(void)member, (void)counter;
+	h->skew_ms = skew_ms;
 }
 
 static void on_answered(void *ctx, uint64_t token, const struct member_answer *answer)
@@ -78,7 +80,7 @@ struct member_step helper_member_step(struct helper_member *h)
 					  .answered = on_answered};
 	h->random = h->random * 6364136223846793005u + 1442695040888963407u;
 	return (struct member_step){.now_us = h->now_us,
-				    .now_ms = 1700000000000,
+				    .now_ms = HELPER_NOW_MS,
 				    .random = h->random,
 				    .is_full = h->is_full,
 				    .effects = &effects};

@@ -12,6 +12,8 @@
 
 enum { HELPER_SENT_MAX = 512 };
 
+#define HELPER_NOW_MS UINT64_C(1700000000000) /* wall clock; it stands still */
+
 struct helper_member {
 	struct member *m;
 	uint64_t now_us, end, durable; /* positions of the log */
@@ -29,7 +31,8 @@ struct helper_member {
 	struct buffer note; /* the latest one */
 	unsigned adopted, answers;
 	struct member_answer answer;
-	int store_rc; /* of the next notes */
+	int store_rc;    /* of the next notes */
+	int64_t skew_ms; /* of who was heard last */
 };
 
 /* A member of a map (helper_map), by its number. */

@@ -132,6 +132,41 @@ START_TEST(a_probe_is_answered)
 }
 END_TEST
 
+/* Hears a heartbeat that left ms after what is now, and says that this clock is ahead. */
+static int64_t skew_of(uint64_t beat, int64_t ms, uint64_t ahead_ms)
+{
+	struct member_message message = helper_message(&h, MEMBER_BEAT, 1);
+	message.beat = beat;
+	message.clock_ms = HELPER_NOW_MS + (uint64_t)ms;
+	message.ahead_ms = ahead_ms;
+	helper_member_hear(&h, &message);
+	return h.skew_ms;
+}
+
+static uint64_t told_ahead(void)
+{
+	helper_member_forget(&h);
+	helper_member_run(&h, 150000);
+	return helper_member_find(&h, 1, MEMBER_BEAT)->ahead_ms;
+}
+
+START_TEST(a_heartbeat_that_was_long_under_way_tells_of_no_skew)
+{
+	start(3);
+	ck_assert_int_eq(skew_of(1, -5000, 0), 0);
+	ck_assert_uint_eq(told_ahead(), 0);
+	/* One that comes from what is to be yet was sent by a clock that is ahead. */
+	ck_assert_int_eq(skew_of(2, 700, 0), 700);
+	ck_assert_uint_eq(told_ahead(), 700);
+	/* And who is behind is told so by whom it has told the time. */
+	ck_assert_int_eq(skew_of(3, -900, 800), -800);
+	ck_assert_uint_eq(told_ahead(), 0);
+	ck_assert_int_eq(skew_of(4, -900, UINT64_MAX), -INT64_MAX);
+	ck_assert_int_eq(skew_of(5, INT64_MIN, 0), INT64_MAX);
+	stop();
+}
+END_TEST
+
 /* It left and another one joined, in maps that were missed: nothing is left of it. */
 START_TEST(a_number_may_be_another_nodes)
 {
@@ -241,5 +276,6 @@ UNIT_MAIN("member_heartbeat", 60, everybody_is_told_ten_times_a_second,
 	  silence_is_death_and_a_heartbeat_is_life, who_was_away_itself_takes_nobody_for_dead,
 	  a_heartbeat_that_comes_late_is_no_sign_of_life, who_does_not_start_is_dead_too,
 	  a_higher_epoch_is_fetched_once_in_a_while, a_probe_is_answered,
-	  a_number_may_be_another_nodes, of_many_those_at_powers_of_two_watch_each_other,
-	  news_are_believed_and_passed_on, what_is_later_wins, who_hears_it_contradicts)
+	  a_heartbeat_that_was_long_under_way_tells_of_no_skew, a_number_may_be_another_nodes,
+	  of_many_those_at_powers_of_two_watch_each_other, news_are_believed_and_passed_on,
+	  what_is_later_wins, who_hears_it_contradicts)

@@ -87,6 +87,7 @@ static void fill_beat(struct member_message *m)
 	m->beat = any_number();
 	m->counter = any_number();
 	m->clock_ms = any_number();
+	m->ahead_ms = any_number();
 	m->progress = any_number();
 	m->held_bytes = any_number();
 	m->is_full = chance(2);
@@ -161,6 +162,7 @@ static void require_same(const struct member_message *a, const struct member_mes
 	UNIT_REQUIRE(bytes_equal(a->map, b->map) && a->reach == b->reach);
 	UNIT_REQUIRE(a->lineage_before == b->lineage_before && a->beat == b->beat);
 	UNIT_REQUIRE(a->counter == b->counter && a->clock_ms == b->clock_ms);
+	UNIT_REQUIRE(a->ahead_ms == b->ahead_ms);
 	UNIT_REQUIRE(a->progress == b->progress && a->tag == b->tag);
 	UNIT_REQUIRE(a->held_bytes == b->held_bytes);
 	UNIT_REQUIRE(a->fin_count == b->fin_count && a->news_count == b->news_count);

@@ -215,9 +215,9 @@ static void on_set_down(void *ctx, uint16_t member, bool is_down)
 	(void)ctx, (void)member, (void)is_down;
 }
 
-static void on_heard(void *ctx, uint16_t member, uint64_t counter, uint64_t clock_ms)
+static void on_heard(void *ctx, uint16_t member, uint64_t counter, int64_t skew_ms)
 {
-	(void)ctx, (void)member, (void)counter, (void)clock_ms;
+	(void)ctx, (void)member, (void)counter, (void)skew_ms;
 }
 
 static void on_answered(void *ctx, uint64_t token, const struct member_answer *answer)
