@@ -31,6 +31,7 @@
 #include "server/episode.h"
 #include "server/founding.h"
 #include "server/published.h"
+#include "server/refusals.h"
 #include "worker/adoption.h"
 #include "worker/fence.h"
 #include "worker/fins.h"
@@ -141,6 +142,7 @@ struct control {
 	size_t listener_count;
 	uint64_t rests_until_ns; /* they do; 0: they do not */
 	struct episode deaf, crowd;
+	struct refusals refusals;
 	uint8_t secret[CONTROL_SECRET_MAX];
 	size_t secret_len;
 

@@ -41,6 +41,7 @@ void control_accept_tick(struct control *c, uint64_t now_ns)
 		LOG_INFO("control",
 			 "msg=\"links are given the time to say who they are again\" refused=%llu",
 			 (unsigned long long)c->crowd.refused);
+	refusals_tick(&c->refusals, now_ns);
 	if (c->rests_until_ns == 0 || now_ns < c->rests_until_ns)
 		return;
 	c->rests_until_ns = 0;

@@ -19,6 +19,7 @@
 enum {
 	RETRY_MIN_MS = 50,
 	RETRY_MAX_MS = 1000,
+	PATIENT_TRIES = 8, /* of which a refusal that passes by itself is not told: some seconds */
 };
 
 #define LOOK_UP_NS (10 * NS_PER_MS) /* before it is asked again what a name stands for */
@@ -73,6 +74,7 @@ struct handshake_self control_self(struct control *c)
 	    .lineage = map->lineage,
 	    .lineage_before = member_lineage_before(c->member),
 	    .epoch = map->epoch,
+	    .is_joining = c->join.stage != CONTROL_NO_JOIN,
 	    .run = c->run,
 	    .protocol_min = HANDSHAKE_PROTOCOL,
 	    .protocol_max = HANDSHAKE_PROTOCOL,
@@ -119,7 +121,8 @@ static const char *reason_of(const struct control_link *l, int error)
 static void tell(struct control_peer *peer, const struct control_link *l, int error)
 {
 	const char *reason = reason_of(l, error);
-	if (strcmp(peer->why, reason) == 0)
+	bool is_passing = error == DHT_EDENIED && refusals_is_passing(l->shake.refusal.code);
+	if (strcmp(peer->why, reason) == 0 || (is_passing && peer->failures < PATIENT_TRIES))
 		return;
 	snprintf(peer->why, sizeof(peer->why), "%s", reason);
 	LOG_WARN("control",
@@ -180,12 +183,10 @@ void control_drop(struct control *c, struct control_link *l, int error)
 	}
 	if (c->join.link == l)
 		control_join_closed(c, error, reason_of(l, error));
-	if (is_member(l->peer) && c->peers[l->peer].link == l) {
+	if (is_member(l->peer) && c->peers[l->peer].link == l)
 		peer_closed(c, l, error, was_open);
-	} else if (!is_member(l->peer) && !was_open && error == DHT_EDENIED) {
-		LOG_DEBUG("control", "msg=\"refused a link\" address=%s error=\"%s\"", l->text,
-			  reason_of(l, error));
-	}
+	else if (!l->is_opener && !was_open && error == DHT_EDENIED && l->shake.refusal.is_ours)
+		refusals_note(&c->refusals, l->text, &l->shake.refusal, clock_monotonic_ns());
 	if (l->peer >= MEMBER_GUEST && l->peer != CONTROL_LINK_NOBODY)
 		c->guests[l->peer - MEMBER_GUEST] = NULL;
 }

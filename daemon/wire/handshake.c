@@ -192,7 +192,10 @@ static enum handshake_code check_lineage(const struct check *c)
 	if ((is_same && has_one) || purpose == HANDSHAKE_JOIN ||
 	    (purpose == HANDSHAKE_CONTROL && is_recovered(c)))
 		return HANDSHAKE_NO_CODE;
-	return HANDSHAKE_OTHER_LINEAGE;
+	if (!c->self->is_joining)
+		return HANDSHAKE_OTHER_LINEAGE;
+	snprintf(c->reason, HANDSHAKE_REASON_SIZE, "the node is joining a cluster");
+	return HANDSHAKE_NOT_READY;
 }
 
 static enum handshake_code check(const struct check *c)

@@ -128,6 +128,9 @@ struct handshake_self {
 	 * it, as that is how the node gets the map. */
 	uint64_t lineage_before;
 	uint64_t epoch;
+	/* It is about to give its map up for that of a cluster, whose members may know so before:
+	 * they are to try again. */
+	bool is_joining;
 	uint64_t run; /* random, of this run of the daemon */
 	uint32_t protocol_min, protocol_max;
 	uint64_t features;

@@ -11,7 +11,8 @@ import pytest
 
 from faults import Faults
 from harness import free_port, wait_until
-from members import (BLOCKS, agree, exit_code, join, members_of, said, show, wait_for_members)
+from members import (BLOCKS, address, agree, exit_code, join, make_cluster, members_of, said,
+                     show, wait_for_members)
 from test_accept import CPU_SHARE_MAX, cpu_seconds
 
 pytestmark = pytest.mark.threads
@@ -59,6 +60,26 @@ def test_a_taken_name_and_another_cluster_are_refused(make_node):
     assert members_of(first) == [(0, "n1", "up")]
     # What was refused serves on.
     assert twin.client().call("SET", "a", "1") == "OK"
+
+
+def warnings_of(node):
+    return [line for line in node.log().decode().splitlines()
+            if "level=warn" in line and "module=control" in line]
+
+
+def test_a_join_is_nothing_to_warn_of(make_node):
+    nodes = make_cluster(make_node, 4)
+    for node in nodes:
+        assert not warnings_of(node), node.name
+
+
+def test_who_is_refused_is_told_of_once(make_node):
+    inside, outside = make_node(BLOCKS), make_node(BLOCKS, "cluster.name=another")
+    for _ in range(5):
+        assert exit_code(outside, "join", address(inside)) == 9
+    assert inside.status()["peers"]["refused_links"] >= 5
+    told = warnings_of(inside)
+    assert len(told) == 1 and "refused a link" in told[0] and "OTHER_CLUSTER" in told[0]
 
 
 def test_a_second_change_waits_and_a_job_is_cancelled(make_node):

@@ -305,6 +305,12 @@ START_TEST(both_are_of_one_cluster)
 			require_refused(HANDSHAKE_OTHER_LINEAGE, true, "different clusters");
 		}
 	}
+	/* Members may know of who joins before it has their map. */
+	make_ends();
+	opener.self.lineage = lineages[1];
+	acceptor.self.is_joining = true;
+	shake(HANDSHAKE_CONTROL);
+	require_refused(HANDSHAKE_NOT_READY, true, "is joining a cluster");
 	/* Those that were founded by nobody have nothing in common. */
 	make_ends();
 	opener.self.lineage = acceptor.self.lineage = lineages[2];
