@@ -38,23 +38,37 @@ static void note_seat(struct task *task, const struct node_block *block, unsigne
 	task->forwards++;
 }
 
-/* The first seat in order of preference that lives, as far as is known, and has not refused the
- * task; else the first that has not; else none. This node's own lives. */
+/* How much is to be expected of a seat; the less the better. */
+enum hope { HOPE_ANSWERS, HOPE_IS_SLOW, HOPE_LEAVES, HOPE_IS_DOWN, HOPE_NONE };
+
+/* Of what this node itself has under way when it is no replica any more, the outcome is unknown. */
+static enum hope hope_of(const struct node *node, const struct node_block *block, unsigned seat)
+{
+	if (seat == block->self)
+		return node_block_leaves(block) ? HOPE_LEAVES : HOPE_ANSWERS;
+	if (node_is_down(node, block->members[seat]))
+		return HOPE_IS_DOWN;
+	return node_is_slow(node, block->members[seat]) ? HOPE_IS_SLOW : HOPE_ANSWERS;
+}
+
+/* Of the seats that have not refused the task the first one, in order of preference, with the best
+ * hope; else none. */
 static unsigned choose_seat(const struct node *node, const struct node_block *block,
 			    const struct task *task)
 {
-	unsigned last_hope = NODE_NO_SEAT;
+	unsigned best = NODE_NO_SEAT;
+	enum hope best_hope = HOPE_NONE;
 	if (task->forwards == FORWARDS_MAX)
 		return block->self;
-	for (unsigned i = 0; i < block->seats; i++) {
+	for (unsigned i = 0; i < block->seats && best_hope != HOPE_ANSWERS; i++) {
 		unsigned seat = block->order[i];
-		if (was_sent_to(task, block, seat))
+		enum hope hope = hope_of(node, block, seat);
+		if (hope >= best_hope || was_sent_to(task, block, seat))
 			continue;
-		if (seat == block->self || !node_is_down(node, block->members[seat]))
-			return seat;
-		last_hope = last_hope == NODE_NO_SEAT ? seat : last_hope;
+		best = seat;
+		best_hope = hope;
 	}
-	return node_block_is_replica(block) ? block->self : last_hope;
+	return best_hope >= HOPE_IS_DOWN && node_block_is_replica(block) ? block->self : best;
 }
 
 /* A cold record was not written just now. */
@@ -253,7 +267,7 @@ bool forward_on_timer(struct node *node, struct node_step *step, const struct no
 	return true;
 }
 
-static void sweep_lost(void *ctx, struct table_link *link)
+static void sweep_member(void *ctx, struct table_link *link)
 {
 	struct sweep *sweep = ctx;
 	struct forward *forward = DHT_CONTAINER_OF(link, struct forward, link);
@@ -261,24 +275,52 @@ static void sweep_lost(void *ctx, struct table_link *link)
 		list_push_tail(&sweep->lost, &forward->lost);
 }
 
-int forward_peer_lost(struct node *node, struct node_step *step, uint32_t block, uint16_t member)
+/* Calls fn for each task that a member was sent. */
+static int for_each_at(struct node *node, struct node_step *step, uint32_t block, uint16_t member,
+		       int (*fn)(struct node *node, struct node_step *step,
+				 struct forward *forward))
 {
 	struct sweep sweep = {.node = node, .step = step, .member = member};
 	int rc = 0;
 	list_init(&sweep.lost);
-	table_visit(&node->blocks[block].forwards, sweep_lost, &sweep);
+	table_visit(&node->blocks[block].forwards, sweep_member, &sweep);
 	LIST_FOREACH_SAFE(link, following, &sweep.lost)
 	{
-		struct forward *forward = LIST_ENTRY(link, struct forward, lost);
 		list_remove(link);
-		int one = 0;
-		if (series_writes(&forward->task->series))
-			give_up(node, step, take_back(node, forward));
-		else
-			one = route_anew(node, step, forward);
+		int one = fn(node, step, LIST_ENTRY(link, struct forward, lost));
 		rc = one != 0 ? one : rc;
 	}
 	return rc;
+}
+
+static int on_lost(struct node *node, struct node_step *step, struct forward *forward)
+{
+	if (!series_writes(&forward->task->series))
+		return route_anew(node, step, forward);
+	give_up(node, step, take_back(node, forward));
+	return 0;
+}
+
+int forward_peer_lost(struct node *node, struct node_step *step, uint32_t block, uint16_t member)
+{
+	return for_each_at(node, step, block, member, on_lost);
+}
+
+/* Where no other answers, this one may in the end. */
+static int on_slow(struct node *node, struct node_step *step, struct forward *forward)
+{
+	const struct task *task = forward->task;
+	const struct node_block *block = block_of(node, task);
+	unsigned seat = choose_seat(node, block, task);
+	if (series_writes(&task->series) || seat == NODE_NO_SEAT ||
+	    hope_of(node, block, seat) != HOPE_ANSWERS)
+		return 0;
+	return route_anew(node, step, forward);
+}
+
+int forward_peer_slow(struct node *node, struct node_step *step, uint32_t block, uint16_t member)
+{
+	return for_each_at(node, step, block, member, on_slow);
 }
 
 /* ---- Results ----------------------------------------------------------------------------- */

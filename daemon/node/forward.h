@@ -3,10 +3,9 @@
  * node/forward - operations that another node coordinates.
  *
  * Why     A node that is no replica cannot coordinate, and two that write the same key in turns
- *         need two trips each: so writes go to the block's first live replica, unless
- *         this node may write the key without preparing. While a block moves they go to one that
- *         stays a replica. Reads stay here if this node is a
- *         replica.
+ *         need two trips each: so writes go to the block's first live replica that answers in
+ *         time, unless this node may write the key without preparing. While a block moves they go
+ *         to one that stays a replica. Reads stay here if this node is a replica.
  * Owns    Tasks that were sent to another node, until their result arrives; copies of those
  *         that came from another node.
  * Thread  under the lock of the block's group.
@@ -35,6 +34,11 @@ bool forward_on_timer(struct node *node, struct node_step *step, const struct no
 /* The link to a member is gone: what it was sent and has not answered may have been done, but
  * what only reads is asked elsewhere. */
 int forward_peer_lost(struct node *node, struct node_step *step, uint32_t block,
+		      uint16_t member) DHT_MUST_CHECK;
+
+/* A member owes answers for unusually long (node_set_slow): what only reads is asked elsewhere, if
+ * another one is likely to answer. */
+int forward_peer_slow(struct node *node, struct node_step *step, uint32_t block,
 		      uint16_t member) DHT_MUST_CHECK;
 
 /* A FORWARD with this tag was certainly not sent: it goes elsewhere, or ends. */

@@ -77,19 +77,41 @@ int node_see(struct node *node, struct node_step *step, struct ballot b)
 	return rc;
 }
 
-void node_set_down(struct node *node, uint16_t member, bool is_down)
+/* ---- Who answers --------------------------------------------------------------------- */
+
+static void set_hint(_Atomic uint64_t *hints, uint16_t member, bool is_set)
 {
 	DHT_ASSERT(member < RING_MEMBERS_MAX);
 	uint64_t bit = 1ull << member % 64;
-	if (is_down)
-		atomic_fetch_or_explicit(&node->down[member / 64], bit, memory_order_relaxed);
+	if (is_set)
+		atomic_fetch_or_explicit(&hints[member / 64], bit, memory_order_relaxed);
 	else
-		atomic_fetch_and_explicit(&node->down[member / 64], ~bit, memory_order_relaxed);
+		atomic_fetch_and_explicit(&hints[member / 64], ~bit, memory_order_relaxed);
+}
+
+static bool has_hint(const _Atomic uint64_t *hints, uint16_t member)
+{
+	DHT_ASSERT(member < RING_MEMBERS_MAX);
+	uint64_t word = atomic_load_explicit(&hints[member / 64], memory_order_relaxed);
+	return (word >> member % 64 & 1) != 0;
+}
+
+void node_set_down(struct node *node, uint16_t member, bool is_down)
+{
+	set_hint(node->down, member, is_down);
 }
 
 bool node_is_down(const struct node *node, uint16_t member)
 {
-	DHT_ASSERT(member < RING_MEMBERS_MAX);
-	uint64_t word = atomic_load_explicit(&node->down[member / 64], memory_order_relaxed);
-	return (word >> member % 64 & 1) != 0;
+	return has_hint(node->down, member);
+}
+
+void node_set_slow(struct node *node, uint16_t member, bool is_slow)
+{
+	set_hint(node->slow, member, is_slow);
+}
+
+bool node_is_slow(const struct node *node, uint16_t member)
+{
+	return has_hint(node->slow, member);
 }

@@ -49,7 +49,10 @@ struct node {
 	 * node to tell, by repairs of its own. */
 	_Atomic uint64_t differed;
 	_Atomic uint64_t synced_bytes; /* of keys and values that came by syncs and were missing */
-	_Atomic uint64_t down[RING_MEMBERS_MAX / 64 + 1]; /* members that do not answer: hints */
+	/* Hints: members that do not answer at all, and those that owe answers for unusually long.
+	 */
+	_Atomic uint64_t down[RING_MEMBERS_MAX / 64 + 1];
+	_Atomic uint64_t slow[RING_MEMBERS_MAX / 64 + 1];
 };
 
 /* The store outlives the node. hash_seed is random, and the same as long as the store's
@@ -77,6 +80,11 @@ int node_see(struct node *node, struct node_step *step, struct ballot b) DHT_MUS
 /* Whether a member answers, as far as is known: only an order of preference. Any thread. */
 void node_set_down(struct node *node, uint16_t member, bool is_down);
 bool node_is_down(const struct node *node, uint16_t member);
+
+/* Whether a member owes answers for longer than it usually takes: it is bypassed by what comes
+ * next, and nothing is concluded for what it was sent. Only an order of preference. Any thread. */
+void node_set_slow(struct node *node, uint16_t member, bool is_slow);
+bool node_is_slow(const struct node *node, uint16_t member);
 
 /* Position behind the record of the adopted map. */
 static inline uint64_t node_map_end(const struct node *node)

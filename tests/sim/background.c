@@ -116,6 +116,18 @@ static void slow(struct cluster *c)
 	c->network.links[a][b].slow_us = until_us;
 }
 
+/* A host takes another one for slow, rightly or not, or has heard of it again. */
+static void suspect(struct cluster *c)
+{
+	struct host *h = any_host(c);
+	unsigned peer = any_replica(c)->number;
+	if (!h->is_up || h->number == peer)
+		return;
+	bool is_slow = !node_is_slow(&h->node, (uint16_t)peer) && !c->is_healing;
+	TRACE(c, "host %u takes %u for %s", h->number, peer, is_slow ? "slow" : "quick");
+	host_peer_slow(h, peer, is_slow);
+}
+
 /* A disk fills up, or has room again. */
 static void fill(struct cluster *c)
 {
@@ -301,6 +313,7 @@ static const struct row {
     {offsetof(struct options, lose_us), lose},
     {offsetof(struct options, cut_us), cut},
     {offsetof(struct options, slow_us), slow},
+    {offsetof(struct options, suspect_us), suspect},
     {offsetof(struct options, change_us), change},
     {offsetof(struct options, drive_us), drive},
     {offsetof(struct options, adopt_us), adopt},

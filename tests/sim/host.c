@@ -199,16 +199,28 @@ void host_not_sent(struct host *h, const struct node_timer *of)
 	host_work(h, work);
 }
 
-/* Its heartbeats do not arrive either. */
-void host_peer_lost(struct host *h, unsigned peer)
+static void work_on_forwards(struct host *h, enum work_kind kind, unsigned peer)
 {
-	node_set_down(&h->node, (uint16_t)peer, true);
 	for (unsigned i = 0; i < SIM_USED; i++) {
-		struct work *work = host_work_create(WORK_PEER_LOST);
+		struct work *work = host_work_create(kind);
 		work->block = h->cluster->maps.blocks[i].number;
 		work->peer = (uint16_t)peer;
 		host_work(h, work);
 	}
+}
+
+/* Its heartbeats do not arrive either. */
+void host_peer_lost(struct host *h, unsigned peer)
+{
+	node_set_down(&h->node, (uint16_t)peer, true);
+	work_on_forwards(h, WORK_PEER_LOST, peer);
+}
+
+void host_peer_slow(struct host *h, unsigned peer, bool is_slow)
+{
+	node_set_slow(&h->node, (uint16_t)peer, is_slow);
+	if (is_slow)
+		work_on_forwards(h, WORK_PEER_SLOW, peer);
 }
 
 /* ---- What its store takes ------------------------------------------------------------- */

@@ -33,6 +33,7 @@ enum work_kind {
 	WORK_SUBMIT,
 	WORK_TIMER,
 	WORK_PEER_LOST,
+	WORK_PEER_SLOW,
 	WORK_NOT_SENT,
 	WORK_ADOPT,
 	WORK_UPKEEP
@@ -46,7 +47,7 @@ struct work {
 	struct parcel *parcel;
 	struct request *request;
 	struct node_timer timer;
-	uint32_t block; /* PEER_LOST, UPKEEP */
+	uint32_t block; /* PEER_LOST, PEER_SLOW, UPKEEP */
 	uint16_t peer;
 	unsigned upkeep;               /* row of the table of upkeep */
 	struct store_fetched *fetched; /* and one that is being read, or room for it */
@@ -112,6 +113,7 @@ void host_stop(struct host *h);
 
 void host_message(struct host *h, struct parcel *parcel);
 void host_peer_lost(struct host *h, unsigned peer);
+void host_peer_slow(struct host *h, unsigned peer, bool is_slow);
 void host_not_sent(struct host *h, const struct node_timer *of);
 void host_timer(struct host *h, const struct node_timer *timer);
 void host_write(struct host *h);

@@ -64,6 +64,7 @@ static void draw_faults(struct options *o, struct random_source *r)
 	o->lose_us = maybe(r, 150, 20000, 150000);
 	o->cut_us = maybe(r, 500, 2000, 40000);
 	o->slow_us = maybe(r, 300, 4000, 40000);
+	o->suspect_us = maybe(r, 300, 2000, 40000);
 	o->change_us = maybe(r, 600, 4000, 40000);
 	o->recover_us = maybe(r, 80, 10000, 80000);
 	o->drive_us = random_between(r, 500, 6000);

@@ -45,8 +45,9 @@ struct options {
 	int32_t skew_ms; /* of wall clocks, at most */
 
 	/* Mean time between, 0 for never. */
-	uint32_t crash_us, stop_us, lose_us, cut_us, slow_us, full_us, clock_us, change_us,
-	    recover_us, adopt_us, collect_us, repair_us, pull_us, drive_us, housekeep_us, litter_us;
+	uint32_t crash_us, stop_us, lose_us, cut_us, slow_us, suspect_us, full_us, clock_us,
+	    change_us, recover_us, adopt_us, collect_us, repair_us, pull_us, drive_us, housekeep_us,
+	    litter_us;
 	uint32_t down_us;
 };
 

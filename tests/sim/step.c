@@ -121,6 +121,8 @@ static int run(struct host *h, struct node_step *step, struct work *work)
 		return forward_failed(node, step, work->timer.block, work->timer.tag);
 	case WORK_PEER_LOST:
 		return forward_peer_lost(node, step, work->block, work->peer);
+	case WORK_PEER_SLOW:
+		return forward_peer_slow(node, step, work->block, work->peer);
 	case WORK_ADOPT:
 		return upkeep_adopt(h, step, work);
 	case WORK_UPKEEP:

@@ -241,6 +241,73 @@ START_TEST(a_lost_link_ends_writes_and_lets_reads_go_elsewhere)
 }
 END_TEST
 
+static int peer_slow(unsigned at, uint16_t member)
+{
+	struct helper_node *h = &n.members[at].h;
+	h->step.now_us = n.now_us;
+	node_set_slow(&h->node, member, true);
+	return forward_peer_slow(&h->node, &h->step, BLOCK, member);
+}
+
+START_TEST(a_slow_replica_is_bypassed_by_what_comes_next)
+{
+	struct call waiting, next;
+	struct op op = put("1");
+	open_nodes();
+	helper_nodes_ask(&n, 4, &waiting, &key, &op, 1);
+	ck_assert_int_eq(peer_slow(4, 0), 0);
+	ck_assert(!waiting.is_done);
+	op = put("2");
+	helper_nodes_ask(&n, 4, &next, &key, &op, 1);
+	ck_assert_int_ge(helper_nodes_find(&n, MESSAGE_FORWARD, 4, 1), 0);
+	helper_nodes_finish(&n, &next);
+	ck_assert_int_eq(next.results[0].status, 0);
+	/* What it was sent before is not asked again: it may be done. */
+	ck_assert_uint_eq(n.sent[MESSAGE_FORWARD], 2);
+	helper_nodes_finish(&n, &waiting);
+	ck_assert_int_eq(waiting.results[0].status, 0);
+	helper_call_end(&n, &next);
+	helper_call_end(&n, &waiting);
+
+	/* A slow one is better than one that is down, and a replica that answers than both. */
+	for (uint16_t down = 1; down <= 2; down++)
+		node_set_down(helper_nodes_node(&n, 4), down, true);
+	op = put("3");
+	memset(n.sent, 0, sizeof(n.sent));
+	helper_nodes_ask(&n, 4, &next, &key, &op, 1);
+	require_forwarded(4, 0);
+	helper_nodes_finish(&n, &next);
+	helper_call_end(&n, &next);
+	ck_assert_int_eq(peer_slow(1, 0), 0);
+	do_at(1, &next, put("4"));
+	ck_assert_uint_eq(n.sent[MESSAGE_FORWARD], 0);
+	helper_call_end(&n, &next);
+	close_idle();
+}
+END_TEST
+
+START_TEST(a_read_does_not_wait_for_a_slow_replica)
+{
+	struct call call;
+	struct op op = get();
+	open_nodes();
+	helper_nodes_ask(&n, 4, &call, &key, &op, 1);
+	lose_all();
+	for (uint16_t slow = 1; slow <= 2; slow++)
+		node_set_slow(helper_nodes_node(&n, 4), slow, true);
+	/* Nobody else is likely to answer. */
+	ck_assert_int_eq(peer_slow(4, 0), 0);
+	ck_assert_int_eq(helper_nodes_find(&n, MESSAGE_FORWARD, 4, ANYBODY), -1);
+	node_set_slow(helper_nodes_node(&n, 4), 2, false);
+	ck_assert_int_eq(peer_slow(4, 0), 0);
+	ck_assert_int_ge(helper_nodes_find(&n, MESSAGE_FORWARD, 4, 2), 0);
+	helper_nodes_finish(&n, &call);
+	ck_assert_int_eq(call.results[0].status, DHT_ENOTFOUND);
+	helper_call_end(&n, &call);
+	close_idle();
+}
+END_TEST
+
 static void say_not_sent(unsigned at)
 {
 	struct helper_node *h = &n.members[at].h;
@@ -563,6 +630,7 @@ UNIT_MAIN("node_forward", 60, a_write_goes_to_the_first_live_replica,
 	  results_and_their_values_come_back, a_write_that_may_have_arrived_is_not_sent_again,
 	  a_result_that_comes_too_late_is_dropped, a_coordinator_says_in_time_that_nothing_was_done,
 	  a_lost_link_ends_writes_and_lets_reads_go_elsewhere,
+	  a_slow_replica_is_bypassed_by_what_comes_next, a_read_does_not_wait_for_a_slow_replica,
 	  what_was_certainly_not_sent_goes_to_the_next, a_replica_that_leaves_coordinates_no_writes,
 	  who_is_no_replica_says_so_and_another_one_is_asked,
 	  a_coordinator_without_room_is_passed_over, where_nobody_has_room_that_is_said,
