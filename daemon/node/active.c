@@ -175,6 +175,7 @@ void active_clear(struct node *node, struct active *a)
 	forget_attempts(node, a);
 	a->state = ACTIVE_IDLE;
 	a->is_single = false;
+	a->is_contended = false;
 	round_init(&a->round, &block->quorum, block->acceptor.version, block->acceptor.start);
 }
 

@@ -45,9 +45,10 @@ struct active {
 	struct table_link link;
 	struct store_key key;
 	enum active_state state;
-	bool is_single;   /* the log has no room for all: one task at a time */
-	bool was_omitted; /* an answer of this round left its value out */
-	bool is_fast;     /* only in a broken variant */
+	bool is_single;    /* the log has no room for all: one task at a time */
+	bool was_omitted;  /* an answer of this round left its value out */
+	bool is_contended; /* by a coordinator that this node does not hear */
+	bool is_fast;      /* only in a broken variant */
 	struct list queue;
 	struct list batch; /* the tasks of the round */
 	unsigned batch_count;

@@ -7,6 +7,8 @@
 #include "node/local.h"
 #include "node/rounds.h"
 
+enum { LOOK_US = 10000 /* between two looks whether an answer is still to be expected */ };
+
 static struct node_block *block_of(struct node *node, const struct active *a)
 {
 	return &node->blocks[a->key.block];
@@ -26,6 +28,37 @@ void coordinator_fail(struct node *node, struct node_step *step, struct task *ta
 {
 	task->whole = (struct op_result){.status = status};
 	coordinator_end(node, step, task);
+}
+
+/* ---- Those that do not answer ------------------------------------------------------------ */
+
+static uint16_t away_seats(const struct node *node, const struct node_block *block)
+{
+	uint16_t away = 0;
+	for (unsigned seat = 0; seat < block->seats; seat++) {
+		uint16_t member = block->members[seat];
+		if (seat != block->self &&
+		    (node_is_down(node, member) || node_is_slow(node, member)))
+			away |= (uint16_t)(1u << seat);
+	}
+	return away;
+}
+
+/* A replica that is gone must not delay the others: neither where they have read different things,
+ * nor where one of them has refused. */
+static bool waits_in_vain(struct node *node, const struct active *a)
+{
+	return a->state == ACTIVE_ASKS &&
+	       round_waits_in_vain(&a->round, away_seats(node, block_of(node, a)));
+}
+
+/* When a key that waits for answers is to be looked at next: those that it waits for may turn out
+ * to be gone. */
+static uint64_t next_look(const struct node_step *step, const struct active *a)
+{
+	uint64_t look_us = step->now_us + LOOK_US;
+	bool may_be_in_vain = round_waits_in_vain(&a->round, quorum_all(&a->round.quorum));
+	return may_be_in_vain && look_us < a->until_us ? look_us : a->until_us;
 }
 
 /* ---- What drives it ---------------------------------------------------------------------- */
@@ -57,6 +90,8 @@ static int drive(struct node *node, struct node_step *step, struct active *a)
 			rc = rounds_propose_again(node, step, a);
 			break;
 		case ACTIVE_ASKS:
+			rounds_set_alarm(node, step, a, next_look(step, a));
+			return 0;
 		case ACTIVE_BACKS_OFF:
 			rounds_set_alarm(node, step, a, a->until_us);
 			return 0;
@@ -213,6 +248,8 @@ int coordinator_handle(struct node *node, struct node_step *step, const struct m
 	if (a == NULL)
 		return 0;
 	int rc = is_answer_to(a, m) ? rounds_follow(node, step, a, on_answer(node, a, m)) : 0;
+	if (rc == 0 && waits_in_vain(node, a))
+		rc = rounds_follow(node, step, a, round_on_timeout(&a->round));
 	return rc != 0 ? rc : rounds_advance(node, step, a);
 }
 
@@ -221,7 +258,7 @@ int coordinator_handle(struct node *node, struct node_step *step, const struct m
 static int on_time(struct node *node, struct node_step *step, struct active *a)
 {
 	rounds_expire(node, step, a);
-	if (a->until_us > step->now_us)
+	if (a->until_us > step->now_us && !waits_in_vain(node, a))
 		return 0;
 	if (a->state == ACTIVE_ASKS)
 		return rounds_follow(node, step, a, round_on_timeout(&a->round));

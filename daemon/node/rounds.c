@@ -8,8 +8,11 @@
 #include "paxos/variant.h"
 
 enum {
-	ROUND_SHIFT_MAX = 6,   /* the time of a round doubles with each try, so often */
-	ROUND_BYTES_A_US = 32, /* of a value: its way, and a sync of it */
+	ROUND_SHIFT_MAX = 6,    /* the time of a round doubles with each try, so often */
+	BACK_OFF_PART = 4,      /* the first pause is a fourth of what it may be, and it doubles, */
+	BACK_OFF_SHIFT_MAX = 5, /* so often */
+	LEAD = 64,              /* of a ballot over one that it was refused for */
+	ROUND_BYTES_A_US = 32,  /* of a value: its way, and a sync of it */
 };
 
 static struct node_block *block_of(struct node *node, const struct active *a)
@@ -76,10 +79,14 @@ static void wait_for_answers(struct node *node, struct node_step *step, struct a
 		      (node->times.round_us << (tries < ROUND_SHIFT_MAX ? tries : ROUND_SHIFT_MAX));
 }
 
-/* At random, so that two coordinators do not go on refusing each other; longer with each try. */
+/* At random, so that two coordinators do not go on refusing each other; longer with each try: soon
+ * one of them has the time that a round takes. The first one is short: once the other one has
+ * written twice, nobody could tell what became of an attempt. */
 static void back_off(struct node *node, struct node_step *step, struct active *a)
 {
-	uint64_t mean_us = node->times.back_off_us * a->round.rounds;
+	unsigned tries = a->round.rounds - 1u;
+	unsigned shift = tries < BACK_OFF_SHIFT_MAX ? tries : BACK_OFF_SHIFT_MAX;
+	uint64_t mean_us = (node->times.back_off_us << shift) / BACK_OFF_PART;
 	a->state = ACTIVE_BACKS_OFF;
 	a->until_us = step->now_us + mean_us / 2 + draw_random(step, a) % (mean_us + 1);
 }
@@ -126,14 +133,15 @@ static void on_read_done(struct node *node, struct node_step *step, struct activ
 	a->state = ACTIVE_IDLE;
 }
 
-/* Lets this node write next without preparing, if that is so. */
+/* Lets this node write next without preparing, if that is so. Where another one may write by way of
+ * the others meanwhile, that would be an attempt of which nobody could tell what became of it. */
 static void heat(struct node *node, struct node_step *step, struct active *a)
 {
 	struct entry entry;
 	if (entry_load(node, step, &a->key, &entry) != 0 || entry.hit.location == 0)
 		return;
 	struct acceptor_key *own = &entry.acceptor;
-	bool hot = round_makes_hot(&a->round, &own->record, own->promised);
+	bool hot = round_makes_hot(&a->round, &own->record, own->promised) && !a->is_contended;
 	if (hot == own->hot)
 		return;
 	own->hot = hot;
@@ -153,6 +161,15 @@ static int on_decided(struct node *node, struct node_step *step, struct active *
 	return a->round.base.is_tombstone ? collect_key(node, step, &a->key) : 0;
 }
 
+/* True if the record was written by a coordinator that this node does not hear, but others may: it
+ * may write on, and this node would not know of it. */
+static bool is_of_one_away(const struct node *node, const struct paxos_record *base)
+{
+	uint16_t by = (uint16_t)ballot_member(base->ver);
+	return by != node->number && by < RING_MEMBERS_MAX &&
+	       (node_is_down(node, by) || node_is_slow(node, by));
+}
+
 /* Returns 0 or DHT_EDAMAGED. */
 int rounds_follow(struct node *node, struct node_step *step, struct active *a, enum round_step said)
 {
@@ -164,6 +181,7 @@ int rounds_follow(struct node *node, struct node_step *step, struct active *a, e
 		on_read_done(node, step, a);
 		return 0;
 	case ROUND_CHANGE:
+		a->is_contended = is_of_one_away(node, &a->round.base);
 		a->state = ACTIVE_PROPOSES;
 		return 0;
 	case ROUND_TOOK:
@@ -272,11 +290,15 @@ int rounds_draw(struct node *node, struct node_step *step, const struct active *
 	return rc;
 }
 
+/* Who has refused may go on to promise others while this node backs off: one that only follows
+ * would always come too late against a coordinator that writes on and on. */
 void rounds_see_bound(struct node *node, struct ballot bound)
 {
+	uint64_t counter = ballot_counter(bound);
 	if (ballot_is_absent(bound))
 		return;
-	int rc = counter_raise(&node->counter, bound);
+	counter = counter < BALLOT_COUNTER_MAX - LEAD ? counter + LEAD : counter;
+	int rc = counter_raise(&node->counter, ballot_make(bound.version, counter, 0));
 	(void)rc; /* whoever draws next is told the same */
 }
 

@@ -292,6 +292,24 @@ enum round_step round_on_timeout(struct round *r)
 	return r->is_over || r->phase == ROUND_IDLE ? ROUND_WAITS : retry(r);
 }
 
+bool round_waits_in_vain(const struct round *r, uint16_t away)
+{
+	if (r->is_over)
+		return false;
+	away &= (uint16_t)~r->agreed;
+	switch (r->phase) {
+	case ROUND_READING:
+		return quorum_is_met(&r->quorum, r->agreed) &&
+		       (quorum_all(&r->quorum) & (uint16_t) ~(r->agreed | away)) == 0;
+	case ROUND_PREPARING:
+	case ROUND_ACCEPTING:
+		return r->refused != 0 && !quorum_is_possible(&r->quorum, r->refused | away);
+	case ROUND_IDLE:
+		return false;
+	}
+	DHT_UNREACHABLE();
+}
+
 enum round_phase round_move(struct round *r, const struct quorum *quorum, uint32_t version,
 			    uint32_t start)
 {

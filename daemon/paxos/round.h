@@ -112,6 +112,11 @@ enum round_step round_on_nack(struct round *r, unsigned seat, uint64_t tag);
 /* Nothing was decided for too long. */
 enum round_step round_on_timeout(struct round *r);
 
+/* True if nothing is decided before some of the seats in `away` answer, from which no answer is
+ * expected, and another round may do better: after a READ that a quorum has answered, and
+ * whenever somebody has refused. Then the time-out need not be waited for. */
+bool round_waits_in_vain(const struct round *r, uint16_t away);
+
 /* The block has a new version: the operation goes on in it, a READ with a READ round, anything
  * else with a PREPARE round, its attempts kept. The answer is which of the two to begin. */
 enum round_phase round_move(struct round *r, const struct quorum *quorum, uint32_t version,

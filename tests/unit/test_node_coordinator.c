@@ -718,6 +718,118 @@ START_TEST(a_late_refusal_lets_the_key_cool)
 }
 END_TEST
 
+static void set_down(unsigned at, uint16_t member)
+{
+	node_set_down(helper_nodes_node(&n, at), member, true);
+}
+
+/* Node 1 writes, and node 0 is not told. */
+static void write_behind_the_back_of_0(const char *value)
+{
+	struct call call;
+	struct op op = put(value);
+	set_down(1, 0);
+	helper_nodes_ask(&n, 1, &call, &key, &op, 1);
+	while (!call.is_done) {
+		helper_nodes_lose_all(&n, MESSAGE_PREPARE, 1, 0);
+		helper_nodes_lose_all(&n, MESSAGE_ACCEPT, 1, 0);
+		ck_assert_uint_gt(n.letter_count, 0);
+		helper_nodes_deliver(&n, 0);
+	}
+	helper_nodes_lose_all(&n, MESSAGE_ACCEPT, 1, 0);
+	helper_nodes_settle(&n);
+	helper_call_end(&n, &call);
+}
+
+START_TEST(a_read_does_not_wait_for_a_replica_that_is_gone)
+{
+	struct call call;
+	struct op op = get();
+	open_nodes(3);
+	ck_assert_int_eq(status_of(0, put("1")), 0);
+	helper_nodes_settle(&n);
+	write_behind_the_back_of_0("2");
+	for (int is_known = 0; is_known < 2; is_known++) {
+		forget_counts();
+		if (is_known)
+			set_down(0, 1);
+		helper_nodes_ask(&n, 0, &call, &key, &op, 1);
+		helper_nodes_deliver_all(&n, MESSAGE_READ, 0, 2);
+		helper_nodes_deliver_all(&n, MESSAGE_VALUE, 2, 0);
+		ck_assert_uint_eq(n.sent[MESSAGE_PREPARE], is_known ? 2 : 0);
+		helper_nodes_lose_all(&n, MESSAGE_READ, 0, 1);
+		helper_nodes_finish(&n, &call);
+		ck_assert(bytes_equal(call.results[0].value, bytes_of_text("2")));
+		helper_call_end(&n, &call);
+		helper_nodes_settle(&n);
+		write_behind_the_back_of_0("2");
+	}
+	close_idle();
+}
+END_TEST
+
+/* Loses what two nodes say to each other. */
+static void cut(uint16_t a, uint16_t b)
+{
+	for (unsigned kind = 0; kind < MESSAGE_KIND_COUNT; kind++) {
+		helper_nodes_lose_all(&n, kind, a, b);
+		helper_nodes_lose_all(&n, kind, b, a);
+	}
+}
+
+/* Two coordinators that do not hear each other refuse each other by way of the third replica: no
+ * refusal is waited for in vain, and one of them gets through soon. */
+START_TEST(two_coordinators_that_are_cut_off_from_each_other_take_turns)
+{
+	enum { EACH = 200, WAY_US = 50, LONGEST_US = 3000 };
+	struct call calls[2];
+	uint64_t begun_us[2], longest_us = 0;
+	unsigned done[2] = {0}, unknown = 0;
+	const struct op op = incr(1);
+	open_nodes(3);
+	for (uint16_t at = 0; at < 2; at++) {
+		set_down(at, 1 - at);
+		begun_us[at] = n.now_us;
+		helper_nodes_ask(&n, at, &calls[at], &key, &op, 1);
+	}
+	while (done[0] < EACH || done[1] < EACH) {
+		cut(0, 1);
+		for (unsigned letters = n.letter_count; letters > 0 && n.letter_count > 0;
+		     letters--)
+			helper_nodes_deliver(&n, 0);
+		cut(0, 1);
+		helper_nodes_pass(&n, WAY_US);
+		for (uint16_t at = 0; at < 2; at++) {
+			if (!calls[at].is_done)
+				continue;
+			uint64_t took_us = n.now_us - begun_us[at];
+			longest_us = took_us > longest_us ? took_us : longest_us;
+			unknown += calls[at].task.whole.status != 0;
+			helper_call_end(&n, &calls[at]);
+			done[at]++;
+			begun_us[at] = n.now_us;
+			helper_nodes_ask(&n, at, &calls[at], &key, &op, 1);
+		}
+	}
+	for (unsigned at = 0; at < 2; at++) {
+		while (!calls[at].is_done) {
+			cut(0, 1);
+			helper_nodes_pass(&n, WAY_US);
+			if (n.letter_count > 0)
+				helper_nodes_deliver(&n, 0);
+		}
+		helper_call_end(&n, &calls[at]);
+	}
+	ck_assert_uint_le(longest_us, LONGEST_US);
+	/* Neither was left behind. */
+	ck_assert_uint_le(unknown, EACH / 20);
+	ck_assert_uint_le(done[0], 2 * done[1]);
+	ck_assert_uint_le(done[1], 2 * done[0]);
+	helper_nodes_settle(&n);
+	close_idle();
+}
+END_TEST
+
 START_TEST(repeated_and_old_letters_change_nothing)
 {
 	struct call call;
@@ -1032,8 +1144,10 @@ UNIT_MAIN("node_coordinator", 120, a_first_write_takes_two_round_trips_and_the_n
 	  a_change_whose_traces_are_overwritten_is_uncertain, each_attempt_keeps_its_result,
 	  without_a_quorum_nothing_is_done, without_answers_to_accept_the_outcome_is_uncertain,
 	  a_deadline_ends_the_task_also_in_the_queue, two_coordinators_get_out_of_each_others_way,
-	  a_late_refusal_lets_the_key_cool, repeated_and_old_letters_change_nothing,
-	  a_call_waits_for_a_higher_ceiling, a_full_log_refuses_what_nobody_has_heard_of,
+	  a_late_refusal_lets_the_key_cool, a_read_does_not_wait_for_a_replica_that_is_gone,
+	  two_coordinators_that_are_cut_off_from_each_other_take_turns,
+	  repeated_and_old_letters_change_nothing, a_call_waits_for_a_higher_ceiling,
+	  a_full_log_refuses_what_nobody_has_heard_of,
 	  a_reserved_ballot_is_used_once_also_without_room, cold_records_are_fetched,
 	  a_round_goes_on_in_the_new_version, who_is_no_replica_any_more_lets_others_go_on,
 	  who_is_no_replica_any_more_does_not_repeat_what_it_sent,

@@ -933,6 +933,42 @@ START_TEST(a_hot_write_prepares_in_a_new_version)
 }
 END_TEST
 
+/* ---- Replicas that do not answer -------------------------------------------------------- */
+
+START_TEST(a_read_that_only_those_who_are_away_could_decide_waits_in_vain)
+{
+	given_read(&stable);
+	ck_assert(!round_waits_in_vain(&r, 0x4));
+	ck_assert_int_eq(on_value(0, value_at(now(1))), ROUND_WAITS);
+	ck_assert(!round_waits_in_vain(&r, 0x4));
+	ck_assert_int_eq(on_value(1, value_at(now(2))), ROUND_WAITS);
+	ck_assert(!round_waits_in_vain(&r, 0));
+	ck_assert(!round_waits_in_vain(&r, 0x3)); /* they have answered */
+	ck_assert(round_waits_in_vain(&r, 0x4));
+	ck_assert_int_eq(round_on_timeout(&r), ROUND_RETRY);
+	ck_assert(!round_waits_in_vain(&r, 0x4));
+}
+END_TEST
+
+START_TEST(a_refusal_is_final_where_the_others_are_away)
+{
+	given_prepare(&stable, now(20));
+	ck_assert(!round_waits_in_vain(&r, 0x6)); /* they may be there after all */
+	ck_assert_int_eq(round_on_nack(&r, 1, r.tag), ROUND_WAITS);
+	ck_assert(!round_waits_in_vain(&r, 0));
+	ck_assert(round_waits_in_vain(&r, 0x4));
+	given_accept(&stable);
+	ck_assert_int_eq(round_on_nack(&r, 1, r.tag), ROUND_WAITS);
+	ck_assert(round_waits_in_vain(&r, 0x4));
+	/* In a joint phase a majority of each has to be there. */
+	given_prepare(&joint, now(20));
+	ck_assert_int_eq(round_on_nack(&r, 0, r.tag), ROUND_WAITS);
+	ck_assert(!round_waits_in_vain(&r, 0x8));
+	ck_assert(round_waits_in_vain(&r, 0x2));
+	ck_assert(round_waits_in_vain(&r, 0x18));
+}
+END_TEST
+
 UNIT_MAIN("paxos_round", 10, read_of_equal_votes_of_a_quorum_is_decided,
 	  read_finds_the_quorum_among_other_answers, read_of_an_absent_key_is_decided,
 	  read_of_absent_and_tombstone_is_undecided, read_of_different_ballots_is_undecided,
@@ -970,4 +1006,6 @@ UNIT_MAIN("paxos_round", 10, read_of_equal_votes_of_a_quorum_is_decided,
 	  a_read_forgets_the_answers_of_an_older_version,
 	  a_round_forgets_the_answers_of_those_before, a_read_judges_votes_by_the_new_start,
 	  anything_else_prepares_in_a_new_version_and_keeps_its_attempts,
-	  a_hot_write_prepares_in_a_new_version)
+	  a_hot_write_prepares_in_a_new_version,
+	  a_read_that_only_those_who_are_away_could_decide_waits_in_vain,
+	  a_refusal_is_final_where_the_others_are_away)
