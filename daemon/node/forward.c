@@ -182,6 +182,18 @@ void forward_task(struct node *node, struct node_step *step, struct task *task)
 	send_forward(node, step, forward);
 }
 
+void forward_refused(struct node *node, struct node_step *step, struct task *task, int status)
+{
+	const struct node_block *block = block_of(node, task);
+	if (task->is_forwarded || task->kind != TASK_OPERATIONS) {
+		coordinator_fail(node, step, task, status);
+		return;
+	}
+	task->refusal = status;
+	note_seat(task, block, block->self);
+	forward_task(node, step, task);
+}
+
 /* ---- The end of a forwarded task --------------------------------------------------------- */
 
 static struct forward *find(struct node *node, uint32_t block, uint64_t tag)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "node/collect.h"
 #include "node/coordinator.h"
+#include "node/forward.h"
 #include "node/replica.h"
 #include "paxos/variant.h"
 
@@ -350,7 +351,7 @@ static bool refuses_fast(const struct active *a, const struct entry *entry)
 }
 
 /* This node's own log has no room for the change, which nobody has heard of. One that frees
- * room may still find it: so each task for itself. */
+ * room may still find it: so each task for itself. The other replicas may have room. */
 static void refuse_for_room(struct node *node, struct node_step *step, struct active *a, int rc)
 {
 	if (a->batch_count > 1) {
@@ -358,7 +359,12 @@ static void refuse_for_room(struct node *node, struct node_step *step, struct ac
 		a->is_single = true;
 		return;
 	}
-	rounds_fail(node, step, a, rc);
+	struct task *task = rounds_leave(a);
+	a->state = ACTIVE_IDLE;
+	if (rc == DHT_ENOSPC)
+		forward_refused(node, step, task, rc);
+	else
+		rounds_fail_task(node, step, a, task, rc);
 }
 
 static enum round_step count_own(struct node *node, struct active *a,
