@@ -162,6 +162,7 @@ void member_tick(struct member *m, const struct member_step *step)
 static bool is_busy(const struct member *m)
 {
 	bool is_busy = m->proposal.phase != MEMBER_IDLE || m->number == MEMBER_NOBODY ||
+		       m->tick_us < m->doubts_us ||
 		       (m->map->change.kind != RING_NO_CHANGE && member_is_voter(m));
 	for (size_t i = 0; i < MEMBER_ERRANDS; i++)
 		is_busy |= m->errands[i].is_used;

@@ -66,6 +66,7 @@ struct member_step {
 struct member_times {
 	uint64_t heartbeat_us;     /* between two of them */
 	uint64_t suspect_after_us; /* of silence */
+	uint64_t doubt_us;         /* of silence of one that is in doubt (member_doubt) */
 	uint64_t epoch_us;         /* at least, between two maps of one driver */
 	uint64_t round_us;         /* a proposal without an answer that decides it */
 	uint64_t away_us;          /* silence of a majority of N before a block goes back to O */
@@ -79,6 +80,7 @@ struct member_times {
 	((struct member_times){                                                                    \
 	    .heartbeat_us = 100000,                                                                \
 	    .suspect_after_us = 500000,                                                            \
+	    .doubt_us = 150000,                                                                    \
 	    .epoch_us = 100000,                                                                    \
 	    .round_us = 500000,                                                                    \
 	    .away_us = 10000000,                                                                   \
@@ -116,6 +118,11 @@ void member_want(struct member *m, const struct member_step *step, uint16_t memb
 
 /* The connection to a member is gone: it counts as down until it is heard of again. */
 void member_lost(struct member *m, const struct member_step *step, uint16_t member);
+
+/* The data plane waits in vain for answers of a member: it is probed, and counts as down if that is
+ * not answered soon, long before it would by silence alone. One that does answer is as slow as its
+ * disk, or as busy as it is. To be repeated while that is so. */
+void member_doubt(struct member *m, const struct member_step *step, uint16_t member);
 
 /* The data plane is in sync with a block in this version, durably. Forgotten when the block's
  * version changes, and to be said again after a restart. */

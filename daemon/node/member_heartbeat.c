@@ -51,6 +51,7 @@ static void set_down(struct member *m, const struct member_step *step, uint16_t 
 	if (m->peers[number].is_down == is_down)
 		return;
 	m->peers[number].is_down = is_down;
+	m->peers[number].doubted_us = 0;
 	step->effects->set_down(step->effects->ctx, number, is_down);
 	spread(m, number);
 }
@@ -140,11 +141,41 @@ static void send_beats(struct member *m, const struct member_step *step)
 	}
 }
 
+static void send_probe(struct member *m, const struct member_step *step, uint16_t number)
+{
+	struct member_message message = member_message_of(m, MEMBER_PROBE);
+	m->peers[number].asked_us = step->now_us;
+	message.tag = ++m->tags;
+	step->effects->send(step->effects->ctx, number, &message, NODE_RESTS_ON_MAP);
+}
+
 /* True if this node did not run for a while, as a stopped process or a machine that sleeps: that
  * it has heard nobody says nothing about others. */
 static bool was_away(const struct member *m, const struct member_step *step)
 {
 	return step->now_us - m->tick_us > m->times.heartbeat_us + m->times.suspect_after_us / 2;
+}
+
+static void begin_doubt(struct member *m, const struct member_step *step, struct member_peer *peer)
+{
+	peer->doubted_us = step->now_us;
+	m->doubts_us = step->now_us + 2 * m->times.doubt_us;
+}
+
+/* True if a doubt has turned out to be right. An answer that has arrived may wait to be read, so
+ * one that this node was away in says nothing. */
+static bool is_silent_in_doubt(struct member *m, const struct member_step *step,
+			       struct member_peer *peer)
+{
+	if (peer->doubted_us == 0)
+		return false;
+	if (peer->heard_us > peer->doubted_us || peer->probed_us > peer->doubted_us) {
+		peer->doubted_us = 0;
+		return false;
+	}
+	if (step->now_us - m->tick_us > m->times.doubt_us / 2)
+		begin_doubt(m, step, peer);
+	return step->now_us - peer->doubted_us > m->times.doubt_us;
 }
 
 static void find_silent(struct member *m, const struct member_step *step)
@@ -154,9 +185,19 @@ static void find_silent(struct member *m, const struct member_step *step)
 		struct member_peer *peer = &m->peers[m->watched[i]];
 		if (is_back)
 			peer->heard_us = step->now_us;
-		else if (step->now_us - peer->heard_us > m->times.suspect_after_us)
+		else if (is_silent_in_doubt(m, step, peer) ||
+			 step->now_us - peer->heard_us > m->times.suspect_after_us)
 			set_down(m, step, m->watched[i], true);
 	}
+}
+
+void member_doubt(struct member *m, const struct member_step *step, uint16_t number)
+{
+	if (number >= m->peer_cap || !m->peers[number].is_watched || m->peers[number].is_down ||
+	    m->peers[number].doubted_us != 0)
+		return;
+	begin_doubt(m, step, &m->peers[number]);
+	send_probe(m, step, number);
 }
 
 void member_lost(struct member *m, const struct member_step *step, uint16_t number)
@@ -244,10 +285,7 @@ void member_heartbeat_probe(struct member *m, const struct member_step *step, ui
 	if (number == m->number ||
 	    (peer->asked_us != 0 && step->now_us < peer->asked_us + PROBE_US))
 		return;
-	peer->asked_us = step->now_us;
-	struct member_message message = member_message_of(m, MEMBER_PROBE);
-	message.tag = ++m->tags;
-	step->effects->send(step->effects->ctx, number, &message, NODE_RESTS_ON_MAP);
+	send_probe(m, step, number);
 }
 
 /* ---- Whom to watch ------------------------------------------------------------------- */

@@ -61,6 +61,7 @@ struct member_peer {
 	uint64_t beat, epoch;           /* of the latest beat, also by news */
 	uint64_t probed_us;             /* latest answer to a probe */
 	uint64_t asked_us;              /* latest probe */
+	uint64_t doubted_us;            /* since when it is in doubt; 0: it is not */
 	uint64_t progress, progress_us; /* taken over since its start; when that grew */
 	uint64_t held_bytes;            /* of keys and values */
 	uint64_t ahead_ms;              /* that its clock is, at least: by its latest beat */
@@ -121,6 +122,7 @@ struct member {
 	struct member_rumour rumours[MEMBER_NEWS_QUEUE];
 	unsigned rumour_count;
 	uint64_t beat, beat_us;
+	uint64_t doubts_us;     /* until when a member may be in doubt */
 	struct member_peer own; /* what is counted of this node as of others */
 	uint64_t moved_bytes;   /* by all, in this change */
 	uint64_t rate, rate_us, rate_from;

@@ -167,6 +167,76 @@ START_TEST(a_heartbeat_that_was_long_under_way_tells_of_no_skew)
 }
 END_TEST
 
+static void doubt(uint16_t member)
+{
+	struct member_step step = helper_member_step(&h);
+	member_doubt(h.m, &step, member);
+}
+
+START_TEST(who_is_in_doubt_and_answers_no_probe_is_dead_soon)
+{
+	start(3);
+	helper_member_beat(&h, 1, 1);
+	pass(50000);
+	doubt(1);
+	ck_assert_ptr_nonnull(helper_member_find(&h, 1, MEMBER_PROBE));
+	pass(100000);
+	doubt(1); /* it is no other doubt */
+	ck_assert(!member_is_down(h.m, 1));
+	pass(100000);
+	ck_assert(member_is_down(h.m, 1));
+	/* Nothing is left of it. */
+	helper_member_beat(&h, 1, 2);
+	ck_assert(!member_is_down(h.m, 1));
+	pass(400000);
+	ck_assert(!member_is_down(h.m, 1));
+	stop();
+}
+END_TEST
+
+START_TEST(who_answers_a_probe_is_only_slow)
+{
+	start(3);
+	for (uint64_t beat = 1; beat < 9; beat += 3) {
+		helper_member_beat(&h, 1, beat);
+		helper_member_forget(&h);
+		doubt(1);
+		const struct member_message *probe = helper_member_find(&h, 1, MEMBER_PROBE);
+		ck_assert_ptr_nonnull(probe);
+		struct member_message reply = helper_message(&h, MEMBER_PROBED, 1);
+		reply.tag = probe->tag;
+		pass(100000);
+		helper_member_hear(&h, &reply);
+		pass(200000);
+		ck_assert(!member_is_down(h.m, 1));
+		helper_member_beat(&h, 1, beat + 1);
+		pass(50000);
+		doubt(1);
+		pass(50000);
+		helper_member_beat(&h, 1, beat + 2);
+		pass(200000);
+		ck_assert(!member_is_down(h.m, 1));
+	}
+	stop();
+}
+END_TEST
+
+START_TEST(a_doubt_begins_anew_when_this_node_was_away)
+{
+	start(3);
+	helper_member_beat(&h, 1, 1);
+	pass(50000);
+	doubt(1);
+	pass(50000);
+	h.now_us += 120000;
+	helper_member_run(&h, 1000);
+	ck_assert(!member_is_down(h.m, 1));
+	pass(200000);
+	ck_assert(member_is_down(h.m, 1));
+	stop();
+}
+END_TEST
+
 /* It left and another one joined, in maps that were missed: nothing is left of it. */
 START_TEST(a_number_may_be_another_nodes)
 {
@@ -276,6 +346,8 @@ UNIT_MAIN("member_heartbeat", 60, everybody_is_told_ten_times_a_second,
 	  silence_is_death_and_a_heartbeat_is_life, who_was_away_itself_takes_nobody_for_dead,
 	  a_heartbeat_that_comes_late_is_no_sign_of_life, who_does_not_start_is_dead_too,
 	  a_higher_epoch_is_fetched_once_in_a_while, a_probe_is_answered,
-	  a_heartbeat_that_was_long_under_way_tells_of_no_skew, a_number_may_be_another_nodes,
+	  a_heartbeat_that_was_long_under_way_tells_of_no_skew,
+	  who_is_in_doubt_and_answers_no_probe_is_dead_soon, who_answers_a_probe_is_only_slow,
+	  a_doubt_begins_anew_when_this_node_was_away, a_number_may_be_another_nodes,
 	  of_many_those_at_powers_of_two_watch_each_other, news_are_believed_and_passed_on,
 	  what_is_later_wins, who_hears_it_contradicts)
