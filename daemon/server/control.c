@@ -18,8 +18,12 @@
 #include "wire/hmac.h"
 #include "worker/committer.h"
 #include "worker/exec.h"
+#include "worker/peers.h"
 
-enum { BUDGET = 4 * PEER_WHOLE_MAX };
+enum {
+	BUDGET = 4 * PEER_WHOLE_MAX,
+	DOUBT_PERCENT = 30, /* of the silence after which one is suspected without a probe */
+};
 
 /* While a map is on its way, or somebody joins, there is something to look at that no event
  * tells of. */
@@ -88,6 +92,7 @@ static struct member_times times_of(const struct conf *conf)
 	struct member_times times = MEMBER_TIMES_DEFAULT;
 	times.heartbeat_us = conf->peers_heartbeat_ms * 1000;
 	times.suspect_after_us = conf->peers_suspect_after_ms * 1000;
+	times.doubt_us = times.suspect_after_us * DOUBT_PERCENT / 100;
 	return times;
 }
 
@@ -308,6 +313,23 @@ void control_want_map(struct control *c, uint16_t member)
 	pthread_mutex_lock(&c->lock);
 	struct member_step step = control_step(c);
 	member_want(c->member, &step, member);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void control_doubt(struct control *c)
+{
+	struct peers *peers = c->given.shared->peers;
+	if (!atomic_load_explicit(&peers->has_doubts, memory_order_relaxed) ||
+	    !atomic_exchange(&peers->has_doubts, false))
+		return;
+	pthread_mutex_lock(&c->lock);
+	struct member_step step = control_step(c);
+	for (unsigned word = 0; word < DHT_ARRAY_LEN(peers->doubts); word++) {
+		uint64_t doubts = atomic_exchange(&peers->doubts[word], 0);
+		for (; doubts != 0; doubts &= doubts - 1)
+			member_doubt(c->member, &step,
+				     (uint16_t)(64 * word + (unsigned)__builtin_ctzll(doubts)));
+	}
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -220,6 +220,9 @@ void control_settle(struct control *c);
 /* A member has told the data plane of a map that is newer than the one here. */
 void control_want_map(struct control *c, uint16_t member);
 
+/* Workers may wait in vain for answers of members (peers->doubts). */
+void control_doubt(struct control *c);
+
 /* The log is durable further than before; the committer's thread. */
 void control_committed(struct control *c);
 

@@ -425,6 +425,7 @@ static bool on_settle(void *ctx)
 	uint32_t wanted = atomic_exchange(&server->peers.wants_map, 0);
 	if (wanted != 0)
 		control_want_map(&server->control, (uint16_t)(wanted - 1));
+	control_doubt(&server->control);
 	control_settle(&server->control);
 	if (atomic_load(&server->phase) != SERVER_JOINING || control_is_joining(&server->control))
 		return true;

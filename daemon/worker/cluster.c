@@ -330,13 +330,28 @@ static int step_lost(struct worker *w, struct node_step *step, const struct even
 	return forward_peer_lost(exec_of(w)->node, step, e->block, e->member);
 }
 
-void cluster_lose(struct worker *w, uint16_t member)
+static int step_slow(struct worker *w, struct node_step *step, const struct event *e)
+{
+	return forward_peer_slow(exec_of(w)->node, step, e->block, e->member);
+}
+
+static void tell_blocks(struct worker *w, uint16_t member, event_step_fn step)
 {
 	uint32_t blocks = store_blocks(exec_of(w)->store);
 	for (uint32_t block = 0; block < blocks; block++) {
-		const struct event e = {.step = step_lost, .block = block, .member = member};
+		const struct event e = {.step = step, .block = block, .member = member};
 		(void)cluster_tell(w, &e);
 	}
+}
+
+void cluster_lose(struct worker *w, uint16_t member)
+{
+	tell_blocks(w, member, step_lost);
+}
+
+void cluster_bypass(struct worker *w, uint16_t member)
+{
+	tell_blocks(w, member, step_slow);
 }
 
 static int step_failed(struct worker *w, struct node_step *step, const struct event *e)

@@ -93,6 +93,9 @@ void cluster_forget_link(struct worker *w, struct link *link);
 /* The connection to a member that operations were forwarded to is gone. */
 void cluster_lose(struct worker *w, uint16_t member);
 
+/* A member that operations were forwarded to is silent, and may answer yet. */
+void cluster_bypass(struct worker *w, uint16_t member);
+
 /* A FORWARD was certainly not sent. */
 void cluster_fail_forward(struct worker *w, uint32_t block, uint64_t tag);
 

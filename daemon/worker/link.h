@@ -18,6 +18,7 @@
 #include "node/message.h"
 #include "ring/map.h"
 #include "worker/outbox.h"
+#include "worker/silence.h"
 
 struct session;
 struct worker;
@@ -67,6 +68,8 @@ struct link {
 	struct link_forward *forwards;
 	size_t forward_count, forward_cap;
 	struct histogram *answers; /* how long they took since the last look; NULL: none came */
+	uint64_t answer_us;        /* p99 of that, lately; 0: unknown */
+	struct silence silence;
 };
 
 void link_init(struct link *link, struct worker *w, uint16_t member);

@@ -25,6 +25,7 @@ enum { LINKS_ASKED = 1024 }; /* latest questions whose answers are timed */
 /* A question that may be answered. */
 struct links_asked {
 	uint64_t tag, at_us;
+	enum silence_kind kind;
 };
 
 struct links {
@@ -36,6 +37,7 @@ struct links {
 	uint32_t silenced;           /* of peers->silenced: what was seen */
 	struct links_asked *asked;   /* LINKS_ASKED, by tag; NULL before the first question */
 	uint64_t measure_us;         /* when times are looked at next */
+	uint64_t look_us;            /* when it is looked who is silent; UINT64_MAX: nobody is */
 	struct link_forward *failed; /* FORWARDs that were certainly not sent */
 	size_t failed_count, failed_cap;
 	_Atomic uint64_t answer_us; /* p99 of the slowest member that answers, lately; 0: unknown */
@@ -68,8 +70,9 @@ bool links_are_dirty(const struct worker *w);
 void links_hold(struct worker *w);
 void links_flush(struct worker *w);
 
-/* Tells of FORWARDs that were not sent, or to members that do not answer any more, and gives up
- * links that do not open, or lead to who is not that member any more. */
+/* Tells of FORWARDs that were not sent, or to members that do not answer any more; has members
+ * bypassed that are silent, and the dispatcher find out about them; and gives up links that do not
+ * open, or lead to who is not that member any more. */
 void links_tick(struct worker *w);
 
 /* When links_tick and links_flush are to be called next, in nanoseconds from now; UINT64_MAX: no

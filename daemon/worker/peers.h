@@ -38,6 +38,10 @@ struct peers {
 	 * other than 0, and sets it back when it asks. */
 	_Atomic uint32_t wants_map;
 	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member was last found to be back */
+	/* Members whose answers are waited for in vain, a bit each, if there are any: the dispatcher
+	 * is woken to find out about them. */
+	_Atomic bool has_doubts;
+	_Atomic uint64_t doubts[RING_MEMBERS_MAX / 64 + 1];
 	_Atomic uint32_t silenced; /* how often a member was found not to answer: node_is_down */
 };
 
