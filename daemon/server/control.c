@@ -318,6 +318,8 @@ void control_want_map(struct control *c, uint16_t member)
 
 void control_doubt(struct control *c)
 {
+	if (!c->is_on)
+		return;
 	struct peers *peers = c->given.shared->peers;
 	if (!atomic_load_explicit(&peers->has_doubts, memory_order_relaxed) ||
 	    !atomic_exchange(&peers->has_doubts, false))
