@@ -119,7 +119,7 @@ def test_commands_are_those_of_the_help(environment):
 @pytest.mark.parametrize("line, offers", [
     ("dhtctl jo", ["join", "job"]),
     ("dhtctl nonsense ", []),
-    ("dhtctl -o ", ["table", "json"]),
+    ("dhtctl -o ", ["table", "json", "lines"]),
     ("dhtctl --output=j", ["--output=json"]),
     ("dhtctl -ojson status --v", ["--version"]),
     ("dhtctl get --h", ["--hex", "--help"]),
