@@ -36,11 +36,12 @@ def why_impossible():
         return "booting a system in namespaces needs root"
     trial = subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--cgroup", "sh",
-         "-c", "mount -t proc proc /proc && mount -t cgroup2 cgroup2 /mnt"],
+         "-c", "mount -t proc proc /proc && mount -t cgroup2 cgroup2 /mnt && "
+         "mount -t tmpfs tmpfs /mnt && touch /mnt/file && chown 1:1 /mnt/file"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if trial.returncode == 0:
         return None
-    return f"no namespaces with a control group of version 2: {trial.stderr.strip()}"
+    return f"root lacks what a system in namespaces needs: {trial.stderr.strip()}"
 
 
 def mirror():
