@@ -70,6 +70,12 @@ def test_files_belong_to_whom_they_should(story):
     assert re.search(r"^Seccomp:\s2$", status, re.MULTILINE), status
 
 
+def test_scripts_for_operators_find_the_node(story):
+    story.run("/usr/share/dhtd/ops/check-dhtd --disk off")
+    story.run("/usr/share/dhtd/ops/backup create /root/backup && "
+              "/usr/share/dhtd/ops/backup verify /root/backup && rm -r /root/backup")
+
+
 def test_a_load_needs_no_forbidden_call(story):
     pid = main_pid(story)
     story.from_outside("redis-benchmark", "-p", "7401", "-n", "5000", "-r", "1000", "-d", "4000",
