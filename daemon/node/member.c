@@ -121,8 +121,9 @@ static bool is_from_member(struct member *m, const struct member_step *step, uin
 		return false;
 	if (message->lineage == m->lineage)
 		return true;
-	if (message->kind == MEMBER_BEAT && m->lineage_before != 0 &&
-	    message->lineage == m->lineage_before && ring_map_member(m->map, message->from) != NULL)
+	if (message->kind == MEMBER_BEAT && m->map->lineage_before != 0 &&
+	    message->lineage == m->map->lineage_before &&
+	    ring_map_member(m->map, message->from) != NULL)
 		member_maps_tell_whole(m, step, peer);
 	return message->kind == MEMBER_MAP && message->lineage_before == m->lineage;
 }
@@ -193,11 +194,6 @@ void member_durable(struct member *m, const struct member_step *step, uint64_t p
 const struct ring_map *member_map(const struct member *m)
 {
 	return m->map;
-}
-
-uint64_t member_lineage_before(const struct member *m)
-{
-	return m->lineage_before;
 }
 
 uint16_t member_number(const struct member *m)

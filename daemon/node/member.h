@@ -190,10 +190,6 @@ int member_recover(struct member *m, const struct member_step *step, const uint1
 
 const struct ring_map *member_map(const struct member *m);
 
-/* The first bytes, as a number, of the lineage that a recovery ended, while this node knows of it;
- * else 0: survivors that have not heard of it are told (wire/handshake.h). */
-uint64_t member_lineage_before(const struct member *m);
-
 /* Own number in the map; MEMBER_NOBODY: it does not name this node. */
 uint16_t member_number(const struct member *m);
 

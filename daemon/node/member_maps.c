@@ -65,7 +65,7 @@ static void send_map(struct member *m, const struct member_step *step, uint32_t 
 	message.epoch = epoch;
 	message.map = code;
 	message.reach = reach;
-	message.lineage_before = m->lineage_before;
+	message.lineage_before = m->map->lineage_before;
 	step->effects->send(step->effects->ctx, peer, &message, NODE_RESTS_ON_MAP);
 }
 
@@ -250,8 +250,6 @@ static void take_map(struct member *m, const struct member_step *step, uint32_t 
 		return;
 	}
 	bool is_step = !is_other && map->epoch == m->map->epoch + 1;
-	if (is_other)
-		m->lineage_before = message->lineage_before;
 	if (!member_maps_adopt(m, step, map, is_step ? message->map : (struct bytes){0}))
 		return;
 	m->wanted_us = 0;

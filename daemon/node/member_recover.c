@@ -95,8 +95,10 @@ static int make_map(const struct member *m, const struct member_step *step,
 	int rc = ring_map_copy(m->map, m->map->epoch + 1, &map);
 	if (rc != 0)
 		return rc;
-	if (lineage != NULL)
+	if (lineage != NULL) {
 		memcpy(map->lineage, lineage, sizeof(map->lineage));
+		map->lineage_before = m->lineage;
+	}
 	map->change = (struct ring_change){.kind = RING_RECOVER_LOST,
 					   .member = m->number,
 					   .id = map->epoch,
@@ -150,7 +152,6 @@ int member_recover(struct member *m, const struct member_step *step, const uint1
 {
 	struct survivors survivors = {numbers, count};
 	struct ring_map *map;
-	uint64_t before = m->lineage;
 	*loss = (struct member_loss){0};
 	text[0] = '\0';
 	int rc = check(m, &survivors, text);
@@ -164,7 +165,6 @@ int member_recover(struct member *m, const struct member_step *step, const uint1
 	}
 	if (!member_maps_adopt(m, step, map, (struct bytes){0}))
 		return DHT_ENOMEM;
-	m->lineage_before = before;
 	for (size_t i = 0; i < count; i++) {
 		if (numbers[i] != m->number)
 			member_maps_tell_whole(m, step, numbers[i]);

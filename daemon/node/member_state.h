@@ -111,9 +111,8 @@ struct member {
 
 	struct member_past history[MEMBER_HISTORY];
 	size_t history_at, history_bytes;
-	uint64_t wanted_us;      /* a map was asked for */
-	uint64_t lineage_before; /* of the map that a recovery ended */
-	uint64_t left_us;        /* probes of a node that left */
+	uint64_t wanted_us; /* a map was asked for */
+	uint64_t left_us;   /* probes of a node that left */
 
 	struct member_peer *peers; /* by number */
 	size_t peer_cap;

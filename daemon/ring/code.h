@@ -14,8 +14,10 @@
  * Little endian; [n] is a count of n bits in front of as many of what follows, text is [8]
  * bytes that are not 0. Members, voters, blocks are as in ring/map.h.
  *
- *     u8 format (1)   u64 epoch   u64 base: the epoch it differs from, all ones for a whole map
- *     16 lineage      u32 blocks  u16 replicas    [16] voters: u16   u64 hash seed
+ *     u8 format (1, or 2 if there is a lineage before)
+ *     u64 epoch       u64 base: the epoch it differs from, all ones for a whole map
+ *     16 lineage      (format 2 alone: u64 lineage before, not 0)
+ *     u32 blocks  u16 replicas    [16] voters: u16   u64 hash seed
  *     u8 change, and unless it is 0:  u8 is cancelled  u16 member  u16 other  u64 id
  *         u64 began  u32 weight  text zone
  *     [16] forgotten members: u16

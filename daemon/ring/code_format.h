@@ -9,6 +9,7 @@
 
 enum {
 	CODE_FORMAT = 1,
+	CODE_FORMAT_RECOVERED = 2, /* with the lineage that a recovery ended */
 	CODE_RAW_ID_SIZE = 16,
 };
 #define CODE_NO_BASE UINT64_MAX

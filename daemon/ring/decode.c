@@ -25,6 +25,7 @@ struct reader {
 struct head {
 	uint64_t epoch, base;
 	uint8_t lineage[RING_LINEAGE_SIZE];
+	uint64_t lineage_before;
 	uint32_t blocks;
 	uint16_t replicas;
 	struct ring_voters voters;
@@ -312,10 +313,16 @@ static void read_change(struct reader *r, struct ring_change *change)
 
 static void read_head(struct reader *r, struct head *head)
 {
-	r->is_bad |= read_u8(r) != CODE_FORMAT;
+	uint8_t format = read_u8(r);
+	bool is_recovered = format == CODE_FORMAT_RECOVERED;
+	r->is_bad |= format != CODE_FORMAT && !is_recovered;
 	head->epoch = read_u64(r);
 	head->base = read_u64(r);
 	memcpy(head->lineage, read_bytes(r, sizeof(head->lineage)), sizeof(head->lineage));
+	if (is_recovered) {
+		head->lineage_before = read_u64(r);
+		r->is_bad |= head->lineage_before == 0;
+	}
 	head->blocks = read_u32(r);
 	head->replicas = read_u16(r);
 	head->voters.count = read_count(r, RING_VOTERS_MAX, 2);
@@ -368,6 +375,7 @@ int ring_map_decode(struct bytes bytes, const struct ring_map *base, struct ring
 	if (rc != 0)
 		return rc;
 	memcpy(map->lineage, head.lineage, sizeof(map->lineage));
+	map->lineage_before = head.lineage_before;
 	map->replicas = head.replicas;
 	map->voters = head.voters;
 	map->hash_seed = head.hash_seed;

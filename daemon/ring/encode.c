@@ -251,10 +251,13 @@ static void write_change(struct writer *w, const struct ring_change *change)
 static void write_head(struct encoding *e)
 {
 	const struct ring_map *map = e->map;
-	write_u8(&e->writer, CODE_FORMAT);
+	bool is_recovered = map->lineage_before != 0;
+	write_u8(&e->writer, is_recovered ? CODE_FORMAT_RECOVERED : CODE_FORMAT);
 	write_u64(&e->writer, map->epoch);
 	write_u64(&e->writer, e->base == NULL ? CODE_NO_BASE : e->base->epoch);
 	write_bytes(&e->writer, map->lineage, sizeof(map->lineage));
+	if (is_recovered)
+		write_u64(&e->writer, map->lineage_before);
 	write_u32(&e->writer, map->blocks);
 	write_u16(&e->writer, map->replicas);
 	write_u16(&e->writer, map->voters.count);

@@ -310,6 +310,7 @@ int ring_map_copy(const struct ring_map *map, uint64_t epoch, struct ring_map **
 	if (rc != 0)
 		return rc;
 	memcpy(copy->lineage, map->lineage, sizeof(copy->lineage));
+	copy->lineage_before = map->lineage_before;
 	copy->hash_seed = map->hash_seed;
 	copy->replicas = map->replicas;
 	copy->voters = map->voters;

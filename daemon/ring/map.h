@@ -144,7 +144,10 @@ struct ring_voters {
 struct ring_map {
 	uint64_t epoch;
 	uint8_t lineage[RING_LINEAGE_SIZE]; /* random, of the cluster; all 0: not founded */
-	uint64_t hash_seed;                 /* of keys, alike at all members */
+	/* First bytes, as a number, of the lineage that a recovery ended; 0: there was none. Who
+	 * survives that one and has not heard of it is known by it, however much later. */
+	uint64_t lineage_before;
+	uint64_t hash_seed; /* of keys, alike at all members */
 	uint32_t blocks;
 	uint16_t replicas; /* that a block should have */
 	struct ring_voters voters;

@@ -72,7 +72,7 @@ struct handshake_self control_self(struct control *c)
 	    .cluster = c->given.conf->cluster_name,
 	    .number = member_number(c->member),
 	    .lineage = map->lineage,
-	    .lineage_before = member_lineage_before(c->member),
+	    .lineage_before = map->lineage_before,
 	    .epoch = map->epoch,
 	    .is_joining = c->join.stage != CONTROL_NO_JOIN,
 	    .run = c->run,

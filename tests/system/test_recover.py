@@ -17,6 +17,20 @@ def recover(node, survivors, typed):
     return node.ctl("recover", "--from", ",".join(survivors), input=typed, timeout=120)
 
 
+class Recovery(threading.Thread):
+    """A recovery of n1 and n2 that goes on while the test does; it has begun."""
+
+    def __init__(self, node):
+        super().__init__(daemon=True)
+        self.node = node
+        self.done = None
+        self.start()
+        wait_until(lambda: b"recovering the cluster" in node.log(), "the new map to be told")
+
+    def run(self):
+        self.done = recover(self.node, ["n1", "n2"], b"dht\n")
+
+
 def kill(nodes, seen_by):
     for node in nodes:
         node.kill()
@@ -90,15 +104,30 @@ def test_a_survivor_that_was_not_told_is_told_when_it_is_back(make_node):
     kill(lost, first)
     # It is named as one that answers, and gets nothing of what it is told.
     os.kill(second.process.pid, signal.SIGSTOP)
-    done = []
-    thread = threading.Thread(
-        target=lambda: done.append(recover(first, ["n1", "n2"], b"dht\n")))
-    thread.start()
-    wait_until(lambda: b"recovering the cluster" in first.log(), "the new map to be told")
+    recovery = Recovery(first)
     second.kill()
     second.start(wait=False)
-    thread.join()
-    assert done[0].returncode == 0, said(done[0])
+    recovery.join()
+    assert recovery.done.returncode == 0, said(recovery.done)
+    wait_stable([first, second])
+    assert [name for _, name, _ in members_of(second)] == ["n1", "n2"]
+    assert second.client().call("SET", "a", "1") == "OK"
+
+
+def test_who_has_recovered_it_tells_after_a_restart_too(make_node):
+    """What the recovery has ended is part of the map: who restarts knows whom to tell."""
+    nodes = make_cluster(make_node, 5, "peers.suspect_after=20s")
+    (first, second), lost = nodes[:2], nodes[2:]
+    kill(lost, first)
+    os.kill(second.process.pid, signal.SIGSTOP)
+    before = show(first, "node", "ls")["epoch"]
+    recovery = Recovery(first)
+    wait_until(lambda: show(first, "node", "ls")["epoch"] > before, "the new map to be adopted")
+    for node in (second, first):
+        node.kill()
+    recovery.join()
+    for node in (second, first):
+        node.start()
     wait_stable([first, second])
     assert [name for _, name, _ in members_of(second)] == ["n1", "n2"]
     assert second.client().call("SET", "a", "1") == "OK"

@@ -288,6 +288,34 @@ START_TEST(a_difference_fits_its_base_alone)
 }
 END_TEST
 
+START_TEST(what_a_recovery_ended_is_kept)
+{
+	struct ring_map *map = helper_map(64, 5), *next, *same;
+	struct buffer bytes = encode(map, NULL);
+	size_t len = bytes.len;
+	buffer_reset(&bytes);
+	map->lineage_before = UINT64_C(0x0102030405060708);
+	bytes = encode(map, NULL);
+	ck_assert_uint_eq(bytes.len, len + sizeof(map->lineage_before));
+	same = decode(&bytes, NULL);
+	check_equal(map, same);
+	ck_assert_uint_eq(same->lineage_before, map->lineage_before);
+	ring_map_destroy(same);
+	buffer_reset(&bytes);
+	next = helper_next(map);
+	bytes = encode(next, map);
+	same = decode(&bytes, map);
+	ck_assert_uint_eq(same->lineage_before, map->lineage_before);
+	ring_map_destroy(same);
+	/* None has one form alone. */
+	memset(buffer_head(&bytes) + 1 + 8 + 8 + RING_LINEAGE_SIZE, 0, sizeof(map->lineage_before));
+	ck_assert_int_eq(decode_bytes(buffer_head(&bytes), bytes.len, map, &same), DHT_EPROTO);
+	ring_map_destroy(map);
+	ring_map_destroy(next);
+	buffer_reset(&bytes);
+}
+END_TEST
+
 START_TEST(a_whole_map_needs_no_base)
 {
 	struct ring_map *map = helper_map(64, 5), *other = helper_map(128, 3);
@@ -383,5 +411,6 @@ UNIT_MAIN("ring_code", 120, a_whole_map_comes_out_as_it_went_in, a_large_map_is_
 	  a_difference_holds_changed_members_alone, a_difference_holds_voters_and_replicas,
 	  a_change_and_the_hash_seed_come_along, differences_lead_to_the_identical_map,
 	  a_difference_fits_its_base_alone, a_whole_map_needs_no_base,
-	  what_is_cut_or_too_long_is_refused, what_is_damaged_is_refused_or_valid,
-	  a_map_that_breaks_a_rule_is_refused, the_head_is_where_the_format_says)
+	  what_a_recovery_ended_is_kept, what_is_cut_or_too_long_is_refused,
+	  what_is_damaged_is_refused_or_valid, a_map_that_breaks_a_rule_is_refused,
+	  the_head_is_where_the_format_says)
