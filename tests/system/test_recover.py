@@ -131,3 +131,29 @@ def test_who_has_recovered_it_tells_after_a_restart_too(make_node):
     wait_stable([first, second])
     assert [name for _, name, _ in members_of(second)] == ["n1", "n2"]
     assert second.client().call("SET", "a", "1") == "OK"
+
+
+def test_a_survivor_that_is_stopped_while_it_merges_goes_on(make_node):
+    nodes = make_cluster(make_node, 5, "peers.sync_rate=1MiB")
+    (first, second), lost = nodes[:2], nodes[2:]
+    keys = Keys(2000, size=2000).put(first)
+    kill(lost, first)
+    recovery = Recovery(first)
+    wait_until(lambda: show(second, "job", "ls")["jobs"], "the job to be seen")
+    os.kill(second.process.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: (1, "n2", "down") in members_of(first), "it to be missed")
+        assert show(first, "job", "ls")["jobs"], "the job is over: it was too short to be stopped"
+    finally:
+        os.kill(second.process.pid, signal.SIGCONT)
+    recovery.join()
+    assert recovery.done.returncode == 0, said(recovery.done)
+    wait_stable([first, second])
+    assert [name for _, name, _ in members_of(second)] == ["n1", "n2"]
+    found = []
+    for node in (first, second):
+        with node.client() as client:
+            found.append([client.call("GET", key) for key in keys.values])
+    assert found[0] == found[1]
+    assert all(value in (None, keys.values[key]) for key, value in zip(keys.values, found[0]))
+    assert first.client().call("SET", "a", "1") == "OK"
