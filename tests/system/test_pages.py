@@ -104,7 +104,7 @@ def check_dhtctl(text):
         _, help_text = printed(BUILD / "dhtctl", "--help")
         words = text.split()
         # Options stand before the command.
-        known = [word for word in words[1:] if re.search(rf"^ +{word} ", help_text, re.MULTILINE)]
+        known = [word for word in words[1:] if re.search(rf"^ +{word}[ ,]", help_text, re.MULTILINE)]
         assert known, f"`{text}`: dhtctl knows none of it"
         return
     code, help_text = printed(BUILD / "dhtctl", "help", verb)
