@@ -167,7 +167,7 @@ static int on_decided(struct node *node, struct node_step *step, struct active *
 static bool is_of_one_away(const struct node *node, const struct paxos_record *base)
 {
 	uint16_t by = (uint16_t)ballot_member(base->ver);
-	return by != node->number && by < RING_MEMBERS_MAX &&
+	return !ballot_is_absent(base->ver) && by != node->number && by < RING_MEMBERS_MAX &&
 	       (node_is_down(node, by) || node_is_slow(node, by));
 }
 

@@ -768,6 +768,25 @@ START_TEST(a_read_does_not_wait_for_a_replica_that_is_gone)
 }
 END_TEST
 
+/* It may write on by way of the third one. */
+START_TEST(what_one_that_is_gone_has_written_is_prepared_once_more)
+{
+	open_nodes(3);
+	set_down(1, 0);
+	ck_assert_int_eq(status_of(1, put("1")), 0);
+	helper_nodes_settle(&n);
+	ck_assert(entry_of(1).acceptor.hot); /* nobody has written it before */
+	ck_assert_int_eq(status_of(0, put("2")), 0);
+	helper_nodes_settle(&n);
+	for (int times = 0; times < 2; times++) {
+		ck_assert_int_eq(status_of(1, put("3")), 0);
+		helper_nodes_settle(&n);
+		ck_assert_int_eq(entry_of(1).acceptor.hot, times == 1);
+	}
+	close_idle();
+}
+END_TEST
+
 /* Loses what two nodes say to each other. */
 static void cut(uint16_t a, uint16_t b)
 {
@@ -1161,6 +1180,7 @@ UNIT_MAIN("node_coordinator", 120, a_first_write_takes_two_round_trips_and_the_n
 	  without_a_quorum_nothing_is_done, without_answers_to_accept_the_outcome_is_uncertain,
 	  a_deadline_ends_the_task_also_in_the_queue, two_coordinators_get_out_of_each_others_way,
 	  a_late_refusal_lets_the_key_cool, a_read_does_not_wait_for_a_replica_that_is_gone,
+	  what_one_that_is_gone_has_written_is_prepared_once_more,
 	  two_coordinators_that_are_cut_off_from_each_other_take_turns,
 	  repeated_and_old_letters_change_nothing, a_call_waits_for_a_higher_ceiling,
 	  a_full_log_refuses_what_nobody_has_heard_of,
