@@ -295,6 +295,7 @@ static int build(struct server *server)
 	};
 	peers_init(&server->peers, &server->opening);
 	server->peers.resolver = server->resolver;
+	server->peers.suspect_after_us = conf->peers_suspect_after_ms * 1000;
 	server->shared.peers = &server->peers;
 	int rc = make_node(server, why);
 	if (rc == 0)

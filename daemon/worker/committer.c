@@ -5,6 +5,8 @@
 #include "io/clock.h"
 #include "worker/worker.h"
 
+#define LONG_NS UINT64_C(100000000) /* of a sync: something is wrong with the disk */
+
 void committer_init(struct committer *c, struct store *store, enum committer_mode mode,
 		    const struct committer_events *events)
 {
@@ -38,10 +40,22 @@ static int write_log(struct committer *c)
 static int sync_log(struct committer *c)
 {
 	uint64_t durable = store_durable(c->store), started = clock_monotonic_ns();
+	atomic_store_explicit(&c->sync_ns, started, memory_order_relaxed);
 	int rc = store_sync(c->store);
+	uint64_t ended = clock_monotonic_ns();
+	if (ended - started > LONG_NS)
+		atomic_store_explicit(&c->slow_ns, ended, memory_order_relaxed);
+	atomic_store_explicit(&c->sync_ns, 0, memory_order_release);
 	if (store_durable(c->store) != durable)
-		histogram_record(&c->syncs, clock_monotonic_ns() - started);
+		histogram_record(&c->syncs, ended - started);
 	return rc;
+}
+
+bool committer_was_slow(const struct committer *c, uint64_t since_ns)
+{
+	uint64_t started = atomic_load_explicit(&c->sync_ns, memory_order_acquire);
+	uint64_t slow = atomic_load_explicit(&c->slow_ns, memory_order_relaxed);
+	return slow >= since_ns || (started != 0 && clock_monotonic_ns() > started + LONG_NS);
 }
 
 /* Sequentially consistent against outbox_sleep and outbox_stall. */

@@ -69,6 +69,8 @@ struct committer {
 	bool is_running;
 	_Atomic bool has_failed;
 	struct histogram syncs; /* how long each took */
+	/* When the one that runs began, 0: none does; and when the latest long one ended. */
+	_Atomic uint64_t sync_ns, slow_ns;
 	pthread_t thread;
 };
 
@@ -96,6 +98,9 @@ static inline void committer_ask(struct committer *c)
 {
 	bell_ring(&c->bell);
 }
+
+/* True if a sync has taken long since then, or does now: others may wait for the same disk. */
+bool committer_was_slow(const struct committer *c, uint64_t since_ns);
 
 /* Says that the disk failed. */
 void committer_fail(struct committer *c, int error);

@@ -12,6 +12,7 @@
 #include "ring/map.h"
 #include "wire/peer_parts.h"
 #include "worker/background.h"
+#include "worker/bypass.h"
 #include "worker/cluster.h"
 #include "worker/exec.h"
 #include "worker/peers.h"
@@ -30,7 +31,6 @@ enum {
 	ROUND_MAX_US = 1000000,
 	ROUND_TIMES = 4, /* of the time within which 99 of 100 answers come */
 	BACK_OFF_MIN_US = 1000,
-	LOOK_US = 20000, /* between two looks at a member that is silent */
 };
 
 struct link_state_of_session {
@@ -127,155 +127,6 @@ static void tell_failed(struct worker *w)
 	}
 }
 
-/* ---- Silence ----------------------------------------------------------------------------- */
-
-static bool is_write(const struct message *m)
-{
-	for (size_t i = 0; i < m->op_count; i++) {
-		if (op_writes(m->ops[i].kind))
-			return true;
-	}
-	return false;
-}
-
-/* What a message asks for, if it does, or answers, where the question is not known any more. */
-static enum silence_kind kind_of(const struct message *m)
-{
-	switch (m->kind) {
-	case MESSAGE_READ:
-	case MESSAGE_PREPARE:
-	case MESSAGE_VALUE:
-	case MESSAGE_PROMISE:
-	case MESSAGE_STALE:
-		return SILENCE_READ;
-	case MESSAGE_ACCEPT:
-	case MESSAGE_OK:
-		return SILENCE_ACCEPT;
-	case MESSAGE_FORWARD:
-		return is_write(m) ? SILENCE_FORWARD : SILENCE_READ;
-	case MESSAGE_RESULT:
-		return SILENCE_FORWARD;
-	case MESSAGE_LEARN:
-	case MESSAGE_HOLDS:
-	case MESSAGE_HELD:
-	case MESSAGE_ERASE:
-	case MESSAGE_PULL:
-	case MESSAGE_CHUNK:
-	case MESSAGE_COMPARE:
-	case MESSAGE_DIFFER:
-	case MESSAGE_LIST:
-	case MESSAGE_LISTED:
-	case MESSAGE_COUNT:
-	case MESSAGE_COUNTED:
-	case MESSAGE_KIND_COUNT:
-		break;
-	}
-	return SILENCE_KINDS;
-}
-
-static bool is_question(enum message_kind kind)
-{
-	return kind == MESSAGE_PREPARE || kind == MESSAGE_ACCEPT || kind == MESSAGE_READ ||
-	       kind == MESSAGE_FORWARD;
-}
-
-static bool is_timed(enum message_kind kind)
-{
-	return kind == MESSAGE_PROMISE || kind == MESSAGE_OK || kind == MESSAGE_VALUE;
-}
-
-static bool is_answer(enum message_kind kind)
-{
-	return is_timed(kind) || kind == MESSAGE_RESULT || kind == MESSAGE_STALE;
-}
-
-static void set_slow(struct link *link, bool is_slow)
-{
-	struct node *node = exec_of(link->worker)->node;
-	if (node_is_slow(node, link->member) == is_slow)
-		return;
-	node_set_slow(node, link->member, is_slow);
-	LOG_DEBUG("links", "msg=\"%s\" member=%u", is_slow ? "bypassed" : "not bypassed any more",
-		  (unsigned)link->member);
-	if (is_slow && link->has_forwarded)
-		cluster_bypass(link->worker, link->member);
-}
-
-/* Nothing is waited for any more. */
-static void end_silence(struct link *link)
-{
-	silence_end(&link->silence);
-	set_slow(link, false);
-}
-
-static void look_by(struct links *links, uint64_t at_us)
-{
-	if (at_us < links->look_us)
-		links->look_us = at_us;
-}
-
-static void note_question(struct links *links, struct link *link, const struct message *m,
-			  uint64_t now_us)
-{
-	enum silence_kind kind = kind_of(m);
-	if (silence_ask(&link->silence, kind, now_us))
-		look_by(links, silence_due_us(&link->silence, link->answer_us));
-	if (links->asked == NULL)
-		links->asked = calloc(LINKS_ASKED, sizeof(*links->asked));
-	if (links->asked != NULL)
-		links->asked[m->tag % LINKS_ASKED] = (struct links_asked){m->tag, now_us, kind};
-}
-
-static void note_heard_of(struct link *link, const struct message *m,
-			  const struct links_asked *asked, uint64_t now_us)
-{
-	bool is_known = asked->tag == m->tag;
-	silence_answer(&link->silence, is_known ? asked->kind : kind_of(m),
-		       is_known ? asked->at_us : 0, now_us);
-	if (node_is_slow(exec_of(link->worker)->node, link->member) &&
-	    silence_due_us(&link->silence, link->answer_us) > now_us)
-		set_slow(link, false);
-}
-
-static void doubt(struct worker *w, uint16_t member)
-{
-	struct peers *peers = w->shared->peers;
-	atomic_fetch_or_explicit(&peers->doubts[member / 64], UINT64_C(1) << member % 64,
-				 memory_order_relaxed);
-	if (!atomic_exchange(&peers->has_doubts, true))
-		wake_signal(w->shared->dispatcher_wake);
-}
-
-/* Returns when the link is to be looked at again. */
-static uint64_t look_at(struct worker *w, struct link *link, uint64_t now_us)
-{
-	uint64_t due_us = silence_due_us(&link->silence, link->answer_us);
-	if (due_us > now_us)
-		return due_us;
-	/* Nobody waits for longer than that; who is down is asked last anyway. */
-	if (now_us - silence_since_us(&link->silence) > TASK_DEADLINE_MAX_US ||
-	    node_is_down(exec_of(w)->node, link->member)) {
-		end_silence(link);
-		return UINT64_MAX;
-	}
-	set_slow(link, true);
-	doubt(w, link->member);
-	return now_us + LOOK_US;
-}
-
-static void find_silent(struct worker *w)
-{
-	struct links *links = &w->links;
-	uint64_t now_us = w->now_ns / NS_PER_US;
-	if (now_us < links->look_us)
-		return;
-	links->look_us = UINT64_MAX;
-	for (size_t i = 0; i < links->own_cap; i++) {
-		if (links->own[i] != NULL)
-			look_by(links, look_at(w, links->own[i], now_us));
-	}
-}
-
 /* ---- Opening and closing -------------------------------------------------------------- */
 
 /* Who has the link's number now; NULL: nobody. */
@@ -304,7 +155,7 @@ static void note_failure(struct link *link)
 	w->cluster.random += 0x9E3779B97F4A7C15ull;
 	link->retry_ns = w->now_ns + pause / 2 + w->cluster.random % pause;
 	link_clear(link);
-	end_silence(link);
+	bypass_end(link);
 	fail_forwards(link);
 }
 
@@ -404,7 +255,7 @@ static void own_closed(struct link *link)
 		return;
 	}
 	link_clear(link);
-	end_silence(link);
+	bypass_end(link);
 	if (link->has_forwarded && !w->draining)
 		cluster_lose(w, link->member);
 	link->has_forwarded = false;
@@ -488,9 +339,9 @@ void links_send(struct worker *w, struct link *answering, uint16_t member, const
 		return;
 	}
 	count(&links->sent);
-	struct link *link = is_question(m->kind) ? own_link(w, member) : NULL;
+	struct link *link = bypass_is_question(m->kind) ? own_link(w, member) : NULL;
 	if (link != NULL)
-		note_question(links, link, m, now_us);
+		bypass_note_question(w, link, m, now_us);
 }
 
 void links_hold(struct worker *w)
@@ -565,7 +416,7 @@ void links_tick(struct worker *w)
 {
 	struct links *links = &w->links;
 	leave_silent(w);
-	find_silent(w);
+	bypass_tick(w);
 	if (links->failed_count > 0)
 		tell_failed(w);
 	break_outdated(w);
@@ -596,6 +447,11 @@ uint64_t links_timeout_ns(const struct worker *w)
 }
 
 /* ---- Times ------------------------------------------------------------------------------- */
+
+static bool is_timed(enum message_kind kind)
+{
+	return kind == MESSAGE_PROMISE || kind == MESSAGE_OK || kind == MESSAGE_VALUE;
+}
 
 /* It rises at once and falls by a quarter a look. */
 static uint64_t follow(uint64_t before_us, uint64_t us)
@@ -656,11 +512,11 @@ void links_note_answer(struct worker *w, const struct message *m, uint64_t now_u
 {
 	struct links *links = &w->links;
 	count(&links->received);
-	struct link *link = is_answer(m->kind) ? find_own(links, m->from) : NULL;
+	struct link *link = bypass_is_answer(m->kind) ? find_own(links, m->from) : NULL;
 	if (link == NULL || links->asked == NULL)
 		return;
 	const struct links_asked *asked = &links->asked[m->tag % LINKS_ASKED];
-	note_heard_of(link, m, asked, now_us);
+	bypass_note_answer(link, m, asked, now_us);
 	/* What took longer says that somebody was away, not how long answers take. */
 	if (!is_timed(m->kind) || asked->tag != m->tag || now_us < asked->at_us ||
 	    now_us - asked->at_us > ROUND_MAX_US)

@@ -34,12 +34,13 @@ struct peers {
 	struct resolver *resolver;           /* NULL: addresses are numeric */
 	struct peer_budget budget;
 	_Atomic uint64_t deadline_us; /* of an operation of a client */
+	uint64_t suspect_after_us;    /* of silence */
 	/* A member that has a newer map, and 1; 0: none. The dispatcher is woken when it becomes
 	 * other than 0, and sets it back when it asks. */
 	_Atomic uint32_t wants_map;
 	_Atomic uint64_t back_ns[RING_MEMBERS_MAX]; /* when each member was last found to be back */
-	/* Members whose answers are waited for in vain, a bit each, if there are any: the dispatcher
-	 * is woken to find out about them. */
+	/* Members whose answers are waited for in vain, a bit each, if there are any: the
+	 * dispatcher is woken to find out about them. */
 	_Atomic bool has_doubts;
 	_Atomic uint64_t doubts[RING_MEMBERS_MAX / 64 + 1];
 	_Atomic uint32_t silenced; /* how often a member was found not to answer: node_is_down */
@@ -47,12 +48,15 @@ struct peers {
 
 enum {
 	PEERS_DEADLINE_US = 5000000,
+	PEERS_SUSPECT_US = 500000,
 	PEERS_BUDGET = 4 * PEER_WHOLE_MAX, /* bytes */
 };
 
 static inline void peers_init(struct peers *peers, const struct peers_opening *opening)
 {
-	*peers = (struct peers){.opening = opening, .budget = {.max = PEERS_BUDGET}};
+	*peers = (struct peers){.opening = opening,
+				.budget = {.max = PEERS_BUDGET},
+				.suspect_after_us = PEERS_SUSPECT_US};
 	atomic_init(&peers->deadline_us, PEERS_DEADLINE_US);
 }
 

@@ -53,3 +53,19 @@ uint64_t silence_since_us(const struct silence *s)
 	}
 	return since_us;
 }
+
+uint64_t silence_doubt_us(const struct silence *s, uint64_t p99_us)
+{
+	uint64_t due_us = silence_due_us(s, p99_us), since_us = silence_since_us(s);
+	if (since_us == UINT64_MAX)
+		return UINT64_MAX;
+	return due_us < since_us + SILENCE_DOUBT_US ? due_us : since_us + SILENCE_DOUBT_US;
+}
+
+uint64_t silence_of_writes_us(const struct silence *s)
+{
+	uint64_t accept_us = s->since_us[SILENCE_ACCEPT], forward_us = s->since_us[SILENCE_FORWARD];
+	if (accept_us == 0 || forward_us == 0)
+		return UINT64_MAX / 2;
+	return accept_us > forward_us ? accept_us : forward_us;
+}

@@ -22,9 +22,10 @@
 enum silence_kind { SILENCE_READ, SILENCE_ACCEPT, SILENCE_FORWARD, SILENCE_KINDS };
 
 enum {
-	SILENCE_MIN_US = 10000, /* that is taken for one */
-	SILENCE_MAX_US = 100000,
-	SILENCE_AT_FIRST_US = 50000, /* before it is known what is usual */
+	SILENCE_MIN_US = 10000,      /* that is unusual */
+	SILENCE_MAX_US = 250000,     /* by then a probe has told more */
+	SILENCE_DOUBT_US = 100000,   /* after which one is made, whatever is usual */
+	SILENCE_AT_FIRST_US = 50000, /* that is unusual before it is known what is usual */
 	SILENCE_TIMES = 4,           /* of the time within which 99 of 100 answers come */
 };
 
@@ -46,6 +47,13 @@ void silence_end(struct silence *s);
 /* When a silence that lasts becomes an unusual one, given the time within which 99 of 100 answers
  * come, or 0: the earliest of all kinds; UINT64_MAX: there is none. */
 uint64_t silence_due_us(const struct silence *s, uint64_t p99_us);
+
+/* When there is something to be done about a silence that lasts, also a usual one: it is in doubt
+ * then whether the member lives. UINT64_MAX: there is none. */
+uint64_t silence_doubt_us(const struct silence *s, uint64_t p99_us);
+
+/* Since when both accepts and forwarded writes are not answered; UINT64_MAX / 2: one of them is. */
+uint64_t silence_of_writes_us(const struct silence *s);
 
 /* When the longest silence began; UINT64_MAX: there is none. */
 uint64_t silence_since_us(const struct silence *s);

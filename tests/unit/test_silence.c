@@ -55,6 +55,9 @@ START_TEST(who_can_only_be_read_is_silent)
 		silence_answer(&s, SILENCE_READ, at, at + 500);
 	}
 	ck_assert_uint_eq(silence_since_us(&s), 1000);
+	ck_assert_uint_eq(silence_of_writes_us(&s), UINT64_MAX / 2);
+	silence_ask(&s, SILENCE_FORWARD, 15000);
+	ck_assert_uint_eq(silence_of_writes_us(&s), 15000);
 	silence_ask(&s, SILENCE_READ, 20000);
 	silence_answer(&s, SILENCE_ACCEPT, 1000, 21000);
 	ck_assert_uint_eq(silence_since_us(&s), 21000); /* of the read */
@@ -83,6 +86,17 @@ START_TEST(what_is_unusual_has_bounds)
 }
 END_TEST
 
+START_TEST(a_silence_is_in_doubt_soon_whatever_is_usual)
+{
+	given_nothing();
+	ck_assert_uint_eq(silence_doubt_us(&s, P99_US), UINT64_MAX);
+	silence_ask(&s, SILENCE_READ, 1000);
+	ck_assert_uint_eq(silence_doubt_us(&s, P99_US), 1000 + UNUSUAL_US);
+	ck_assert_uint_eq(silence_doubt_us(&s, 1000000), 1000 + SILENCE_DOUBT_US);
+}
+END_TEST
+
 UNIT_MAIN("silence", 10, a_silence_lasts_from_the_first_question_to_an_answer,
 	  a_question_that_was_asked_later_is_open, who_can_only_be_read_is_silent,
-	  who_writes_is_not_silent_about_what_it_was_forwarded_before, what_is_unusual_has_bounds)
+	  who_writes_is_not_silent_about_what_it_was_forwarded_before, what_is_unusual_has_bounds,
+	  a_silence_is_in_doubt_soon_whatever_is_usual)
