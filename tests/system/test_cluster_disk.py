@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk of one node of a cluster gets full under load: the others go on, and it does, too,
-as soon as there is room."""
+"""The disk of one node of a cluster gets full, or hangs, under load: the others go on, and it
+does, too, as soon as there is room, or the disk answers."""
 import pytest
 
 import limits
 from cluster import Cluster
+from faults import Faults
 from harness import wait_until
 from traffic import Traffic
 
@@ -75,6 +76,29 @@ def test_a_full_disk(small_disk, make_node, chance):
         wait_until(lambda: not is_full(full), "the disk to have room")
     holds_all = [node.status()["keys"] for node in others]
     assert min(holds_all) >= FILL_KEYS
+    cluster.wait_settled()
+    cluster.wait_caught_up()
+    traffic.check(cluster.nodes)
+
+
+class OneWithFaults(Cluster):
+    def make(self):
+        node = super().make(start=False)
+        if node.name == "n2":
+            self.faults = Faults(node)
+        return node.start()
+
+
+def test_a_disk_that_hangs(make_node, chance):
+    """The node lives, sends heartbeats and answers reads; it acknowledges no write."""
+    cluster = OneWithFaults(make_node, 3)
+    others = cluster.others(cluster.nodes[1])
+    with Traffic(cluster.nodes, chance.random()) as traffic:
+        traffic.wait_for(PROGRESS)
+        with cluster.faults.of("fdatasync", "wait"):
+            with traffic.watched("hung disk", others):
+                traffic.wait_for(10 * PROGRESS, others)
+        traffic.wait_for(PROGRESS)
     cluster.wait_settled()
     cluster.wait_caught_up()
     traffic.check(cluster.nodes)

@@ -78,15 +78,17 @@ def test_one_is_cut_off(cluster, traffic, chance):
 
 
 def test_two_do_not_reach_each_other(cluster, traffic, chance):
-    """Both reach the third, and go on."""
+    """Both reach the third, and go on, on either side."""
     pairs = list(itertools.combinations(cluster.nodes, 2))
     with traffic:
         traffic.wait_for(PROGRESS)
         for number in rounds():
             for one, other in victims(pairs, chance):
+                what = f"round {number}, {one.name} | {other.name}, at "
                 with cluster.cut(one, [other]), \
-                        traffic.watched(f"round {number}, {one.name} | {other.name}"):
-                    traffic.wait_for(PROGRESS)
+                        traffic.watched(what + one.name, [one]), \
+                        traffic.watched(what + other.name, [other]):
+                    traffic.wait_for(10 * PROGRESS)
                 traffic.wait_for(PROGRESS)
     settle(cluster, traffic)
 
