@@ -5,6 +5,7 @@ Clients put into a cluster that holds much, at a rate that is kept whatever the 
 import contextlib
 import json
 import signal
+import threading
 import time
 
 import rig
@@ -19,7 +20,7 @@ P99_GOAL = 3              # times what it is without the join, at most
 PEAK_SHARE = 0.25         # of the rate that clients reach
 UNTIL_ENDED_S = 3600
 VERIFY_S = 600
-LOOK_S = 0.05
+LOOK_S = 0.5
 MB = 1e6
 
 
@@ -66,14 +67,18 @@ def job(node):
 def watch_join(cluster, node):
     """Lets a node join; returns the bytes that the job reports to be moved, and the seconds."""
     began = time.monotonic()
-    node.ctl("join", f"127.0.0.1:{cluster.nodes[0].peer_port}", "--no-wait", check=True)
-    last = harness.wait_until(lambda: job(cluster.nodes[0]), "the join to begin")
-    while (now := job(cluster.nodes[0])) is not None:
-        last = now
-        time.sleep(LOOK_S)
+    joining = threading.Thread(target=node.ctl, kwargs={"check": True, "timeout": UNTIL_ENDED_S},
+                               args=("join", f"127.0.0.1:{cluster.nodes[0].peer_port}"))
+    joining.start()
+    reported = 0
+    while joining.is_alive():
+        now = job(cluster.nodes[0])
+        reported = now["bytes"] if now else reported
+        joining.join(LOOK_S)
     seconds = time.monotonic() - began
-    # What came since the last look; only members that stay have counted more.
-    return max(last["bytes"], node.status()["peers"]["synced_bytes"]), seconds
+    assert cluster.is_whole() and len(node.status()["nodes"]) == NODES + 1, "the join has failed"
+    # What came since the last look is in the joiner's own count.
+    return max(reported, node.status()["peers"]["synced_bytes"]), seconds
 
 
 def join(arguments, directory):
