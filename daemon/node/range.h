@@ -15,7 +15,9 @@
 #include "node/node.h"
 
 enum {
-	RANGE_BYTES_MAX = 256 * 1024, /* of keys and values, about: one hash may have more */
+	/* Of keys and values, about: one hash may have more. It is a moment's work for both ends,
+	 * and goes as one frame. */
+	RANGE_BYTES_MAX = 48 * 1024,
 	RANGE_COLD_MIN = 32,    /* items that are enough where some are cold: a step holds those */
 	RANGE_DIGEST_MAX = 512, /* entries of a digest that a step makes */
 };

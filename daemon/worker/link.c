@@ -12,7 +12,7 @@
 
 enum {
 	SLICES_MAX = 32,
-	OUT_KEEP_MAX = 64 * 1024, /* bytes of memory that an empty output keeps */
+	OUT_KEEP_MAX = 256 * 1024, /* bytes of memory that an empty output keeps */
 	OUT_MAX = PEER_WHOLE_MAX + LINK_QUEUE_MAX,
 };
 
