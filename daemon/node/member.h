@@ -87,7 +87,7 @@ struct member_times {
 	    .stall_us = 10000000,                                                                  \
 	    .deadline_us = 600000000,                                                              \
 	    .request_us = 30000000,                                                                \
-	    .joint_max = 64,                                                                       \
+	    .joint_max = 128,                                                                      \
 	})
 
 /* id: own, of 32 digits; map: that of the latest durable adoption (or of a cluster of one),
