@@ -216,7 +216,8 @@ static int run_step(struct worker *w, const struct event *e, struct fetches *fet
 	groups_unlock(&exec->groups, e->block);
 	w->cluster.answering = NULL;
 	cluster_settle(w);
-	w->cluster.has_stepped = true;
+	if (!e->is_copying)
+		w->cluster.has_stepped = true;
 	w->has_written = true;
 	if (rc == DHT_EDAMAGED)
 		committer_fail(w->shared->committer, rc);
@@ -281,6 +282,15 @@ static bool is_answer_to_upkeep(const struct worker *w, const struct message *m)
 	       m->block < store_blocks(exec_of(w)->store);
 }
 
+/* Nothing rests on copies before the block has all of them: to commit each CHUNK by itself would
+ * take the disk from those who wait for it. Not too many, which a commit would take long for. */
+static void commit_copies(struct worker *w)
+{
+	const struct committer *committer = w->shared->committer;
+	if (store_end(exec_of(w)->store) > committer_mark(committer) + CLUSTER_COPIES_MAX)
+		w->cluster.has_stepped = true;
+}
+
 int cluster_receive(struct worker *w, struct link *link, const struct peer_frame *frame,
 		    const char **why)
 {
@@ -292,11 +302,14 @@ int cluster_receive(struct worker *w, struct link *link, const struct peer_frame
 		return rc == DHT_EPROTO ? rc : 0;
 	const struct event e = {.step = step_message,
 				.block = m.block,
+				.is_copying = m.kind == MESSAGE_CHUNK,
 				.member = link->member,
 				.message = &m,
 				.answering = link,
 				.frame = *frame};
 	rc = cluster_tell(w, &e);
+	if (e.is_copying)
+		commit_copies(w);
 	links_note_answer(w, &m, c->now_us);
 	if (rc == 0 && is_answer_to_upkeep(w, &m))
 		upkeep_go_on(w, m.block, frame->payload.len);

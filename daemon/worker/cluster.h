@@ -25,6 +25,7 @@ struct event;
 enum {
 	CLUSTER_EVENTS_MAX = 4096,                   /* messages that wait, for whatever reason */
 	CLUSTER_EVENTS_BYTES_MAX = 64 * 1024 * 1024, /* of these */
+	CLUSTER_COPIES_MAX = 1024 * 1024,            /* bytes of copies that wait for a commit */
 };
 
 /* One step of the node; e has been filled in for it. */
@@ -33,7 +34,8 @@ typedef int (*event_step_fn)(struct worker *w, struct node_step *step, const str
 /* What the node is to be told. */
 struct event {
 	event_step_fn step;
-	uint32_t block; /* whose group is locked */
+	uint32_t block;  /* whose group is locked */
+	bool is_copying; /* what it appends may be committed later */
 	/* For the step, as it likes: */
 	struct node_timer timer;
 	uint16_t member;

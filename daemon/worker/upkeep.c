@@ -22,11 +22,12 @@
 #define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does, or may; it doubles */
 
 enum {
-	WALK_TICKS = 50,          /* in which each block is visited once */
-	EXPIRE_STEP = 64,         /* entries looked at under one lock */
-	EXPIRE_MAX = 16,          /* keys that are read because they have expired, of these */
-	EXPIRE_BYTES = 8192,      /* of these keys */
-	COMPARE_COST = 32 * 1024, /* bytes that a step of repair counts as, beside what is told */
+	WALK_TICKS = 50,         /* in which each block is visited once */
+	EXPIRE_STEP = 64,        /* entries looked at under one lock */
+	EXPIRE_MAX = 16,         /* keys that are read because they have expired, of these */
+	EXPIRE_BYTES = 8192,     /* of these keys */
+	ANSWER_COST = 32 * 1024, /* bytes that an answer is at least: digests are work, too */
+	DIFFERED_FEW = 256,      /* records that may differ because they are being written */
 };
 
 static struct upkeep *upkeep_of(const struct worker *w)
@@ -43,6 +44,13 @@ static struct node *node_of(const struct worker *w)
 static int tell(struct worker *w, event_step_fn step, uint32_t block)
 {
 	const struct event e = {.step = step, .block = block};
+	return cluster_tell(w, &e);
+}
+
+/* The same of a step that commits by itself what is not to wait (cluster.h). */
+static int tell_to_copy(struct worker *w, event_step_fn step, uint32_t block)
+{
+	const struct event e = {.step = step, .block = block, .is_copying = true};
 	return cluster_tell(w, &e);
 }
 
@@ -96,7 +104,13 @@ static bool is_new_map(const struct upkeep *u)
 
 static int step_sync(struct worker *w, struct node_step *step, const struct event *e)
 {
-	return sync_step(node_of(w), step, e->block);
+	const struct node_block *block = &node_of(w)->blocks[e->block];
+	bool was_fin = block->is_fin;
+	int rc = sync_step(node_of(w), step, e->block);
+	/* The driver of the change waits for that. */
+	if (block->is_fin && !was_fin)
+		w->cluster.has_stepped = true;
+	return rc;
 }
 
 static void count_needed(struct worker *w, uint32_t block, void *ctx)
@@ -113,7 +127,7 @@ static void sync_some(struct upkeep *u, struct worker *w)
 		unsigned before = count;
 		look_at(w, i, count_needed, &count);
 		if (count > before)
-			(void)tell(w, step_sync, i);
+			(void)tell_to_copy(w, step_sync, i);
 	}
 	u->syncs = count > 0;
 }
@@ -130,7 +144,7 @@ static int step_repair(struct worker *w, struct node_step *step, const struct ev
 
 static int step_go_on(struct worker *w, struct node_step *step, const struct event *e)
 {
-	int rc = sync_step(node_of(w), step, e->block);
+	int rc = step_sync(w, step, e);
 	return rc != 0 ? rc : step_repair(w, step, e);
 }
 
@@ -393,11 +407,11 @@ static void note_done(struct worker *w, uint32_t block, void *ctx)
 void upkeep_go_on(struct worker *w, uint32_t block, size_t bytes)
 {
 	struct upkeep *u = upkeep_of(w);
-	(void)allowance_take(&u->allowance, bytes + COMPARE_COST);
+	(void)allowance_take(&u->allowance, bytes > ANSWER_COST ? bytes : ANSWER_COST);
 	atomic_fetch_add_explicit(&u->pulled, bytes, memory_order_relaxed);
 	if (!allowance_is_left(&u->allowance))
 		return;
-	(void)tell(w, step_go_on, block);
+	(void)tell_to_copy(w, step_go_on, block);
 	bool is_done = false;
 	look_at(w, block, note_done, &is_done);
 	/* The next pass begins at once. */

@@ -25,8 +25,9 @@ struct exec;
 struct worker;
 
 enum {
-	UPKEEP_SYNCS = 8,   /* blocks that are pulled at a time */
+	UPKEEP_SYNCS = 4,   /* blocks that are pulled at a time */
 	UPKEEP_REPAIRS = 4, /* passes at a time */
+	UPKEEP_MEMBER_WORDS = RING_MEMBERS_MAX / 64 + 1,
 };
 
 /* A pass of repair, under the lock of its block's group. */
