@@ -212,7 +212,7 @@ static void opened(struct link *link)
 	link->has_forwarded = link->forward_count > 0;
 	link->forward_count = 0;
 	links_touch(link);
-	upkeep_peer_is_back(link->worker);
+	upkeep_peer_is_back(link->worker, link->member);
 }
 
 /* True if the member was heard since this link was tried: then it is there again, and waits for

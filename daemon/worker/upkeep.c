@@ -67,14 +67,16 @@ static void look_at(struct worker *w, uint32_t block,
 /* ---- Which blocks there is something to do for ------------------------------------------ */
 
 struct look {
-	bool has_others, needs_sync;
+	bool has_others, needs_sync, changes;
 };
 
 static void look_around(struct worker *w, uint32_t block, void *ctx)
 {
 	struct look *look = ctx;
 	struct node *node = node_of(w);
+	const struct quorum *quorum = &node->blocks[block].quorum;
 	look->has_others = look->has_others || !node_block_is_alone(&node->blocks[block]);
+	look->changes = look->changes || (quorum->next & ~quorum->old) != 0;
 	look->needs_sync = look->needs_sync || sync_is_needed(node, block);
 }
 
@@ -89,6 +91,7 @@ static void look_at_all(struct upkeep *u, struct worker *w, uint64_t now_ns)
 		look_at(w, i, look_around, &look);
 	u->looked_ns = now_ns + LOOK_NS;
 	u->syncs = look.needs_sync;
+	u->changes = look.changes;
 	atomic_store_explicit(&u->is_wanted, look.has_others, memory_order_relaxed);
 	if (is_settled)
 		atomic_store_explicit(&u->epoch, epoch + 1, memory_order_relaxed);
@@ -163,12 +166,19 @@ static bool pulls(const struct node_block *block, unsigned seat)
 	return node_block_joins(block, block->self) || node_block_joins(block, seat);
 }
 
+static bool is_with(const struct upkeep *u, uint16_t member)
+{
+	return u->is_with_all || (u->with[member / 64] >> member % 64 & 1) != 0;
+}
+
 static void begin_repair(struct worker *w, uint32_t number, void *ctx)
 {
 	struct beginning *b = ctx;
 	struct node *node = node_of(w);
 	const struct node_block *block = &node->blocks[number];
 	b->has_seat = node_block_is_replica(block) && b->seat < block->seats;
+	if (b->has_seat && !is_with(upkeep_of(w), block->members[b->seat]))
+		return;
 	b->is_taken = block->repair != NULL;
 	b->is_left_out = b->has_seat && pulls(block, b->seat);
 	if (b->is_left_out || !b->has_seat || b->seat == block->self || b->is_taken ||
@@ -215,48 +225,83 @@ static void end_if_done(struct worker *w, uint32_t block, void *ctx)
 	r->is_on = false;
 }
 
-/* What one that was away refuses to learn is settled by and by: each round leaves less of it. What
- * only differs because it is being written does not get less. */
+static void compare_with_all(struct upkeep *u)
+{
+	u->is_with_all = true;
+	memset(u->with, 0, sizeof(u->with));
+}
+
+/* When the next round is due, and with whom. What one that was away refuses to learn is settled by
+ * and by: each round leaves less of it. What only differs because it is being written does not get
+ * less. */
 static void rest(struct upkeep *u, uint64_t now_ns)
 {
 	bool gets_less = u->differed < u->differed_before;
 	u->pause_ns = gets_less ? COMPARE_AGAIN_NS : 2 * u->pause_ns;
 	if (u->pause_ns > COMPARE_NS)
 		u->pause_ns = COMPARE_NS;
+	if (u->is_with_all)
+		u->all_ns = now_ns + COMPARE_NS;
+	u->compared_ns = u->differed > 0   ? now_ns + u->pause_ns
+			 : u->has_left_out ? now_ns + CHANGE_NS
+					   : u->all_ns;
+	if (u->compared_ns >= u->all_ns)
+		compare_with_all(u);
+	u->may_wait = u->differed < DIFFERED_FEW;
 	u->repair_block = 0;
 	u->repair_seat = 0;
-	u->compared_ns = now_ns + (u->differed > 0   ? u->pause_ns
-				   : u->has_left_out ? CHANGE_NS
-						     : COMPARE_NS);
 	u->has_left_out = false;
 	u->differed_before = u->differed > 0 ? u->differed : UINT64_MAX;
 	u->differed = 0;
+}
+
+/* Who was away is compared with at once, also what was compared just now. Others have missed
+ * nothing by that: a round with all that was due or under way begins behind it. */
+static void note_back(struct upkeep *u, uint64_t now_ns)
+{
+	if (!atomic_exchange(&u->is_back, false))
+		return;
+	if (u->is_with_all && now_ns >= u->compared_ns)
+		u->all_ns = now_ns;
+	u->is_with_all = false;
+	for (unsigned i = 0; i < UPKEEP_MEMBER_WORDS; i++)
+		u->with[i] |= atomic_exchange(&u->back[i], 0);
+	u->repair_block = 0;
+	u->repair_seat = 0;
+	u->compared_ns = 0;
+	u->pause_ns = COMPARE_AGAIN_NS;
+	u->differed_before = UINT64_MAX;
+	u->may_wait = false;
 }
 
 /* Others have found that this node holds something else than they do. */
 static void note_asked(struct upkeep *u, uint64_t now_ns)
 {
 	uint64_t asked = atomic_load_explicit(&u->exec->node->differed, memory_order_relaxed);
-	if (asked != u->asked && u->compared_ns > now_ns + u->pause_ns)
+	/* After a round with some: one with all is not to begin in its middle. */
+	bool is_with_some = !u->is_with_all && now_ns >= u->compared_ns;
+	if (asked == u->asked || is_with_some)
+		return;
+	if (u->compared_ns > now_ns + u->pause_ns)
 		u->compared_ns = now_ns + u->pause_ns;
+	compare_with_all(u);
 	u->asked = asked;
+}
+
+/* Whether a round begins, or goes on. One that is not known to be needed would take the processor
+ * from a change, and have to leave out what that moves. */
+static bool is_due(const struct upkeep *u, uint64_t now_ns)
+{
+	return now_ns >= u->compared_ns && !(u->may_wait && u->changes);
 }
 
 /* Returns true while a round is under way. */
 static bool compare_some(struct upkeep *u, struct worker *w, uint64_t now_ns)
 {
 	unsigned under_way = 0;
-	bool is_over = false, is_on = now_ns >= u->compared_ns;
-	if (atomic_exchange(&u->is_back, false)) {
-		/* Also what was compared just now with one that has been away since. */
-		u->repair_block = 0;
-		u->repair_seat = 0;
-		u->compared_ns = 0;
-		u->pause_ns = COMPARE_AGAIN_NS;
-		u->differed_before = UINT64_MAX;
-		is_on = true;
-	}
+	note_back(u, now_ns);
 	note_asked(u, now_ns);
+	bool is_over = false, is_on = is_due(u, now_ns);
 	for (unsigned i = 0; i < UPKEEP_REPAIRS; i++) {
 		struct upkeep_repair *r = &u->repairs[i];
 		if (!r->is_on && is_on && !begin_next(u, w, r)) {
@@ -420,9 +465,11 @@ void upkeep_go_on(struct worker *w, uint32_t block, size_t bytes)
 		atomic_store(&u->queued, false);
 }
 
-void upkeep_peer_is_back(struct worker *w)
+void upkeep_peer_is_back(struct worker *w, uint16_t member)
 {
-	atomic_store(&upkeep_of(w)->is_back, true);
+	struct upkeep *u = upkeep_of(w);
+	atomic_fetch_or(&u->back[member / 64], UINT64_C(1) << member % 64);
+	atomic_store(&u->is_back, true);
 }
 
 /* ---- The housekeeper's ------------------------------------------------------------------------
@@ -434,6 +481,8 @@ void upkeep_init(struct upkeep *u, struct exec *exec, uint64_t rate)
 	    .exec = exec,
 	    .job = {.run = run_slice, .kind = JOB_background},
 	    .pause_ns = COMPARE_AGAIN_NS,
+	    .may_wait = true,
+	    .is_with_all = true,
 	    .differed_before = UINT64_MAX,
 	};
 	atomic_init(&u->allowance.rate, rate);

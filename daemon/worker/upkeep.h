@@ -44,11 +44,17 @@ struct upkeep {
 	_Atomic uint64_t epoch;     /* of the map that is_wanted is of, and 1; 0: none yet */
 	_Atomic bool is_wanted;     /* some block is not this node's alone */
 	_Atomic bool is_busy;       /* something is being copied or compared */
-	_Atomic bool is_back;       /* a member was reached that may have missed something */
+	_Atomic bool is_back;       /* a member was reached that may have missed something: */
+	_Atomic uint64_t back[UPKEEP_MEMBER_WORDS]; /* a bit for each */
 	/* The job's: */
-	bool syncs;                         /* there is something to pull */
-	uint64_t looked_ns;                 /* when the blocks are to be looked at again */
-	uint64_t compared_ns;               /* when the next round of repair is due */
+	bool syncs;           /* there is something to pull */
+	uint64_t looked_ns;   /* when the blocks are to be looked at again */
+	bool changes;         /* some block gets a new member */
+	uint64_t compared_ns; /* when the next round of repair is due */
+	bool may_wait;        /* for a change to be over: nothing is known to differ */
+	bool is_with_all;     /* it is with every other member; if not, with these: */
+	uint64_t with[UPKEEP_MEMBER_WORDS]; /* a bit for each */
+	uint64_t all_ns;                    /* when one with every member is due */
 	uint64_t pause_ns;                  /* before it, if something differs */
 	uint64_t asked;                     /* of node->differed: what was seen */
 	uint64_t differed, differed_before; /* records, and ranges left out: this round, the last */
@@ -76,6 +82,6 @@ uint64_t upkeep_period_ns(const struct upkeep *u);
 void upkeep_go_on(struct worker *w, uint32_t block, size_t bytes);
 
 /* A member is reached again. */
-void upkeep_peer_is_back(struct worker *w);
+void upkeep_peer_is_back(struct worker *w, uint16_t member);
 
 #endif
