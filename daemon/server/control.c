@@ -246,6 +246,7 @@ void control_stop(struct control *c)
 	timer_close(&c->timer);
 	close_links(c);
 	c->is_on = false;
+	reseed_stop(&c->reseed);
 	pthread_mutex_unlock(&c->lock);
 }
 

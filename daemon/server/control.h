@@ -32,6 +32,7 @@
 #include "server/founding.h"
 #include "server/published.h"
 #include "server/refusals.h"
+#include "server/reseed.h"
 #include "worker/adoption.h"
 #include "worker/fence.h"
 #include "worker/fins.h"
@@ -172,6 +173,7 @@ struct control {
 
 	struct fence fence;
 	struct control_join join;
+	struct reseed reseed;
 	struct control_ticket tickets[CONTROL_TICKETS_MAX];
 	uint64_t ticket; /* the latest */
 
@@ -339,7 +341,8 @@ void control_join_answered(struct control *c, const struct member_answer *answer
 void control_join_adopted(struct control *c);
 /* True if the frame was for the join alone. */
 bool control_join_takes(struct control *c, struct control_link *l, const struct member_message *m);
-/* The seed and number to adopt the member's map with, if it is another cluster's. */
+/* The seed and number to adopt the member's map with, if it is another cluster's. DHT_EAGAIN: not
+ * yet. */
 int control_join_prepare(struct control *c, const struct ring_map *map,
 			 struct adoption_join *join) DHT_MUST_CHECK;
 

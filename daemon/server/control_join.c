@@ -256,7 +256,10 @@ int control_join_prepare(struct control *c, const struct ring_map *map, struct a
 		return DHT_EINVAL;
 	if (now_ns < c->join.retry_ns)
 		return DHT_EAGAIN;
-	int rc = identity_set_seed(c->given.os, c->given.identity, map->hash_seed, why);
+	int rc = reseed_go_on(&c->reseed, c->given.os, c->given.identity, map->hash_seed,
+			      c->given.wake, why);
+	if (rc == DHT_EAGAIN)
+		return rc;
 	if (rc != 0) {
 		tell_why(&c->join, why);
 		c->join.retry_ns = now_ns + RETRY_NS;

@@ -191,6 +191,23 @@ def test_what_is_unsafe_is_refused(pair):
     assert place["replicas"][0]["name"] == "n1"
 
 
+def test_who_joins_answers_while_its_disk_does_not(make_node):
+    first, second = make_node(BLOCKS), make_node(BLOCKS, start=False)
+    faults = Faults(second)
+    second.start()
+    joining = threading.Thread(target=join, args=(second, first))
+    with faults.of("identity", "wait"):
+        joining.start()
+        wait_until(lambda: len(members_of(first)) == 2, "the cluster to let it in")
+        wait_until(lambda: b"joining" in second.ctl("status", timeout=5).stdout,
+                   "status to tell of the join")
+        assert second.queues()["workers"]
+    joining.join()
+    wait_for_members([first, second], 2)
+    second.client().call("SET", "a", "1")
+    assert first.client().call("GET", "a") == b"1"
+
+
 def test_zone_and_weight_are_set(make_node):
     node = make_node(BLOCKS)
     assert exit_code(node, "node", "set", "n1", "--zone", "b", "--weight", "7") == 0
