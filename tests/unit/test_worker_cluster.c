@@ -189,7 +189,8 @@ START_TEST(clients_of_all_nodes_count_together)
 	live_start(&c, 3, 3, 0);
 	begin_counting(&c, clients, CLIENTS, 3, INCREMENTS, &shall_end);
 	end_counting(clients, CLIENTS, &done, &uncertain);
-	ck_assert_uint_eq(done, CLIENTS * INCREMENTS);
+	ck_assert_msg(done == CLIENTS * INCREMENTS, "%u of %u are done, %u perhaps", done,
+		      CLIENTS * INCREMENTS, uncertain);
 	for (unsigned i = 0; i < 3; i++) {
 		int fd = live_connect(&c.nodes[i]);
 		check_sum(fd, done, 0);
