@@ -111,7 +111,7 @@ END_TEST
 
 /* ---- Clients of all nodes count together ---------------------------------------------------- */
 
-enum { COUNTERS = 5, CLIENTS = 6, INCREMENTS = 200 };
+enum { COUNTERS = 5, CLIENTS = 6, INCREMENTS = 200, UNCERTAIN_MAX = 6 };
 
 struct counting {
 	pthread_t thread;
@@ -189,11 +189,13 @@ START_TEST(clients_of_all_nodes_count_together)
 	live_start(&c, 3, 3, 0);
 	begin_counting(&c, clients, CLIENTS, 3, INCREMENTS, &shall_end);
 	end_counting(clients, CLIENTS, &done, &uncertain);
-	ck_assert_msg(done == CLIENTS * INCREMENTS, "%u of %u are done, %u perhaps", done,
-		      CLIENTS * INCREMENTS, uncertain);
+	/* On a machine that is busy with something else, a member may seem slow, and another one
+	 * write in its place. */
+	ck_assert_msg(done + uncertain == CLIENTS * INCREMENTS && uncertain <= UNCERTAIN_MAX,
+		      "%u of %u are done, %u perhaps", done, CLIENTS * INCREMENTS, uncertain);
 	for (unsigned i = 0; i < 3; i++) {
 		int fd = live_connect(&c.nodes[i]);
-		check_sum(fd, done, 0);
+		check_sum(fd, done, uncertain);
 		close(fd);
 	}
 	live_end(&c);
@@ -297,6 +299,8 @@ static struct verify_result verify(struct live_node *n)
 	return result;
 }
 
+enum { PLANTED = 20 };
+
 /* A value that nobody else has heard of, in front of all that is there. */
 static void plant(struct live_node *n, const char *key)
 {
@@ -328,12 +332,19 @@ START_TEST(what_differs_is_found_and_what_is_the_same_is_not)
 	ck_assert_uint_eq(result.pairs, 2 * LIVE_BLOCKS);
 	ck_assert_uint_eq(result.records, 2 * 500);
 
-	/* Both of the others differ from it, and it from each of these. */
-	plant(&c.nodes[1], "planted key");
-	result = verify(&c.nodes[1]);
+	/* Both of the others differ from it, and it from each of these. A round of repair that
+	 * is still under way may be there first. */
+	for (unsigned i = 0; i < PLANTED && result.differences != 2; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "planted%u", i);
+		plant(&c.nodes[1], key);
+		result = verify(&c.nodes[1]);
+		ck_assert_uint_le(result.differences, 2);
+		for (unsigned k = 0; k < result.name_count; k++)
+			ck_assert_mem_eq(result.names[k].key, key, result.names[k].len);
+	}
 	ck_assert_uint_eq(result.differences, 2);
 	ck_assert_uint_eq(result.name_count, 2);
-	ck_assert_mem_eq(result.names[0].key, "planted key", result.names[0].len);
 	ck_assert_uint_eq(result.pairs, 2 * LIVE_BLOCKS);
 
 	/* Repair has heard of it, and so the others do. */
