@@ -58,7 +58,7 @@ static unsigned choose_seat(const struct node *node, const struct node_block *bl
 {
 	unsigned best = NODE_NO_SEAT;
 	enum hope best_hope = HOPE_NONE;
-	if (task->forwards == FORWARDS_MAX)
+	if (task->forwards >= FORWARDS_MAX)
 		return block->self;
 	for (unsigned i = 0; i < block->seats && best_hope != HOPE_ANSWERS; i++) {
 		unsigned seat = block->order[i];
@@ -180,18 +180,6 @@ void forward_task(struct node *node, struct node_step *step, struct task *task)
 	note_seat(task, block, seat);
 	alarm_by(node, step, task->series.key.block, task->deadline_us);
 	send_forward(node, step, forward);
-}
-
-void forward_refused(struct node *node, struct node_step *step, struct task *task, int status)
-{
-	const struct node_block *block = block_of(node, task);
-	if (task->is_forwarded || task->kind != TASK_OPERATIONS) {
-		coordinator_fail(node, step, task, status);
-		return;
-	}
-	task->refusal = status;
-	note_seat(task, block, block->self);
-	forward_task(node, step, task);
 }
 
 /* ---- The end of a forwarded task --------------------------------------------------------- */

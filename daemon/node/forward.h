@@ -24,10 +24,6 @@ int forward_route(struct node *node, struct node_step *step, struct task *task) 
 /* Sends a task to the first live replica that has not refused it yet, or ends it. */
 void forward_task(struct node *node, struct node_step *step, struct task *task);
 
-/* This node itself cannot do a task, of which nobody else has heard: it goes to another replica, or
- * ends with this status if nobody takes it. */
-void forward_refused(struct node *node, struct node_step *step, struct task *task, int status);
-
 /* FORWARD or RESULT arrived. */
 int forward_handle(struct node *node, struct node_step *step,
 		   const struct message *message) DHT_MUST_CHECK;

@@ -156,6 +156,13 @@ static bool was_away(const struct member *m, const struct member_step *step)
 	return step->now_us - m->tick_us > m->times.heartbeat_us + m->times.suspect_after_us / 2;
 }
 
+/* Members answer nothing before the map that they rest on is durable, and a change brings up to ten
+ * a second: their disks decide then how soon they are heard. */
+static bool waits_for_maps(const struct member *m)
+{
+	return m->map->change.kind != RING_NO_CHANGE;
+}
+
 static void begin_doubt(struct member *m, const struct member_step *step, struct member_peer *peer)
 {
 	peer->doubted_us = step->now_us;
@@ -169,7 +176,8 @@ static bool is_silent_in_doubt(struct member *m, const struct member_step *step,
 {
 	if (peer->doubted_us == 0)
 		return false;
-	if (peer->heard_us > peer->doubted_us || peer->probed_us > peer->doubted_us) {
+	if (peer->heard_us > peer->doubted_us || peer->probed_us > peer->doubted_us ||
+	    waits_for_maps(m)) {
 		peer->doubted_us = 0;
 		return false;
 	}
@@ -194,7 +202,7 @@ static void find_silent(struct member *m, const struct member_step *step)
 void member_doubt(struct member *m, const struct member_step *step, uint16_t number)
 {
 	if (number >= m->peer_cap || !m->peers[number].is_watched || m->peers[number].is_down ||
-	    m->peers[number].doubted_us != 0)
+	    m->peers[number].doubted_us != 0 || waits_for_maps(m))
 		return;
 	begin_doubt(m, step, &m->peers[number]);
 	send_probe(m, step, number);

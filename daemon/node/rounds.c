@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "node/collect.h"
 #include "node/coordinator.h"
-#include "node/forward.h"
 #include "node/replica.h"
 #include "paxos/variant.h"
 
@@ -351,7 +350,7 @@ static bool refuses_fast(const struct active *a, const struct entry *entry)
 }
 
 /* This node's own log has no room for the change, which nobody has heard of. One that frees
- * room may still find it: so each task for itself. The other replicas may have room. */
+ * room may still find it: so each task for itself. */
 static void refuse_for_room(struct node *node, struct node_step *step, struct active *a, int rc)
 {
 	if (a->batch_count > 1) {
@@ -359,12 +358,7 @@ static void refuse_for_room(struct node *node, struct node_step *step, struct ac
 		a->is_single = true;
 		return;
 	}
-	struct task *task = rounds_leave(a);
-	a->state = ACTIVE_IDLE;
-	if (rc == DHT_ENOSPC)
-		forward_refused(node, step, task, rc);
-	else
-		rounds_fail_task(node, step, a, task, rc);
+	rounds_fail(node, step, a, rc);
 }
 
 static enum round_step count_own(struct node *node, struct active *a,

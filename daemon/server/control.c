@@ -246,8 +246,9 @@ void control_stop(struct control *c)
 	timer_close(&c->timer);
 	close_links(c);
 	c->is_on = false;
-	reseed_stop(&c->reseed);
 	pthread_mutex_unlock(&c->lock);
+	/* It may have to wait for a disk. */
+	reseed_stop(&c->reseed);
 }
 
 void control_fini(struct control *c)

@@ -135,6 +135,13 @@ static int read_map(const struct store *store, struct ring_map **out, char why[F
 	return rc == DHT_EPROTO ? DHT_ECORRUPT : rc;
 }
 
+/* A join did not get further than the seed, as far as the store knows. */
+static bool is_left_behind(const struct ring_map *map, const struct identity *identity)
+{
+	return map->member_count == 1 && map->hash_seed != identity->hash_seed &&
+	       founding_number(map, identity->id) != RING_MEMBERS_MAX;
+}
+
 int founding_check_memory(const struct store *store, const struct identity *identity,
 			  char why[FOUNDING_WHY_MAX])
 {
@@ -142,16 +149,20 @@ int founding_check_memory(const struct store *store, const struct identity *iden
 	if (!identity->may_have_forgotten)
 		return 0;
 	int rc = read_map(store, &map, why);
-	if (rc != 0 || map == NULL)
+	if (rc != 0)
 		return rc;
-	uint16_t self = founding_number(map, identity->id);
-	if (map->member_count > 1 && self != RING_MEMBERS_MAX) {
+	/* Of a node that has joined, the map may be what was forgotten; its seed is synced. */
+	uint16_t self = map == NULL ? RING_MEMBERS_MAX : founding_number(map, identity->id);
+	bool is_member = map != NULL && map->member_count > 1 && self != RING_MEMBERS_MAX;
+	bool was_member = map == NULL ? identity->starts > 0 : is_left_behind(map, identity);
+	if (is_member || was_member) {
 		snprintf(
 		    why, FOUNDING_WHY_MAX,
 		    "the machine stopped while store.fsync was %s, so that this member may have "
 		    "forgotten what it promised to the others: empty node.data_dir, start, and run "
 		    "dhtctl replace %s; or accept that writes are lost with --accept-loss",
-		    conf_fsync_name(identity->last_fsync), ring_map_member(map, self)->name);
+		    conf_fsync_name(identity->last_fsync),
+		    is_member ? ring_map_member(map, self)->name : "NAME");
 		rc = DHT_EUNSAFE;
 	}
 	ring_map_destroy(map);
@@ -166,10 +177,7 @@ int founding_load(struct store *store, const struct conf *conf, const struct ide
 	int rc = read_map(store, &map, why);
 	if (rc != 0)
 		return rc;
-	bool is_left_behind = map != NULL && map->member_count == 1 &&
-			      map->hash_seed != identity->hash_seed &&
-			      founding_number(map, identity->id) != RING_MEMBERS_MAX;
-	if (map == NULL || is_left_behind) {
+	if (map == NULL || is_left_behind(map, identity)) {
 		ring_map_destroy(map);
 		*founded = true;
 		return found(store, conf, identity, out);

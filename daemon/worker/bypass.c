@@ -12,7 +12,12 @@
 #include "worker/peers.h"
 #include "worker/worker.h"
 
-enum { LOOK_US = 20000 /* between two looks at a member that is silent */ };
+enum {
+	LOOK_US = 20000, /* between two looks at a member that is silent */
+	/* Of suspect_after, in which it writes nothing: a disk that has much to do may stall for
+	 * a while, and what is forwarded meanwhile is only late. */
+	HUNG_TIMES = 4,
+};
 
 static bool is_write(const struct message *m)
 {
@@ -100,7 +105,7 @@ void bypass_note_question(struct worker *w, struct link *link, const struct mess
 	struct links *links = &w->links;
 	enum silence_kind kind = kind_of(m);
 	if (silence_ask(&link->silence, kind, now_us))
-		look_by(links, silence_doubt_us(&link->silence, link->answer_us));
+		look_by(links, silence_doubt_us(&link->silence, &link->usual));
 	if (links->asked == NULL)
 		links->asked = calloc(LINKS_ASKED, sizeof(*links->asked));
 	if (links->asked != NULL)
@@ -114,7 +119,7 @@ void bypass_note_answer(struct link *link, const struct message *m, const struct
 	silence_answer(&link->silence, is_known ? asked->kind : kind_of(m),
 		       is_known ? asked->at_us : 0, now_us);
 	if (node_is_slow(exec_of(link->worker)->node, link->member) &&
-	    silence_due_us(&link->silence, link->answer_us) > now_us)
+	    silence_due_us(&link->silence, &link->usual) > now_us)
 		set_slow(link, false);
 }
 
@@ -132,20 +137,21 @@ static void doubt(struct worker *w, uint16_t member)
 static void leave_hung(struct worker *w, struct link *link, uint64_t now_us)
 {
 	uint64_t since_us = silence_of_writes_us(&link->silence);
-	if (now_us < since_us + w->shared->peers->suspect_after_us || !link->has_forwarded ||
-	    committer_was_slow(w->shared->committer, since_us * NS_PER_US))
+	if (now_us < since_us + HUNG_TIMES * w->shared->peers->suspect_after_us ||
+	    !link->has_forwarded || committer_was_slow(w->shared->committer, since_us * NS_PER_US))
 		return;
 	LOG_WARN("links", "msg=\"gave up what a member was forwarded\" member=%u",
 		 (unsigned)link->member);
 	link->has_forwarded = false;
+	silence_leave_writes(&link->silence, now_us);
 	cluster_lose(w, link->member);
 }
 
 /* Returns when the link is to be looked at again. */
 static uint64_t look_at(struct worker *w, struct link *link, uint64_t now_us)
 {
-	uint64_t due_us = silence_due_us(&link->silence, link->answer_us);
-	uint64_t doubt_us = silence_doubt_us(&link->silence, link->answer_us);
+	uint64_t due_us = silence_due_us(&link->silence, &link->usual);
+	uint64_t doubt_us = silence_doubt_us(&link->silence, &link->usual);
 	if (doubt_us > now_us)
 		return doubt_us;
 	/* Nobody waits for longer than that; who is down is asked last anyway. */

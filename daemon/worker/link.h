@@ -67,8 +67,9 @@ struct link {
 	unsigned failures; /* in a row */
 	struct link_forward *forwards;
 	size_t forward_count, forward_cap;
-	struct histogram *answers; /* how long they took since the last look; NULL: none came */
-	uint64_t answer_us;        /* p99 of that, lately; 0: unknown */
+	/* How long answers to reads and to accepts took since the last look; NULL: none came. */
+	struct histogram *reads, *accepts;
+	struct silence_usual usual; /* p99 of them, lately */
 	struct silence silence;
 };
 

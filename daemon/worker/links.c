@@ -459,19 +459,29 @@ static uint64_t follow(uint64_t before_us, uint64_t us)
 	return us < before_us ? (3 * before_us + us) / 4 : us;
 }
 
-/* Within which time 99 of 100 answers came, of the slowest member, since the last look. */
+/* Within which time 99 of 100 answers came since the last look; 0: too few came. */
+static uint64_t look_at_answers(struct histogram *answers, uint64_t *usual_us)
+{
+	if (answers == NULL || histogram_count(answers) < MEASURE_MIN)
+		return 0;
+	uint64_t us = histogram_quantile_ns(answers, 990) / NS_PER_US;
+	*usual_us = follow(*usual_us, us);
+	histogram_clear(answers);
+	return us;
+}
+
+/* The same, of the slowest member and kind. */
 static uint64_t slowest_us(struct links *links)
 {
 	uint64_t slowest = 0;
 	for (size_t i = 0; i < links->own_cap; i++) {
 		struct link *link = links->own[i];
-		struct histogram *answers = link != NULL ? link->answers : NULL;
-		if (answers == NULL || histogram_count(answers) < MEASURE_MIN)
+		if (link == NULL)
 			continue;
-		uint64_t us = histogram_quantile_ns(answers, 990) / NS_PER_US;
-		slowest = us > slowest ? us : slowest;
-		link->answer_us = follow(link->answer_us, us);
-		histogram_clear(answers);
+		uint64_t read_us = look_at_answers(link->reads, &link->usual.read_us);
+		uint64_t write_us = look_at_answers(link->accepts, &link->usual.write_us);
+		slowest = read_us > slowest ? read_us : slowest;
+		slowest = write_us > slowest ? write_us : slowest;
 	}
 	return slowest;
 }
@@ -521,13 +531,14 @@ void links_note_answer(struct worker *w, const struct message *m, uint64_t now_u
 	if (!is_timed(m->kind) || asked->tag != m->tag || now_us < asked->at_us ||
 	    now_us - asked->at_us > ROUND_MAX_US)
 		return;
-	if (link->answers == NULL) {
-		link->answers = malloc(sizeof(*link->answers));
-		if (link->answers == NULL)
+	struct histogram **answers = m->kind == MESSAGE_OK ? &link->accepts : &link->reads;
+	if (*answers == NULL) {
+		*answers = malloc(sizeof(**answers));
+		if (*answers == NULL)
 			return;
-		histogram_init(link->answers);
+		histogram_init(*answers);
 	}
-	histogram_record(link->answers, (now_us - asked->at_us) * NS_PER_US);
+	histogram_record(*answers, (now_us - asked->at_us) * NS_PER_US);
 	if (now_us >= links->measure_us)
 		measure(w, now_us);
 }
@@ -724,7 +735,8 @@ void links_fini(struct worker *w)
 		list_remove(&link->dirty_link);
 		link_clear(link);
 		free(link->forwards);
-		free(link->answers);
+		free(link->reads);
+		free(link->accepts);
 		free(link);
 	}
 	free(links->own);

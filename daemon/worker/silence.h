@@ -29,6 +29,11 @@ enum {
 	SILENCE_TIMES = 4,           /* of the time within which 99 of 100 answers come */
 };
 
+/* The times within which 99 of 100 answers come; 0: it is not known. */
+struct silence_usual {
+	uint64_t read_us, write_us;
+};
+
 struct silence {
 	/* By kind: since when it lasts, 0: nothing is open; the latest question. */
 	uint64_t since_us[SILENCE_KINDS], asked_us[SILENCE_KINDS];
@@ -44,13 +49,16 @@ void silence_answer(struct silence *s, enum silence_kind kind, uint64_t asked_us
 /* Nothing is open any more. */
 void silence_end(struct silence *s);
 
-/* When a silence that lasts becomes an unusual one, given the time within which 99 of 100 answers
- * come, or 0: the earliest of all kinds; UINT64_MAX: there is none. */
-uint64_t silence_due_us(const struct silence *s, uint64_t p99_us);
+/* When a silence that lasts becomes an unusual one: the earliest of all kinds; UINT64_MAX: there
+ * is none. */
+uint64_t silence_due_us(const struct silence *s, const struct silence_usual *usual);
 
 /* When there is something to be done about a silence that lasts, also a usual one: it is in doubt
  * then whether the member lives. UINT64_MAX: there is none. */
-uint64_t silence_doubt_us(const struct silence *s, uint64_t p99_us);
+uint64_t silence_doubt_us(const struct silence *s, const struct silence_usual *usual);
+
+/* What it owes for writes is waited for no longer: a silence that goes on begins now. */
+void silence_leave_writes(struct silence *s, uint64_t now_us);
 
 /* Since when both accepts and forwarded writes are not answered; UINT64_MAX / 2: one of them is. */
 uint64_t silence_of_writes_us(const struct silence *s);

@@ -19,6 +19,7 @@
 #define WALK_NS          (100 * NS_PER_MS) /* between two slices while nothing is under way */
 #define COMPARE_NS       (600 * NS_PER_S) /* between two rounds of repair in which nothing differs */
 #define CHANGE_NS        (10 * NS_PER_S)  /* the same where those were left out that pull */
+#define CHANGE_WAIT_NS   (60 * NS_PER_S)  /* that it waits for a change to be over */
 #define COMPARE_AGAIN_NS (500 * NS_PER_MS) /* at first where something does, or may; it doubles */
 
 enum {
@@ -289,10 +290,11 @@ static void note_asked(struct upkeep *u, uint64_t now_ns)
 }
 
 /* Whether a round begins, or goes on. One that is not known to be needed would take the processor
- * from a change, and have to leave out what that moves. */
+ * from a change, and have to leave out what that moves; but a change may last for hours. */
 static bool is_due(const struct upkeep *u, uint64_t now_ns)
 {
-	return now_ns >= u->compared_ns && !(u->may_wait && u->changes);
+	bool waits = u->may_wait && u->changes && now_ns - u->compared_ns < CHANGE_WAIT_NS;
+	return now_ns >= u->compared_ns && !waits;
 }
 
 /* Returns true while a round is under way. */

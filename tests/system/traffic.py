@@ -213,9 +213,9 @@ class Traffic:
         return sum(client.late for client in self.clients_of([node]))
 
     @contextlib.contextmanager
-    def watched(self, what, nodes=None):
+    def watched(self, what, nodes=None, gap_max_s=GAP_MAX_S):
         """Prints how long the clients of these nodes were without success in the block; all of
-        them must not have been for more than GAP_MAX_S. A single one may have met others that
+        them must not have been for longer than that. A single one may have met others that
         write its key."""
         begin = time.monotonic()
         yield
@@ -226,7 +226,7 @@ class Traffic:
         single = max(longest_gap(client.succeeded, begin, end) for client in clients)
         print(f"{what}: in {end - begin:.1f} s the longest time without a success was "
               f"{1000 * together:.0f} ms, of one client {1000 * single:.0f} ms")
-        assert together < GAP_MAX_S, f"{what}: no success for {together:.1f} s"
+        assert together < gap_max_s, f"{what}: no success for {together:.1f} s"
 
     def operations(self):
         return [operation for client in self.clients for operation in client.operations]

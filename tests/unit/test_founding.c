@@ -158,6 +158,8 @@ START_TEST(a_member_of_several_that_may_have_forgotten_is_refused)
 	identity.may_have_forgotten = true;
 	identity.last_fsync = CONF_FSYNC_INTERVAL;
 	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	identity.starts = 1;
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), DHT_EUNSAFE);
 	put_members(2);
 	ck_assert_int_eq(founding_check_memory(store, &identity, why), DHT_EUNSAFE);
 	ck_assert_ptr_nonnull(strstr(why, "dhtctl replace n1;"));
@@ -179,6 +181,9 @@ START_TEST(who_is_alone_may_forget)
 	identity.may_have_forgotten = true;
 	put_members(1);
 	ck_assert_int_eq(founding_check_memory(store, &identity, why), 0);
+	/* Whoever has the seed of another cluster was not alone. */
+	identity.hash_seed++;
+	ck_assert_int_eq(founding_check_memory(store, &identity, why), DHT_EUNSAFE);
 	end();
 }
 END_TEST

@@ -887,15 +887,6 @@ START_TEST(a_call_waits_for_a_higher_ceiling)
 }
 END_TEST
 
-/* Of all replicas: one that has room would take what the others cannot. */
-static void limit_disks(uint64_t bytes)
-{
-	for (unsigned at = 0; at < 3; at++) {
-		helper_disk_set_capacity(&n.members[at].h.disk, bytes);
-		helper_node_commit(&n.members[at].h);
-	}
-}
-
 START_TEST(a_full_log_refuses_what_nobody_has_heard_of)
 {
 	enum { LARGE = 100000 };
@@ -904,7 +895,7 @@ START_TEST(a_full_log_refuses_what_nobody_has_heard_of)
 	open_nodes(3);
 	ck_assert_int_eq(status_of(0, put("1")), 0);
 	helper_nodes_settle(&n);
-	limit_disks(5 << 20);
+	helper_disk_set_capacity(&n.members[0].h.disk, 5 << 20);
 	struct store_key first = key;
 	unsigned from = 100000;
 	int status = 0;
@@ -927,8 +918,7 @@ START_TEST(a_full_log_refuses_what_nobody_has_heard_of)
 }
 END_TEST
 
-/* Fills the logs with other keys, through a node, until not even a short value finds room; then
- * gives the others room. */
+/* Fills the log of a node with other keys, until not even a short value finds room. */
 static void fill(unsigned at)
 {
 	static char value[100001];
@@ -936,7 +926,7 @@ static void fill(unsigned at)
 	struct helper_node *h = &n.members[at].h;
 	unsigned from = 200000;
 	memset(value, 'v', sizeof(value) - 1);
-	limit_disks(5 << 20);
+	helper_disk_set_capacity(&h->disk, 5 << 20);
 	for (size_t len = sizeof(value) - 1; len > 0; len /= 10) {
 		int status = 0;
 		for (int i = 0; i < 20000 && status == 0; i++) {
@@ -946,12 +936,6 @@ static void fill(unsigned at)
 			helper_nodes_settle(&n);
 		}
 		ck_assert_int_eq(status, DHT_ENOSPC);
-	}
-	for (unsigned other = 0; other < 3; other++) {
-		if (other == at)
-			continue;
-		helper_disk_set_capacity(&n.members[other].h.disk, UINT64_MAX);
-		helper_node_commit(&n.members[other].h);
 	}
 	key = kept;
 }
