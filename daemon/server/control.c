@@ -22,7 +22,7 @@
 
 enum {
 	BUDGET = 4 * PEER_WHOLE_MAX,
-	DOUBT_PERCENT = 30, /* of the silence after which one is suspected without a probe */
+	DOUBT_PERCENT = 60, /* of the silence after which one is suspected without a probe */
 };
 
 /* While a map is on its way, or somebody joins, there is something to look at that no event

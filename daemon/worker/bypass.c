@@ -16,7 +16,7 @@ enum {
 	LOOK_US = 20000, /* between two looks at a member that is silent */
 	/* Of suspect_after, in which it writes nothing: a disk that has much to do may stall for
 	 * a while, and what is forwarded meanwhile is only late. */
-	HUNG_TIMES = 4,
+	HUNG_TIMES = 6,
 };
 
 static bool is_write(const struct message *m)

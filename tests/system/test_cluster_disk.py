@@ -95,7 +95,7 @@ def test_a_disk_that_hangs(make_node, chance):
         traffic.wait_for(PROGRESS)
         with cluster.faults.of("fdatasync", "wait"):
             # Writes that it coordinates are waited for: it may only be slow.
-            with traffic.watched("hung disk", others, gap_max_s=4):
+            with traffic.watched("hung disk", others, gap_max_s=5):
                 traffic.wait_for(10 * PROGRESS, others)
         traffic.wait_for(PROGRESS)
     cluster.wait_settled()
