@@ -16,7 +16,7 @@ from cluster import scan
 from harness import wait_until
 from members import Keys, make_cluster
 
-DONE, FAILED, USAGE, UNREACHABLE, NO_QUORUM, UNSAFE = 0, 1, 2, 4, 7, 9
+DONE, FAILED, USAGE, UNREACHABLE, UNCERTAIN, NO_QUORUM, UNSAFE = 0, 1, 2, 4, 6, 7, 9
 LIFE_MS = 3_600_000
 ODD = {b"": b"", b"\xff\n": b"\x00" * 3000, "käse".encode(): "wörter".encode()}
 
@@ -127,6 +127,22 @@ def test_keys_that_exist(made):
         code, output = backup("restore", "--overwrite", directory, node=node)
         assert code == DONE, output
         assert client.call("GET", "key:0").startswith(b"0;")
+
+
+@pytest.mark.parametrize("mode, again", [((), "--if-absent"), (("--if-absent",), "--if-absent"),
+                                         (("--overwrite",), "--overwrite")])
+def test_how_an_interrupted_restore_goes_on(made, tmp_path, mode, again):
+    """What was to be overwritten must not stay because of the advice."""
+    directory, node = made
+    clear(node)
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "dhtctl").write_text('#!/bin/sh\ncase " $* " in *" load"*) exit 6 ;; esac\n'
+                                 f'exec {ops.BUILD}/dhtctl "$@"\n')
+    (fake / "dhtctl").chmod(0o755)
+    code, output = ops.run("backup", "restore", *mode, str(directory), environment={
+        "DHTCTL_SOCKET": str(node.socket), "PATH": f"{fake}:{ops.PATH['PATH']}"})
+    assert code == UNCERTAIN and output.endswith(f"go on with: backup restore {again}\n"), output
 
 
 def flip(file):
