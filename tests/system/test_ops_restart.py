@@ -141,9 +141,58 @@ def test_it_refuses_what_makes_keys_unavailable(make_node):
     assert code == USAGE and "are the same node" in output, output
 
 
+ANSWER = r"""#!/bin/bash
+case " $* " in *" ok-to-stop "*) exit 0 ;; esac
+node=${DHTCTL_SOCKET##*/}
+[ ! -e "$0.$node.restarted" ] || pid=2
+echo "asked" >>"$0.$node.asked"
+# Once all are known, the third says what this test is about.
+if [ "$node" = n3 ] && [ "$(wc -l <"$0.$node.asked")" -gt 1 ]; then
+	printf '%s\n' LATER
+else
+	printf '%s\n' schema=1 node="$node" id="$node" lineage=1 serving=true health=ok pid=${pid:-1} \
+		uptime_s=5
+fi
+"""
+
+
+@pytest.mark.parametrize("later, problem", [
+    ("schema=1 node=n3 id=n3", "of unknown health"), ("", "node n3: "),
+    ("node=n3 health=degraded reasons.0='a\\nhealthy\\nhealthy'", "degraded: a healthy")])
+def test_a_node_that_does_not_say_it_is_healthy_is_not(tmp_path, later, problem):
+    fake = tmp_path / "dhtctl"
+    fake.write_text(ANSWER.replace("LATER", later))
+    fake.chmod(0o755)
+    code, output = ops.run("rolling-restart", "--restart", f"touch {tmp_path}/done", "--dhtctl",
+                           str(fake), "/n1", "/n2", "/n3")
+    assert code == UNSAFE and "the cluster is not healthy" in output and problem in output, output
+    assert "done: 0 of 3" in output and not (tmp_path / "done").exists()
+
+
+def test_an_answer_that_never_comes_is_not_healthy(tmp_path):
+    """Who is to ask may come to its end in silence, as where there is no memory left."""
+    fake = tmp_path / "dhtctl"
+    fake.write_text(ANSWER)
+    # It is run by what captures its output, and that by who is to tell the answer.
+    limited = tmp_path / "timeout"
+    limited.write_text(f"""#!/bin/bash
+if [ "$DHTCTL_SOCKET" = /n3 ] && [ -e {fake}.n3.asked ]; then
+	kill -KILL "$(ps -o ppid= -p "$PPID" | tr -d ' ')"
+fi
+exec /usr/bin/timeout "$@"
+""")
+    for file in (fake, limited):
+        file.chmod(0o755)
+    code, output = ops.run("rolling-restart", "--restart", f"touch {tmp_path}/done", "--dhtctl",
+                           str(fake), "/n1", "/n2", "/n3",
+                           environment={"PATH": f"{tmp_path}:{ops.PATH['PATH']}"})
+    assert code == UNSAFE and "2 of 3" in output, output
+    assert not (tmp_path / "done").exists()
+
+
 @pytest.mark.parametrize("words", [(), ("--restart",), ("/socket",), ("--run", "ssh", "host"),
-                                   ("--settle", "soon", "host"), ("--frobnicate", "host"),
+                                   ("--settle", "soon", "host"), ("--file",), ("--frobnicate", "host"),
                                    ("--restart", "a", "--local", "b", "host")])
 def test_wrong_usage(words):
     code, output = ops.run("rolling-restart", *words)
-    assert code == USAGE and "--help" in output, output
+    assert code == USAGE and output.count("\n") == 1 and "--help" in output, output
