@@ -73,6 +73,10 @@ def test_a_node_that_hangs(make_node):
     assert code == CRITICAL and "no answer" in text
 
 
+def count_down(node):
+    return sum(member["state"] == "down" for member in node.status()["nodes"])
+
+
 def test_a_member_that_does_not_answer(make_node):
     nodes = make_cluster(make_node, 3)
     nodes[2].kill()
@@ -80,7 +84,42 @@ def test_a_member_that_does_not_answer(make_node):
     code, text, values = check(nodes[0])
     assert code == WARNING and "2 of 3 nodes up" in text and "n3, does not answer" in text
     assert (values["nodes"], values["nodes_up"]) == ("3", "2")
-    nodes[2].start(wait=False)
+    nodes[1].kill()
+    wait_until(lambda: count_down(nodes[0]) == 2, "the last to notice")
+    code, text, values = check(nodes[0])
+    assert code == CRITICAL and values["nodes_up"] == "1", text
+    assert re.search(r"; (\d+) of \1 blocks have no majority of their replicas;", text), text
+    for node in nodes[1:]:
+        node.start(wait=False)
+
+
+def test_of_more_members_than_replicas_only_some_keys_are_lost(make_node):
+    nodes = make_cluster(make_node, 5)
+    for node in nodes[3:]:
+        node.kill()
+    wait_until(lambda: count_down(nodes[0]) == 2, "the others to notice")
+    code, text, _ = check(nodes[0])
+    assert code == CRITICAL, text
+    lost, blocks = map(int, re.search(r"; (\d+) of (\d+) blocks have no majority", text).groups())
+    assert 0 < lost < blocks
+    for node in nodes[3:]:
+        node.start(wait=False)
+
+
+@pytest.fixture
+def silent_df(tmp_path):
+    """An environment in which df says nothing."""
+    (tmp_path / "df").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "df").chmod(0o755)
+    return {"PATH": f"{tmp_path}:{ops.PATH['PATH']}"}
+
+
+@pytest.mark.parametrize("limit, state", [("off", UNKNOWN), ("0,1000000", WARNING),
+                                          ("0,0", CRITICAL)])
+def test_a_df_that_fails_hides_nothing(shared_node, silent_df, limit, state):
+    code, text, _ = check(shared_node, "--memory", "off", "--skew", limit, "--disk", "80,90",
+                          environment=silent_df)
+    assert code == state and "df does not tell" in text, text
 
 
 def test_what_cannot_be_found_out(shared_node, tmp_path):
