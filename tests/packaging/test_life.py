@@ -70,6 +70,12 @@ def test_files_belong_to_whom_they_should(story):
     assert re.search(r"^Seccomp:\s2$", status, re.MULTILINE), status
 
 
+def test_the_node_knows_the_boot_of_the_machine(story):
+    """Without it every crash counts as one of the machine: store.fsync has more to say then."""
+    boot_id = story.run("cat /proc/sys/kernel/random/boot_id").strip()
+    assert f"\nboot_id {boot_id}\n" in story.run("cat /var/lib/dhtd/identity")
+
+
 def test_scripts_for_operators_find_the_node(story):
     story.run("/usr/share/dhtd/ops/check-dhtd --disk off")
     story.run("/usr/share/dhtd/ops/backup create /root/backup && "
