@@ -206,6 +206,16 @@ def test_no_forbidden_call_was_made(story):
     assert killed.stdout == ""
 
 
+def test_purge_empties_what_a_link_leads_to_and_what_is_mounted(story, newer_packages):
+    story.run("systemctl stop dhtd && mv /var/lib/dhtd /srv/ && ln -s /srv/dhtd /var/lib/dhtd && "
+              "mount --bind /etc/dhtd /etc/dhtd && test -e /var/lib/dhtd/identity")
+    said = story.run("apt-get purge --yes -qq -o Dpkg::Use-Pty=0 dhtd")
+    assert "rm:" not in said and "find:" not in said and "rmdir:" not in said, said
+    story.run("test ! -L /var/lib/dhtd && umount /etc/dhtd && rmdir /srv/dhtd /etc/dhtd")
+    install(story, newer_packages)
+    assert_serves(story)
+
+
 def test_purge_leaves_nothing_behind(story):
     story.run("apt-get purge --yes -qq -o Dpkg::Use-Pty=0 dhtd dhtctl")
     story.run("apt-get autoremove --purge --yes -qq -o Dpkg::Use-Pty=0")
