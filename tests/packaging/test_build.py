@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 import machine as machines
 from conftest import build_deb
 
@@ -34,6 +36,63 @@ def test_missing_packages_are_named(tmp_path):
         capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "build-deb: packages are missing: apt install cmake libyaml-dev\n"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout of build-deb and what it reads itself, in which "building" is up to `stub`."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("packaging", "CMakeLists.txt", "CHANGELOG.md"):
+        subprocess.run(["cp", "-R", machines.SOURCE / name, folder], check=True)
+    git = ["git", "-C", folder, "-c", "user.name=n", "-c", "user.email=n@localhost"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    return folder
+
+
+def run_stubbed(checkout, build, *options):
+    """Runs build-deb in a checkout; the shell command `build` stands in for the real build."""
+    stubs = checkout.parent / "stubs"
+    stubs.mkdir(exist_ok=True)
+    for name, command in (("dpkg-checkbuilddeps", "exit 0"), ("dpkg-buildpackage", build)):
+        (stubs / name).write_text(f"#!/bin/sh\n{command}\n")
+        (stubs / name).chmod(0o755)
+    return subprocess.run(
+        [checkout / "packaging/build-deb", *options], capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}"})
+
+
+def touch(version):
+    return f"cd .. && touch dhtd_{version}_amd64.deb dhtd_{version}_amd64.changes dhtd_1.buildinfo"
+
+
+def test_older_packages_go_from_dist_alone(checkout):
+    elsewhere = checkout.parent / "elsewhere"
+    for version in (1, 2):
+        for options in ([], ["--output", elsewhere]):
+            run_stubbed(checkout, touch(version), *options)
+    assert [path.name for path in (checkout / "dist").glob("*.deb")] == ["dhtd_2_amd64.deb"]
+    assert len(list(elsewhere.glob("*.deb"))) == 2
+
+
+def test_the_log_of_a_build_that_failed_is_kept(checkout):
+    done = run_stubbed(checkout, "seq 100; exit 1")
+    log = checkout / "dist/build-deb.log"
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"build-deb: the build failed; all that it said is in {log}\n")
+    assert log.read_text().startswith("1\n2\n")
+    run_stubbed(checkout, touch(1))
+    assert not log.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a checkout away needs root")
+def test_git_says_why_it_reads_no_checkout_of_another_user(checkout):
+    os.chown(checkout, 1, 1)
+    done = run_stubbed(checkout, touch(1))
+    assert done.returncode == 1
+    assert "dubious ownership" in done.stderr
+    assert "build-deb: " not in done.stderr
 
 
 def test_lintian_has_nothing_to_say(packages):
