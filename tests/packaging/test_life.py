@@ -76,6 +76,17 @@ def test_the_node_knows_the_boot_of_the_machine(story):
     assert f"\nboot_id {boot_id}\n" in story.run("cat /var/lib/dhtd/identity")
 
 
+def test_a_secret_is_made_and_read_as_the_readme_says(story):
+    story.run("head -c 32 /dev/urandom | base64 | install -m 640 -g dhtd /dev/stdin /etc/dhtd/secret")
+    listing = story.run("stat -c '%a %U %G %s' /etc/dhtd/secret").strip()
+    assert listing == "640 root dhtd 45"
+    story.run(f"sed -i 's|^  secret_file:.*|  secret_file: /etc/dhtd/secret|' {CONFIGURATION} && "
+              "systemctl restart dhtd")
+    assert_serves(story)
+    story.run(f"sed -i 's|^  secret_file:.*|  secret_file: \"\"|' {CONFIGURATION} && "
+              "systemctl restart dhtd")
+
+
 def test_scripts_for_operators_find_the_node(story):
     story.run("/usr/share/dhtd/ops/check-dhtd --disk off")
     story.run("/usr/share/dhtd/ops/backup create /root/backup && "

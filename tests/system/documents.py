@@ -20,9 +20,14 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 ELSEWHERE = {
     "packaging": ("tests/packaging, in a Debian root of its own", (
         "packaging/build-deb",
-        "apt install ./dist/dhtd_*.deb ./dist/dhtctl_*.deb",
-        "dhtctl put greeting hello",
+        "sudo apt install ./dist/dhtd_*.deb ./dist/dhtctl_*.deb",
+        "sudo dhtctl status",
+        "head -c 32 /dev/urandom | base64 | install -m 640 -g dhtd /dev/stdin /etc/dhtd/secret",
         "apt install ./dhtd_*.deb ./dhtctl_*.deb",
+    )),
+    "nobody": ("nobody: they need an SSH server on other machines, or change the tester's own", (
+        "for node in n2 n3; do ssh $node 'cat | install -m 640 -g dhtd /dev/stdin "
+        "/etc/dhtd/secret' < /etc/dhtd/secret; done",
     )),
     "ops": ("tests/system/test_ops_*.py", (
         "/usr/share/dhtd/ops/rolling-restart --run 'ssh root@{}' n1 n2 n3",

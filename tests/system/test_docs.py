@@ -95,6 +95,8 @@ class Stage:
             return f"127.0.0.1:{other.client_port if match[2] == '7401' else other.peer_port}"
 
         text = re.sub(r"\b(n\d):(7401|7402)\b", address_of, text)
+        text = re.sub(r"-h (n\d) -p 7401\b",
+                      lambda match: f"-h 127.0.0.1 -p {self.nodes[match[1]].client_port}", text)
         return text.replace("7401", str(node.client_port)).replace("7402", str(node.peer_port))
 
     def run_words(self, node, words, folder):
