@@ -87,6 +87,27 @@ def test_a_secret_is_made_and_read_as_the_readme_says(story):
               "systemctl restart dhtd")
 
 
+def test_drop_ins_of_the_documentation_let_a_node_go_elsewhere(story):
+    text = (machines.SOURCE / "docs/operations.md").read_text()
+    drop_ins = re.findall(r"```text\n(\[(?:Unit|Service)\]\n.*?)```", text, re.DOTALL)
+    assert len(drop_ins) == 2
+    folder = story.root / "etc/systemd/system/dhtd.service.d"
+    files = [folder / f"{number}.conf" for number in range(len(drop_ins))]
+    for file, drop_in in zip(files, drop_ins):
+        file.write_text(drop_in)
+    story.run("install -d -o dhtd -g dhtd -m 750 /srv/dhtd")
+    story.run(f"cp {CONFIGURATION} /root/good.yaml && sed -i 's|data_dir: .*|data_dir: /srv/dhtd|; "
+              f"s|client: 127.0.0.1:7401|client: 127.0.0.1:401|' {CONFIGURATION} && "
+              "systemctl daemon-reload && systemctl restart dhtd")
+    assert_serves(story)
+    story.run("test -e /srv/dhtd/identity && grep -q ' 0100007F:0191 ' /proc/net/tcp")
+    for file in files:
+        file.unlink()
+    story.run(f"cp /root/good.yaml {CONFIGURATION} && systemctl daemon-reload && "
+              "systemctl restart dhtd && rm -r /srv/dhtd")
+    assert story.run("dhtctl get a").strip() == "1"
+
+
 def test_scripts_for_operators_find_the_node(story):
     story.run("/usr/share/dhtd/ops/check-dhtd --disk off")
     story.run("/usr/share/dhtd/ops/backup create /root/backup && "
@@ -142,7 +163,9 @@ def test_an_upgrade_keeps_data_and_configuration_and_restarts(story, newer_packa
     story.run(f"sed -i 's/^  level: .*/  level: debug/' {CONFIGURATION}")
     before = (story.root / CONFIGURATION[1:]).read_bytes()
     pid = main_pid(story)
-    install(story, newer_packages)
+    story.run("apt-mark hold dhtd")
+    install(story, newer_packages, "--allow-change-held-packages")
+    story.run("apt-mark unhold dhtd")
     assert main_pid(story) != pid
     assert_serves(story)
     assert "+upgrade" in story.run("dhtctl status")

@@ -24,6 +24,9 @@ ELSEWHERE = {
         "sudo dhtctl status",
         "head -c 32 /dev/urandom | base64 | install -m 640 -g dhtd /dev/stdin /etc/dhtd/secret",
         "apt install ./dhtd_*.deb ./dhtctl_*.deb",
+        "apt-mark hold dhtd",
+        "apt install --allow-change-held-packages ./dhtd_*.deb ./dhtctl_*.deb",
+        "install -d -o dhtd -g dhtd -m 750 /srv/dhtd",
     )),
     "nobody": ("nobody: they need an SSH server on other machines, or change the tester's own", (
         "for node in n2 n3; do ssh $node 'cat | install -m 640 -g dhtd /dev/stdin "
