@@ -77,7 +77,8 @@ def test_the_node_knows_the_boot_of_the_machine(story):
 
 
 def test_a_secret_is_made_and_read_as_the_readme_says(story):
-    story.run("head -c 32 /dev/urandom | base64 | install -m 640 -g dhtd /dev/stdin /etc/dhtd/secret")
+    story.run("head -c 32 /dev/urandom | base64 | "
+              "install -m 640 -g dhtd /dev/stdin /etc/dhtd/secret")
     listing = story.run("stat -c '%a %U %G %s' /etc/dhtd/secret").strip()
     assert listing == "640 root dhtd 45"
     story.run(f"sed -i 's|^  secret_file:.*|  secret_file: /etc/dhtd/secret|' {CONFIGURATION} && "
