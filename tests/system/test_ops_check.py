@@ -77,6 +77,14 @@ def count_down(node):
     return sum(member["state"] == "down" for member in node.status()["nodes"])
 
 
+def start_again(nodes):
+    """Together: none is ready without the others."""
+    for node in nodes:
+        node.start(wait=False)
+    for node in nodes:
+        node.wait_ready()
+
+
 def test_a_member_that_does_not_answer(make_node):
     nodes = make_cluster(make_node, 3)
     nodes[2].kill()
@@ -89,8 +97,8 @@ def test_a_member_that_does_not_answer(make_node):
     code, text, values = check(nodes[0])
     assert code == CRITICAL and values["nodes_up"] == "1", text
     assert re.search(r"; (\d+) of \1 blocks have no majority of their replicas;", text), text
-    for node in nodes[1:]:
-        node.start(wait=False)
+    start_again(nodes[1:])
+    wait_until(lambda: check(nodes[0])[0] != CRITICAL, "the check to see that they are back")
 
 
 def test_of_more_members_than_replicas_only_some_keys_are_lost(make_node):
@@ -102,8 +110,7 @@ def test_of_more_members_than_replicas_only_some_keys_are_lost(make_node):
     assert code == CRITICAL, text
     lost, blocks = map(int, re.search(r"; (\d+) of (\d+) blocks have no majority", text).groups())
     assert 0 < lost < blocks
-    for node in nodes[3:]:
-        node.start(wait=False)
+    start_again(nodes[3:])
 
 
 @pytest.fixture
