@@ -2,6 +2,7 @@
 """Fixtures and marks of the system tests; what they are made of stands in harness.py."""
 import os
 import random
+import shutil
 
 import pytest
 
@@ -31,8 +32,17 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
+        item.has_failed = True
         for node in getattr(item, "node_set", harness.NodeSet(None)).nodes:
             report.sections.append((f"log of {node.name}", node.log_tail()))
+
+
+@pytest.fixture(autouse=True)
+def no_litter(request, tmp_path):
+    """What a test has written goes with it, unless it failed: all of them write many gigabytes."""
+    yield
+    if not getattr(request.node, "has_failed", False):
+        shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture
@@ -51,9 +61,13 @@ def node(make_node):
 
 
 @pytest.fixture(scope="module")
-def module_nodes(tmp_path_factory):
-    with harness.NodeSet(tmp_path_factory.mktemp("module")) as nodes:
+def module_nodes(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("module")
+    failed_before = request.session.testsfailed
+    with harness.NodeSet(directory) as nodes:
         yield nodes
+    if request.session.testsfailed == failed_before:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
