@@ -67,7 +67,7 @@ ELSEWHERE = {
         "tests/bench/resp --rounds 5 --calm 8",
         "tests/bench/store",
         "tests/bench/cluster --rounds 3 --seconds 1.5",
-        "tests/bench/cluster --part kills --only dhtd --kills 8 --window 3",
+        "tests/bench/cluster --part kills --only dhtd --kills 20 --window 3",
     )),
 }
 
